@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// device.cpp: the CPU, and the sentence that says why there is no GPU.
+#include "device.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "errors.h"
+
+namespace tconv::host {
+namespace {
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+/// Cores that this process may use: a container's share, not the machine's.
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+/// f32 multiply-adds per clock and core: two vector units of the widest kind.
+double macs_per_clock() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return 32;
+  if (__builtin_cpu_supports("avx2")) return 16;
+#endif
+  return 8;
+}
+
+DeviceFacts query_cpu() {
+  constexpr double kClocksPerUs = 2500, kBytesPerUsPerCore = 10000;  // nominal: they only rank
+  DeviceFacts facts;
+  facts.cores = usable_cores();
+  facts.name =
+      cpu_name() + ", " + std::to_string(facts.cores) + (facts.cores == 1 ? " core" : " cores");
+  facts.f32_macs_per_us = facts.cores * macs_per_clock() * kClocksPerUs;
+  facts.bytes_per_us = facts.cores * kBytesPerUsPerCore;
+  return facts;
+}
+
+}  // namespace
+
+const DeviceFacts& cpu_facts() {
+  static const DeviceFacts facts = query_cpu();
+  return facts;
+}
+
+std::string cuda_absence() { return "this build of tconv has no CUDA kernels"; }
+
+const DeviceFacts& device_facts(DeviceKind kind) {
+  if (kind == DeviceKind::cuda) throw Unsupported("no device cuda: " + cuda_absence());
+  return cpu_facts();
+}
+
+std::vector<const DeviceFacts*> all_devices() { return {&cpu_facts()}; }
+
+int thread_count(int threads) { return threads > 0 ? threads : cpu_facts().cores; }
+
+}  // namespace tconv::host

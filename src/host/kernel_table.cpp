@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel_table.cpp: the table. A new family of kernels is one file and one line here.
+#include "kernel_table.h"
+
+namespace tconv::host {
+
+std::span<const Kernel* const> kernel_table() {
+  static constexpr const Kernel* table[] = {
+#ifdef TCONV_WITH_ONEDNN
+      &onednn_kernel,
+#endif
+      &reference_kernel,
+  };
+  return table;
+}
+
+}  // namespace tconv::host

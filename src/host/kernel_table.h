@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel_table.h: what the planner knows of a family of kernels, and the table of all of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "problem.h"
+
+namespace tconv::host {
+
+enum class Math : int32_t { strict, tf32, tf32x3 };
+
+/// What the caller allows. See tconv_options.
+struct Options {
+  DeviceKind device = DeviceKind::automatic;
+  std::vector<std::string> kernels;  ///< empty: all
+  std::string tile;                  ///< empty: all
+  int64_t workspace_limit = -1;      ///< bytes; -1: none given
+  Math math = Math::strict;
+  bool deterministic = true;
+  bool prepacked_filters = false;
+  bool verify = false;
+  int threads = 0;  ///< of CPU rows; 0: one per core
+};
+
+/// The caller's memory; host or device pointers as the row wants them.
+struct Tensors {
+  const void* input = nullptr;
+  const void* filters = nullptr;
+  const void* bias = nullptr;
+  const void* slopes = nullptr;
+  const void* residual = nullptr;
+  void* output = nullptr;
+  void* workspace = nullptr;
+};
+
+/// What a row prepared for one problem: tile tables, a vendor's primitive. Immutable, shared by
+/// threads; derived by each row.
+struct KernelState {
+  std::size_t workspace_bytes = 0;
+  std::size_t packed_filter_bytes = 0;  ///< 0: reads the filters as they are
+  std::size_t device_bytes = 0;         ///< held beside the caller's memory
+  virtual ~KernelState() = default;
+};
+
+/// A cudaStream_t, opaque above the rows.
+using Stream = void*;
+
+/// One family of kernels: a row of the table. The planner sees nothing else of it.
+struct Kernel {
+  const char* name;
+  DeviceKind device;
+  std::span<const char* const> tiles;  ///< names, at least one
+  std::span<const DType> dtypes;       ///< for `tconv kernels`; `declines` decides
+  /// Why this family cannot run `problem`; empty if it can. Cheap and pure.
+  std::string (*declines)(const Problem& problem, const Options& options,
+                          const DeviceFacts& device);
+  /// Predicted microseconds. Only the order matters.
+  double (*estimate_us)(const Problem& problem, int tile, const Options& options,
+                        const DeviceFacts& device);
+  /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses:
+  /// the planner then takes the next row and keeps the reason.
+  std::shared_ptr<const KernelState> (*prepare)(const Problem& problem, int tile,
+                                                const Options& options, const DeviceFacts& device);
+  /// Enqueues. Tensors are checked, the output is not empty. Neither allocates device memory nor
+  /// synchronises.
+  void (*launch)(const Problem& problem, const KernelState& state, const Tensors& tensors,
+                 Stream stream);
+  /// Filters in the problem's order -> state.packed_filter_bytes in the row's; null: never packs.
+  void (*prepack)(const Problem& problem, const KernelState& state, const void* filters,
+                  void* packed, Stream stream);
+};
+
+extern const Kernel reference_kernel;
+#ifdef TCONV_WITH_ONEDNN
+extern const Kernel onednn_kernel;
+#endif
+
+/// Preferred first where estimates tie. The last row of each device takes everything.
+std::span<const Kernel* const> kernel_table();
+
+}  // namespace tconv::host
