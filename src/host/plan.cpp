@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan.cpp: the planner walks the table, cheapest estimate first, until a row can be prepared.
+#include "plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "environment.h"
+#include "errors.h"
+
+namespace tconv::host {
+namespace {
+
+/// A row for another device is no candidate: nobody asked for it.
+std::vector<const Kernel*> rows_of(std::span<const Kernel* const> table, DeviceKind device) {
+  std::vector<const Kernel*> rows;
+  std::ranges::copy_if(table, std::back_inserter(rows),
+                       [&](const Kernel* kernel) { return kernel->device == device; });
+  return rows;
+}
+
+/// A misspelt row or tile would otherwise read "no kernel takes this".
+void check_names(const Options& options, std::span<const Kernel* const> table) {
+  std::string kernels, tiles;
+  for (const Kernel* kernel : table) {
+    kernels += std::string(kernels.empty() ? "" : ", ") + kernel->name;
+    for (const char* tile : kernel->tiles) tiles += std::string(tiles.empty() ? "" : ", ") + tile;
+  }
+  for (const std::string& name : options.kernels) {
+    const auto same = [&](const Kernel* kernel) { return name == kernel->name; };
+    if (std::ranges::none_of(table, same)) refuse("kernels", "'" + name + "'", "among " + kernels);
+  }
+  const auto has_tile = [&](const Kernel* kernel) {
+    return std::ranges::any_of(kernel->tiles, [&](const char* t) { return options.tile == t; });
+  };
+  if (!options.tile.empty() && std::ranges::none_of(table, has_tile)) {
+    refuse("tile", "'" + options.tile + "'", "among " + tiles);
+  }
+}
+
+/// Why `options` exclude this tile, before anything is asked of the row.
+std::string excluded(const Kernel& kernel, int tile, const Options& options) {
+  const auto& allowed = options.kernels;
+  if (!allowed.empty() && std::ranges::find(allowed, kernel.name) == allowed.end()) {
+    return "not among the allowed kernels";
+  }
+  if (!options.tile.empty() && options.tile != kernel.tiles[static_cast<std::size_t>(tile)]) {
+    return "not the tile asked for";
+  }
+  return "";
+}
+
+std::vector<Candidate> make_candidates(const Problem& problem, const Options& options,
+                                       const DeviceFacts& device,
+                                       std::span<const Kernel* const> rows) {
+  std::vector<Candidate> candidates;
+  for (const Kernel* kernel : rows) {
+    const std::string declined = kernel->declines(problem, options, device);
+    for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
+      Candidate candidate{
+          .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
+      if (candidate.reason.empty()) candidate.reason = declined;
+      candidate.estimate_us =
+          declined.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  return candidates;
+}
+
+std::string workspace_reason(const KernelState& state, const Options& options) {
+  const auto bytes = static_cast<int64_t>(state.workspace_bytes);
+  if (options.workspace_limit < 0 || bytes <= options.workspace_limit) return "";
+  return "needs " + std::to_string(bytes) + " bytes of workspace, the limit is " +
+         std::to_string(options.workspace_limit);
+}
+
+/// Prepares `candidate`; null, with the reason filled in, if that fails.
+std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Problem& problem,
+                                               const Options& options, const DeviceFacts& device) {
+  try {
+    auto state = candidate.kernel->prepare(problem, candidate.tile, options, device);
+    candidate.reason = workspace_reason(*state, options);
+    return candidate.reason.empty() ? state : nullptr;
+  } catch (const Unsupported& declined) {
+    candidate.reason = declined.what();
+    return nullptr;
+  }
+}
+
+[[noreturn]] void throw_unsupported(const Problem& problem,
+                                    const std::vector<Candidate>& candidates,
+                                    const DeviceFacts& device) {
+  std::string message = "no kernel for " + problem.key() + " on " + device.name;
+  for (const Candidate& candidate : candidates) {
+    message += "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
+  }
+  throw Unsupported(message);
+}
+
+}  // namespace
+
+Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
+               std::span<const Kernel* const> table) {
+  if (options.verify && options.prepacked_filters) {
+    refuse("verify", "1",
+           "0 with prepacked_filters: the reference reads the problem's filter order");
+  }
+  environment();  // read before the first run, which must not do first-use work
+  check_names(options, table);
+  Plan plan(problem, options);
+  plan.device_ = &device;
+  plan.candidates_ = make_candidates(problem, options, device, rows_of(table, device.kind));
+
+  std::vector<std::size_t> order(plan.candidates_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // Stable: where estimates tie, the order of the table decides.
+  std::ranges::stable_sort(order, {},
+                           [&](std::size_t i) { return plan.candidates_[i].estimate_us; });
+  for (const std::size_t i : order) {
+    Candidate& candidate = plan.candidates_[i];
+    if (!candidate.reason.empty()) continue;
+    if (plan.kernel_ != nullptr) {
+      candidate.reason = "slower by estimate";
+      continue;
+    }
+    plan.state_ = try_prepare(candidate, problem, options, device);
+    if (plan.state_ == nullptr) continue;
+    plan.kernel_ = candidate.kernel;
+    plan.tile_ = candidate.tile;
+    plan.estimate_us_ = candidate.estimate_us;
+  }
+  if (plan.kernel_ == nullptr) throw_unsupported(problem, plan.candidates_, device);
+  return plan;
+}
+
+Plan make_plan(const Problem& problem, const Options& options) {
+  return make_plan(problem, options, device_facts(options.device), kernel_table());
+}
+
+}  // namespace tconv::host
