@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tconv.h: 2-D transposed convolution, the C++17 face. Header-only over tconv_c.h.
+//
+//   tconv::TensorFlowArgs args;                        // or PyTorchArgs, OnnxArgs, ProblemDesc
+//   args.input_shape = {1, 4, 4, 8};
+//   args.filter_shape = {3, 3, 16, 8};
+//   args.strides = {2};
+//   tconv::Problem problem(args);                      // validates
+//   tconv::Plan plan(problem);                         // chooses a kernel
+//   tconv::Tensors tensors;
+//   tensors.input = x; tensors.filters = f; tensors.output = y;
+//   plan.run(tensors);                                 // enqueues (on the CPU: computes)
+//
+// Every failing call throws tconv::Error. With TCONV_NO_EXCEPTIONS defined (or -fno-exceptions) the
+// constructors are absent and each class has `static Status create(..., T&)`; calls return Status.
+#ifndef TCONV_TCONV_H_
+#define TCONV_TCONV_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tconv_c.h"
+
+#if !defined(TCONV_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
+#define TCONV_NO_EXCEPTIONS
+#endif
+#ifndef TCONV_NO_EXCEPTIONS
+#include <stdexcept>
+#endif
+
+namespace tconv {
+
+// ---- Status ------------------------------------------------------------------------------------
+
+enum class Code : int32_t {
+  ok = TCONV_OK,
+  mismatch = TCONV_MISMATCH,
+  invalid = TCONV_INVALID,
+  unsupported = TCONV_UNSUPPORTED,
+  device_error = TCONV_DEVICE_ERROR,
+};
+
+/// What a call came to, with its message.
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  explicit Status(tconv_status code) : code_(static_cast<Code>(code)) {
+    if (code != TCONV_OK) message_ = tconv_last_error();
+  }
+  bool ok() const { return code_ == Code::ok; }
+  Code code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  Code code_ = Code::ok;
+  std::string message_;
+};
+
+#ifdef TCONV_NO_EXCEPTIONS
+using Result = Status;
+namespace detail {
+inline Status finish(tconv_status code) { return Status(code); }
+}  // namespace detail
+#else
+/// Thrown by every failing call; code() says which kind.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const Status& status)
+      : std::runtime_error(status.message()), code_(status.code()) {}
+  Code code() const { return code_; }
+
+ private:
+  Code code_;
+};
+/// What calls return: nothing with exceptions, a Status without.
+using Result = void;
+namespace detail {
+inline void check(const Status& status) {
+  if (!status.ok()) throw Error(status);
+}
+inline void finish(tconv_status code) { check(Status(code)); }
+}  // namespace detail
+#endif
+
+// ---- The problem
+// ---------------------------------------------------------------------------------
+
+enum class DType : int32_t { same = 0, f16 = 1, bf16 = 2, f32 = 3, f64 = 4 };
+enum class Layout : int32_t { nhwc = 1, nchw = 2 };
+enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
+enum class ActivationKind : int32_t {
+  identity,
+  relu,
+  leaky_relu,
+  prelu,
+  clamp,
+  sigmoid,
+  tanh,
+  gelu,
+  gelu_tanh,
+  silu,
+};
+
+/// An activation with its numbers: {ActivationKind::leaky_relu, 0.1}, {ActivationKind::clamp, 0,
+/// 6}.
+struct Activation {
+  ActivationKind kind = ActivationKind::identity;
+  double a = 0, b = 0;
+};
+
+/// One spatial axis, in elements:  output = input*stride - pad_begin + tap*dilation.
+struct Axis {
+  int64_t in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
+};
+
+/// Element strides of a 4-D tensor; all zero: dense.
+struct Strides {
+  int64_t n = 0, h = 0, w = 0, c = 0;
+};
+
+/// What no convention decides: types, epilogue, memory. Shapes as in tconv_problem_desc.
+struct Details {
+  std::string name;          ///< labels log lines, profiler ranges, test names
+  DType dtype = DType::f32;  ///< of input and filters
+  DType output_dtype = DType::same;
+  bool bias = false;               ///< tensors.bias [out_c] is added
+  DType bias_dtype = DType::same;  ///< the input's type or f32
+  bool residual = false;           ///< tensors.residual (like output) is added
+  Activation activation;
+  Strides input_strides, output_strides, residual_strides;
+  int32_t alignment = 16;  ///< bytes, of input, filters, residual, output
+};
+
+/// The request, as plain data. See tconv_problem_desc.
+struct ProblemDesc : Details {
+  int64_t batch = 1, in_c = 1, out_c = 1, groups = 1;
+  Axis h, w;
+  Layout layout = Layout::nhwc;
+  FilterOrder filter_order = FilterOrder::hwoi;
+};
+
+using Numbers = std::vector<int64_t>;
+
+/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
+struct TensorFlowArgs : Details {
+  Numbers input_shape, filter_shape;
+  std::optional<Numbers> output_shape;  ///< absent: computed
+  Numbers strides = {1};
+  std::optional<Numbers> dilations;
+  std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
+  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
+  std::string data_format = "NHWC";
+  int64_t groups = 0;  ///< 0: not given
+};
+
+/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
+struct PyTorchArgs : Details {
+  Numbers input_shape, weight_shape;
+  std::optional<Numbers> stride, padding, output_padding, dilation;
+  int64_t groups = 0;
+  std::string memory_format = "contiguous";  ///< or "channels_last"
+};
+
+/// ONNX ConvTranspose, opset 11 and later. See tconv_onnx_args.
+struct OnnxArgs : Details {
+  Numbers x_shape, w_shape;
+  std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;
+  std::string auto_pad = "NOTSET";
+  int64_t group = 0;
+};
+
+namespace detail {
+
+template <typename Struct>
+Struct sized() {
+  Struct s{};
+  s.struct_size = sizeof(Struct);
+  return s;
+}
+
+/// A list that is there, even if it is empty, has a pointer.
+struct List {
+  const int64_t* data = nullptr;
+  int32_t count = 0;
+};
+inline List list(const Numbers& numbers) {
+  static constexpr int64_t kNothing = 0;
+  return {numbers.empty() ? &kNothing : numbers.data(), static_cast<int32_t>(numbers.size())};
+}
+inline List list(const std::optional<Numbers>& numbers) {
+  return numbers ? list(*numbers) : List{};
+}
+
+inline tconv_strides to_c(const Strides& s) { return {s.n, s.h, s.w, s.c}; }
+inline tconv_axis to_c(const Axis& a) {
+  return {a.in, a.kernel, a.stride, a.dilation, a.pad_begin, a.out};
+}
+
+inline tconv_problem_desc to_c(const Details& d) {
+  auto c = sized<tconv_problem_desc>();
+  c.name = d.name.c_str();
+  c.dtype = static_cast<int32_t>(d.dtype);
+  c.output_dtype = static_cast<int32_t>(d.output_dtype);
+  c.has_bias = d.bias;
+  c.bias_dtype = static_cast<int32_t>(d.bias_dtype);
+  c.has_residual = d.residual;
+  c.activation = static_cast<int32_t>(d.activation.kind);
+  c.activation_a = d.activation.a;
+  c.activation_b = d.activation.b;
+  c.input_strides = to_c(d.input_strides);
+  c.output_strides = to_c(d.output_strides);
+  c.residual_strides = to_c(d.residual_strides);
+  c.alignment = d.alignment;
+  return c;
+}
+
+inline tconv_status fill(const ProblemDesc& d, tconv_problem_desc& c) {
+  c.batch = d.batch, c.in_c = d.in_c, c.out_c = d.out_c, c.groups = d.groups;
+  c.h = to_c(d.h), c.w = to_c(d.w);
+  c.layout = static_cast<int32_t>(d.layout);
+  c.filter_order = static_cast<int32_t>(d.filter_order);
+  return TCONV_OK;
+}
+
+inline tconv_tensorflow_args to_args(const TensorFlowArgs& a) {
+  const List input = list(a.input_shape), filter = list(a.filter_shape);
+  const List output = list(a.output_shape), strides = list(a.strides);
+  const List dilations = list(a.dilations), pads = list(a.explicit_paddings);
+  return {sizeof(tconv_tensorflow_args),
+          input.data,
+          input.count,
+          filter.data,
+          filter.count,
+          output.data,
+          output.count,
+          strides.data,
+          strides.count,
+          dilations.data,
+          dilations.count,
+          a.padding.c_str(),
+          pads.data,
+          pads.count,
+          a.data_format.c_str(),
+          a.groups};
+}
+
+inline tconv_pytorch_args to_args(const PyTorchArgs& a) {
+  const List input = list(a.input_shape), weight = list(a.weight_shape);
+  const List stride = list(a.stride), padding = list(a.padding);
+  const List output_padding = list(a.output_padding), dilation = list(a.dilation);
+  return {sizeof(tconv_pytorch_args),
+          input.data,
+          input.count,
+          weight.data,
+          weight.count,
+          stride.data,
+          stride.count,
+          padding.data,
+          padding.count,
+          output_padding.data,
+          output_padding.count,
+          dilation.data,
+          dilation.count,
+          a.groups,
+          a.memory_format.c_str()};
+}
+
+inline tconv_onnx_args to_args(const OnnxArgs& a) {
+  const List x = list(a.x_shape), w = list(a.w_shape), strides = list(a.strides);
+  const List pads = list(a.pads), output_padding = list(a.output_padding);
+  const List output = list(a.output_shape), dilations = list(a.dilations);
+  return {sizeof(tconv_onnx_args),
+          x.data,
+          x.count,
+          w.data,
+          w.count,
+          strides.data,
+          strides.count,
+          pads.data,
+          pads.count,
+          output_padding.data,
+          output_padding.count,
+          output.data,
+          output.count,
+          dilations.data,
+          dilations.count,
+          a.auto_pad.c_str(),
+          a.group};
+}
+
+inline tconv_status fill(const TensorFlowArgs& a, tconv_problem_desc& c) {
+  const tconv_tensorflow_args args = to_args(a);
+  return tconv_problem_desc_from_tensorflow(&args, &c);
+}
+inline tconv_status fill(const PyTorchArgs& a, tconv_problem_desc& c) {
+  const tconv_pytorch_args args = to_args(a);
+  return tconv_problem_desc_from_pytorch(&args, &c);
+}
+inline tconv_status fill(const OnnxArgs& a, tconv_problem_desc& c) {
+  const tconv_onnx_args args = to_args(a);
+  return tconv_problem_desc_from_onnx(&args, &c);
+}
+
+template <auto destroy>
+struct Destroyer {
+  template <typename Handle>
+  void operator()(Handle* handle) const {
+    destroy(handle);
+  }
+};
+
+/// The text that `call` hands over, freed here.
+template <typename Call>
+std::string text_of(Call&& call, Status& status) {
+  char* text = nullptr;
+  status = Status(call(&text));
+  const std::unique_ptr<char, Destroyer<tconv_text_free>> owner(text);
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+}  // namespace detail
+
+using ProblemInfo = tconv_problem_info;
+
+/// A validated, immutable request. Copies share it.
+class Problem {
+ public:
+  /// An empty handle; only create() makes it usable.
+  Problem() = default;
+
+  /// `request`: ProblemDesc, TensorFlowArgs, PyTorchArgs or OnnxArgs. Code::invalid names field,
+  /// value and what would be legal.
+  template <typename Request>
+  static Status create(const Request& request, Problem& problem) {
+    tconv_problem_desc desc = detail::to_c(static_cast<const Details&>(request));
+    Status status(detail::fill(request, desc));
+    if (!status.ok()) return status;
+    tconv_problem* handle = nullptr;
+    status = Status(tconv_problem_create(&desc, &handle));
+    if (status.ok()) problem.handle_.reset(handle, tconv_problem_destroy);
+    return status;
+  }
+  /// From the one-line text that key() gives.
+  static Status create(const std::string& key, Problem& problem) {
+    tconv_problem* handle = nullptr;
+    const Status status(tconv_problem_from_key(key.c_str(), &handle));
+    if (status.ok()) problem.handle_.reset(handle, tconv_problem_destroy);
+    return status;
+  }
+#ifndef TCONV_NO_EXCEPTIONS
+  template <typename Request>
+  explicit Problem(const Request& request) {
+    detail::check(create(request, *this));
+  }
+#endif
+
+  std::string key() const { return tconv_problem_key(handle_.get()); }
+  /// Buffer sizes in bytes, useful multiply-adds, least bytes moved; all 0 for an empty handle.
+  ProblemInfo info() const {
+    auto info = detail::sized<ProblemInfo>();
+    (void)tconv_problem_get_info(handle_.get(), &info);
+    return info;
+  }
+  /// Sizes, strides and types with the defaults filled in; `name` lives as long as this problem.
+  tconv_problem_desc desc() const {
+    auto desc = detail::sized<tconv_problem_desc>();
+    (void)tconv_problem_get_desc(handle_.get(), &desc);
+    return desc;
+  }
+  /// [batch, out_h, out_w, out_c], whatever the layout.
+  Numbers output_shape() const {
+    const tconv_problem_desc d = desc();
+    return {d.batch, d.h.out, d.w.out, d.out_c};
+  }
+  const tconv_problem* c_handle() const { return handle_.get(); }
+
+ private:
+  std::shared_ptr<const tconv_problem> handle_;
+};
+
+// ---- The plan
+// --------------------------------------------------------------------------------------
+
+enum class Device : int32_t { automatic = 0, cpu = 1, cuda = 2 };
+enum class Math : int32_t { strict = 0, tf32 = 1, tf32x3 = 2 };
+
+/// What the caller allows. See tconv_options.
+struct Options {
+  Device device = Device::automatic;
+  std::string kernels;                     ///< "name[,name]"; empty: all
+  std::string tile;                        ///< empty: all
+  std::optional<int64_t> workspace_limit;  ///< bytes; absent: none
+  Math math = Math::strict;
+  bool allow_nondeterministic = false;
+  bool prepacked_filters = false;
+  bool verify = false;
+  int32_t threads = 0;  ///< of CPU rows; 0: one per core
+  tconv_log_function log = nullptr;
+  void* log_user = nullptr;
+};
+
+/// The caller's memory; the *_bytes are checked where they are not 0. See tconv_tensors.
+struct Tensors : tconv_tensors {
+  Tensors() : tconv_tensors{} { struct_size = sizeof(tconv_tensors); }
+};
+
+/// The chosen kernel and everything prepared for it. Copies share it; threads may, too.
+class Plan {
+ public:
+  /// An empty handle; only create() makes it usable.
+  Plan() = default;
+
+  /// Code::unsupported has every row's reason.
+  static Status create(const Problem& problem, const Options& options, Plan& plan) {
+    auto c = detail::sized<tconv_options>();
+    c.device = static_cast<int32_t>(options.device);
+    c.kernels = options.kernels.empty() ? nullptr : options.kernels.c_str();
+    c.tile = options.tile.empty() ? nullptr : options.tile.c_str();
+    if (options.workspace_limit) {
+      c.workspace_limit = *options.workspace_limit == 0 ? static_cast<int64_t>(TCONV_NO_WORKSPACE)
+                                                        : *options.workspace_limit;
+    }
+    c.math = static_cast<int32_t>(options.math);
+    c.allow_nondeterministic = options.allow_nondeterministic;
+    c.prepacked_filters = options.prepacked_filters;
+    c.verify = options.verify;
+    c.threads = options.threads;
+    c.log = options.log;
+    c.log_user = options.log_user;
+    tconv_plan* handle = nullptr;
+    const Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
+    if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
+    return status;
+  }
+#ifndef TCONV_NO_EXCEPTIONS
+  explicit Plan(const Problem& problem, const Options& options = {}) {
+    detail::check(create(problem, options, *this));
+  }
+#endif
+
+  std::string kernel() const { return tconv_plan_kernel(handle_.get()); }
+  std::string tile() const { return tconv_plan_tile(handle_.get()); }
+  Device device() const { return static_cast<Device>(tconv_plan_device(handle_.get())); }
+  /// Bytes, 256-byte aligned, of the caller's, for each run in flight.
+  std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(handle_.get()); }
+  /// Bytes that prepack writes, 64-byte aligned; 0: the row reads the filters as they are.
+  std::size_t packed_filter_bytes() const { return tconv_plan_packed_filter_bytes(handle_.get()); }
+  std::size_t device_bytes() const { return tconv_plan_device_bytes(handle_.get()); }
+  /// The whole decision as text; "" for an empty handle.
+  std::string explain() const {
+    Status status;
+    return detail::text_of(
+        [&](char** text) { return tconv_plan_explain(handle_.get(), TCONV_TEXT, text); }, status);
+  }
+
+  /// Enqueues and returns; synchronous on the CPU. Neither allocates nor synchronises, except with
+  /// options.verify or TCONV_VERIFY=1.
+  Result run(const Tensors& tensors, void* stream = nullptr) const {
+    return detail::finish(tconv_run(handle_.get(), &tensors, stream));
+  }
+  /// Filters in the problem's order -> the row's own, into `packed` (packed_filter_bytes()).
+  Result prepack(const void* filters, void* packed, std::size_t packed_bytes,
+                 void* stream = nullptr) const {
+    return detail::finish(tconv_prepack(handle_.get(), filters, packed, packed_bytes, stream));
+  }
+  const tconv_plan* c_handle() const { return handle_.get(); }
+
+ private:
+  std::shared_ptr<const tconv_plan> handle_;
+};
+
+// ---- Trust
+// -----------------------------------------------------------------------------------------
+
+using VerifyReport = tconv_verify_report;
+
+/// Compares tensors.output (host memory) with the reference; Code::mismatch also fills `report`.
+inline Status verify(const Problem& problem, const Tensors& tensors, VerifyReport& report) {
+  report = detail::sized<VerifyReport>();
+  return Status(tconv_verify(problem.c_handle(), &tensors, nullptr, &report));
+}
+
+/// The usual mistakes that would have produced tensors.output, as text.
+inline std::string diagnose(const Problem& problem, const Tensors& tensors) {
+  Status status;
+  const std::string text = detail::text_of(
+      [&](char** out) {
+        return tconv_diagnose(problem.c_handle(), &tensors, nullptr, TCONV_TEXT, out);
+      },
+      status);
+  return status.ok() ? text : status.message();
+}
+
+}  // namespace tconv
+
+#endif  // TCONV_TCONV_H_
