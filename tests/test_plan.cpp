@@ -287,6 +287,34 @@ TEST_F(RunTest, VerifiedRunsThrowOnWrongResults) {
   EXPECT_NO_THROW(run(right, in_place, {}, nullptr));
 }
 
+TEST_F(RunTest, EveryProblemHasARowForPrepackedFilters) {
+  std::mt19937_64 random(12);
+  for (int i = 0; i < 300; ++i) {
+    const Problem problem(random_desc(random));
+    const Plan plan = make_plan(problem, {.prepacked_filters = true});
+    Operands plain = small_integers(problem, 3);
+    Operands packed = plain;
+    packed.filters.assign(plan.state().packed_filter_bytes + 1, kPoison);
+    packed.workspace.resize(plan.workspace_bytes() + 1, kPoison);
+    prepack(plan, plain.filters.data(), packed.filters.data(), packed.filters.size(), nullptr);
+    run(plan, packed.tensors(), {.workspace = packed.workspace.size()}, nullptr);
+    run(make_plan(problem, {.kernels = {"reference"}}), plain.tensors(), {}, nullptr);
+    ASSERT_EQ(packed.output, plain.output) << problem.key() << " by " << plan.kernel().name;
+  }
+}
+
+TEST_F(RunTest, PrepackRefusesWhatDoesNotFit) {
+  const Plan plan = make_plan(problem_, {.kernels = {"reference"}, .prepacked_filters = true});
+  Bytes packed(plan.state().packed_filter_bytes);
+  const auto& filters = operands_.filters;
+  EXPECT_NO_THROW(prepack(plan, filters.data(), packed.data(), packed.size(), nullptr));
+  EXPECT_THROW(prepack(plan, filters.data(), packed.data(), packed.size() - 1, nullptr),
+               InvalidProblem);
+  EXPECT_THROW(prepack(plan, nullptr, packed.data(), packed.size(), nullptr), InvalidProblem);
+  EXPECT_THROW(prepack(plan_, filters.data(), packed.data(), packed.size(), nullptr),
+               InvalidProblem);
+}
+
 TEST_F(RunTest, ManyThreadsShareOnePlan) {
   std::mt19937_64 random(11);
   const Problem problem(random_desc(random, {.zero_sizes = false}));

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include "device.h"
@@ -120,10 +121,7 @@ struct ReferenceState : KernelState {
   int threads = 1;
 };
 
-std::string declines(const Problem&, const Options& options, const DeviceFacts&) {
-  if (options.prepacked_filters) return "reads the filters as they are and packs none";
-  return "";
-}
+std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
 
 double estimate_us(const Problem& problem, int, const Options& options, const DeviceFacts&) {
   // Measured by `tconv bench --kernel reference` on one core of an AMD EPYC (Zen 5), f32: about
@@ -133,11 +131,19 @@ double estimate_us(const Problem& problem, int, const Options& options, const De
   return 1 + (problem.useful_macs() / 400 + outputs / 30) / threads;
 }
 
-std::shared_ptr<const KernelState> prepare(const Problem&, int, const Options& options,
+/// The row's own filter order is the problem's: packing copies.
+std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Options& options,
                                            const DeviceFacts&) {
   auto state = std::make_shared<ReferenceState>();
   state->threads = thread_count(options.threads);
+  if (options.prepacked_filters) {
+    state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
+  }
   return state;
+}
+
+void prepack(const Problem&, const KernelState& state, const void* filters, void* packed, Stream) {
+  std::memcpy(packed, filters, state.packed_filter_bytes);
 }
 
 void launch(const Problem& problem, const KernelState& state, const Tensors& tensors, Stream) {
@@ -157,6 +163,6 @@ constinit const Kernel reference_kernel = {.name = "reference",
                                            .estimate_us = estimate_us,
                                            .prepare = prepare,
                                            .launch = launch,
-                                           .prepack = nullptr};
+                                           .prepack = prepack};
 
 }  // namespace tconv::host
