@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// command_verify.cpp: tconv verify: a plan's result, or somebody else's, against the reference.
+#include <cstdio>
+#include <filesystem>
+
+#include "commands.h"
+#include "output_file.h"
+#include "record.h"
+#include "runner.h"
+#include "suite.h"
+#include "text.h"
+
+namespace tconv::cli {
+namespace {
+
+tconv_verify_options scoped_options(const VerifyArgs& args, Progress& progress) {
+  tconv_verify_options options = verify_options(plan_options(args.choice), progress);
+  if (args.scope) {
+    options.scope = parse_choice("--scope", *args.scope, {"auto", "whole", "sample"});
+  }
+  return options;
+}
+
+/// Without files and --data there is nothing to run on: then random data.
+std::optional<Generator> generator_of(const VerifyArgs& args) {
+  const std::optional<Generator> typed = parse_generator(args.data);
+  if (typed || args.problem.input || args.problem.filters) return typed;
+  return Generator{};
+}
+
+void load_got(const std::string& path, const Request& request, Buffer& output) {
+  NpyReader file("--got", path);
+  const Grid grid = request.output_grid();
+  check_shape(file, grid.shape);
+  file.read([&](int64_t first, int64_t count, const void* elements) {
+    scatter(file.header().dtype, elements, first, count, request.desc.output_dtype, output.data(),
+            grid);
+  });
+}
+
+/// What the reference computes, by the row of that name.
+Buffer expected_output(const Request& request, Operands& operands, const tconv_options& choice) {
+  auto options = sized<tconv_options>();
+  options.device = TCONV_DEVICE_CPU;
+  options.kernels = "reference";
+  options.threads = choice.threads;
+  Runner reference(request, options);
+  Buffer expected(operands.output.size(), "expected output");
+  std::swap(expected, operands.output);
+  reference.bind(operands);
+  reference.run();
+  std::swap(expected, operands.output);
+  return expected;
+}
+
+void dump(const std::string& folder, const Request& request, Operands& operands,
+          const tconv_options& choice) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw Failure(TCONV_DEVICE_ERROR, "cannot make the folder " + folder + ": " + error.message());
+  const auto write = [&](const char* name, tconv_dtype dtype, const Buffer& data,
+                         const Grid& grid) {
+    OutputFile file(folder + "/" + name + ".npy");
+    write_npy(file, dtype, data.data(), grid);
+    file.commit();
+  };
+  const tconv_problem_desc& desc = request.desc;
+  write("input", desc.dtype, operands.input, request.input_grid());
+  write("filters", desc.dtype, operands.filters, request.filter_grid());
+  if (desc.has_bias != 0) write("bias", desc.bias_dtype, operands.bias, request.channel_grid());
+  if (desc.activation == TCONV_PRELU) {
+    write("slopes", desc.dtype == TCONV_F64 ? TCONV_F64 : TCONV_F32, operands.slopes,
+          request.channel_grid());
+  }
+  if (desc.has_residual != 0) {
+    write("residual", desc.output_dtype, operands.residual, request.residual_grid());
+  }
+  write("got", desc.output_dtype, operands.output, request.output_grid());
+  write("expected", desc.output_dtype, expected_output(request, operands, choice),
+        request.output_grid());
+}
+
+std::string diagnose(const Request& request, Operands& operands,
+                     const tconv_verify_options& options, bool json) {
+  const tconv_tensors tensors = operands.tensors();
+  return text_of([&](char** text) {
+    return tconv_diagnose(request.problem.get(), &tensors, &options, text_format(json), text);
+  });
+}
+
+void print_result(const char* subject, const Request& request, const Verification& result,
+                  const std::string& diagnosis) {
+  std::printf("problem    %s\n", request.key());
+  std::printf("result     %s\n", subject);
+  std::printf("%s%s\n", result.right() ? "" : "MISMATCH: ", result.sentence().c_str());
+  if (!diagnosis.empty()) std::printf("%s\n", diagnosis.c_str());
+}
+
+int verify_one(const VerifyArgs& args, Request request) {
+  const tconv_options choice = plan_options(args.choice);
+  const std::optional<Generator> generator = generator_of(args);
+  std::optional<Runner> runner;
+  if (!args.got) {
+    runner.emplace(request, choice);
+  } else {
+    require_memory(operand_bytes(request));
+  }
+  Operands operands = load_operands(request, generator);
+  Record record;
+  record.set("key", request.key());
+  std::string subject;
+  if (args.got) {
+    load_got(*args.got, request, operands.output);
+    record.set("file", *args.got);
+    subject = *args.got;
+  } else {
+    runner->describe(record);
+    runner->bind(operands);
+    Progress progress("running", args.json);
+    runner->timed_runs(1, progress);
+    subject = format("%s, row %s, tile %s", runner->device(), runner->kernel(), runner->tile());
+  }
+  Progress progress("verifying", args.json);
+  const tconv_verify_options options = scoped_options(args, progress);
+  const Verification result = verify_output(request, operands, options);
+  std::string diagnosis;
+  if (args.diagnose) {
+    progress.set_label("diagnosing");
+    diagnosis = diagnose(request, operands, options, args.json);
+  }
+  progress.clear();
+  if (args.dump) dump(*args.dump, request, operands, choice);
+  if (args.json) {
+    result.describe(record);
+    if (args.diagnose) record.set_json("diagnosis", diagnosis);
+    std::puts(record.line().c_str());
+  } else {
+    print_result(subject.c_str(), request, result, diagnosis);
+  }
+  return result.right() ? TCONV_OK : TCONV_MISMATCH;
+}
+
+/// The progress of one row within the whole suite.
+struct SuiteProgress {
+  Progress progress;
+  double done = 0, weight = 0, total = 0;
+
+  static void callback(double share, void* self) {
+    auto* suite = static_cast<SuiteProgress*>(self);
+    suite->progress.update((suite->done + share * suite->weight) / suite->total);
+  }
+};
+
+struct SuiteCounts {
+  int64_t verified = 0, mismatched = 0, not_run = 0;
+};
+
+/// One line of the table; what cannot run here says why.
+Record verify_row(const VerifyArgs& args, const SuiteRow& row, SuiteProgress& progress,
+                  SuiteCounts& counts) {
+  Request request = row.request();
+  Record record;
+  record.set("name", row.name).set("key", request.key());
+  std::string line;
+  try {
+    Runner runner(request, plan_options(args.choice));
+    runner.describe(record);
+    line = format("%-10s %-12s ", runner.kernel(), runner.tile());
+    Operands operands = load_operands(request, generator_of(args));
+    runner.bind(operands);
+    runner.run();
+    tconv_verify_options options = scoped_options(args, progress.progress);
+    options.progress = SuiteProgress::callback;
+    options.progress_user = &progress;
+    const Verification result = verify_output(request, operands, options);
+    result.describe(record);
+    ++(result.right() ? counts.verified : counts.mismatched);
+    line += (result.right() ? "" : "MISMATCH: ") + result.sentence();
+    if (!result.right() && args.diagnose) {
+      line += "\n" + diagnose(request, operands, options, false);
+      record.set_json("diagnosis", diagnose(request, operands, options, true));
+    }
+  } catch (const Failure& failure) {
+    if (failure.exit_code() != TCONV_UNSUPPORTED && failure.exit_code() != TCONV_DEVICE_ERROR) {
+      throw;
+    }
+    ++counts.not_run;
+    line += "not run: " + one_line(failure.what());
+    record.set("not_run", failure.what());
+  }
+  progress.progress.clear();
+  if (!args.json) {
+    std::printf("%-60.60s %s\n", row.name.c_str(), line.c_str());
+    std::fflush(stdout);
+  }
+  return record;
+}
+
+int verify_suite(const VerifyArgs& args) {
+  if (args.got) refuse("--got cannot be given with --suite");
+  if (args.dump) refuse("--dump cannot be given with --suite");
+  const std::vector<SuiteRow> suite = load_suite(args.suite, args.problem);
+  SuiteProgress progress{Progress("verifying the suite", args.json)};
+  for (const SuiteRow& row : suite) progress.total += row.request().info.useful_macs;
+  SuiteCounts counts;
+  std::vector<Record> rows;
+  for (const SuiteRow& row : suite) {
+    progress.weight = row.request().info.useful_macs;
+    rows.push_back(verify_row(args, row, progress, counts));
+    progress.done += progress.weight;
+  }
+  if (args.json) {
+    Record record;
+    record.set("verified", counts.verified)
+        .set("mismatched", counts.mismatched)
+        .set("not_run", counts.not_run)
+        .set("rows", rows);
+    std::puts(record.line().c_str());
+  } else {
+    std::printf("%lld verified, %lld wrong, %lld not run\n",
+                static_cast<long long>(counts.verified), static_cast<long long>(counts.mismatched),
+                static_cast<long long>(counts.not_run));
+  }
+  if (counts.mismatched > 0) return TCONV_MISMATCH;
+  return counts.verified > 0 ? TCONV_OK : TCONV_UNSUPPORTED;
+}
+
+}  // namespace
+
+int verify_command(const VerifyArgs& args) {
+  if (args.suite.suite) return verify_suite(args);
+  return verify_one(args, std::move(make_requests(args.suite, args.problem).front()));
+}
+
+}  // namespace tconv::cli

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// convention_options.h: the options of a convention -> that convention's arguments.
+#pragma once
+
+#include <tconv/tconv_c.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+
+namespace tconv::cli {
+
+/// The geometry as TensorFlow, PyTorch or ONNX says it. Refuses options of another convention.
+class ConventionOptions {
+ public:
+  ConventionOptions(const ProblemArgs& args, std::vector<int64_t> input_shape,
+                    std::vector<int64_t> filter_shape);
+
+  /// Sets batch, channels, groups, axes, layout and filter order.
+  void translate(tconv_problem_desc& desc) const;
+  /// The legal output sizes, whatever output shape or padding was typed.
+  tconv_output_sizes output_sizes() const;
+
+  /// How files hold the tensors: PyTorch's are [n,c,h,w] and [ci,co,kh,kw] in either memory format.
+  tconv_layout file_layout() const;
+  tconv_filter_order file_filter_order() const;
+
+ private:
+  enum Convention { kTensorFlow, kPyTorch, kOnnx };
+  using Numbers = std::optional<std::vector<int64_t>>;
+
+  void refuse_strangers(const ProblemArgs& args) const;
+  void parse_padding(const std::string& value);
+  Numbers pair_for_onnx(Numbers numbers) const;
+  tconv_tensorflow_args tensorflow() const;
+  tconv_pytorch_args pytorch() const;
+  tconv_onnx_args onnx() const;
+
+  Convention convention_ = kTensorFlow;
+  std::vector<int64_t> input_shape_, filter_shape_;
+  Numbers strides_, dilations_, padding_, output_padding_, output_shape_, pads_;
+  std::string padding_mode_ = "SAME", auto_pad_ = "NOTSET";
+  std::string data_format_ = "NHWC", memory_format_ = "contiguous";
+  int64_t groups_ = 0;
+};
+
+}  // namespace tconv::cli

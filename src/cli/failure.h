@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// failure.h: what ends a command early.
+#pragma once
+
+#include <tconv/tconv_c.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace tconv::cli {
+
+/// The exit code (one of tconv_status) and the one message for stderr.
+class Failure : public std::runtime_error {
+ public:
+  Failure(tconv_status exit_code, const std::string& message)
+      : std::runtime_error(message), exit_code_(exit_code) {}
+  tconv_status exit_code() const { return exit_code_; }
+
+ private:
+  tconv_status exit_code_;
+};
+
+/// A wrong option, problem or file: "option = value, but it must be legal".
+[[noreturn]] inline void refuse(const std::string& option, const std::string& value,
+                                const std::string& legal) {
+  throw Failure(TCONV_INVALID, option + " = " + value + ", but it must be " + legal);
+}
+
+/// Two options that exclude each other, a missing option: any other sentence about the usage.
+[[noreturn]] inline void refuse(const std::string& sentence) {
+  throw Failure(TCONV_INVALID, sentence);
+}
+
+/// A failed library call keeps its code and its words.
+inline void check(tconv_status status) {
+  if (status != TCONV_OK) throw Failure(status, tconv_last_error());
+}
+
+}  // namespace tconv::cli

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// problem_options.cpp: see problem_options.h.
+#include "problem_options.h"
+
+#include "convention_options.h"
+#include "text.h"
+
+namespace tconv::cli {
+namespace {
+
+tconv_dtype parse_dtype(const char* option, const std::string& value) {
+  return 1 + parse_choice(option, value, {"f16", "bf16", "f32", "f64"});
+}
+
+/// "leaky_relu:0.1" -> {"leaky_relu", "0.1"}.
+struct ActivationText {
+  std::string name;
+  Typed parameter;
+
+  explicit ActivationText(const std::string& value) : name(value.substr(0, value.find(':'))) {
+    if (name.size() < value.size()) parameter = value.substr(name.size() + 1);
+  }
+};
+
+void apply_activation(const std::string& value, tconv_problem_desc& desc) {
+  const ActivationText text(value);
+  desc.activation = parse_choice("--activation", text.name,
+                                 {"identity", "relu", "leaky_relu", "prelu", "clamp", "sigmoid",
+                                  "tanh", "gelu", "gelu_tanh", "silu"});
+  const auto must_be = [&](const char* legal) { refuse("--activation", "'" + value + "'", legal); };
+  switch (desc.activation) {
+    case TCONV_LEAKY_RELU:
+      if (!text.parameter) must_be("leaky_relu:SLOPE, such as leaky_relu:0.1");
+      desc.activation_a = parse_real("--activation leaky_relu", *text.parameter);
+      break;
+    case TCONV_CLAMP: {
+      const std::vector<std::string> ends = split(text.parameter.value_or(""), ',');
+      if (ends.size() != 2) must_be("clamp:LOW,HIGH, such as clamp:0,6");
+      desc.activation_a = parse_real("--activation clamp", ends[0]);
+      desc.activation_b = parse_real("--activation clamp", ends[1]);
+      break;
+    }
+    case TCONV_PRELU: break;  // its parameter is a file
+    default:
+      if (text.parameter) must_be((text.name + ", which has no parameter").c_str());
+  }
+}
+
+std::optional<NpyReader> open(const char* option, const Typed& path) {
+  if (!path || path->empty()) return std::nullopt;
+  return NpyReader(option, *path);
+}
+
+void open_files(const ProblemArgs& args, Request& request) {
+  request.input = open("--input", args.input);
+  request.filters = open("--filters", args.filters);
+  request.bias = open("--bias", args.bias);
+  request.residual = open("--residual", args.residual);
+  if (!args.activation) return;
+  const ActivationText activation(*args.activation);
+  if (activation.name == "prelu") request.slopes = open("--activation prelu", activation.parameter);
+}
+
+/// A 16-bit problem keeps a bias that is more precise than its input.
+tconv_dtype bias_dtype(const Request& request, tconv_dtype dtype) {
+  const bool wide = request.bias && request.bias->header().dtype != TCONV_F16;
+  return wide && (dtype == TCONV_F16 || dtype == TCONV_BF16) ? TCONV_F32 : dtype;
+}
+
+void make_from_options(const ProblemArgs& args, Request& request) {
+  const std::vector<int64_t> input =
+      stated_shape("--input-shape", args.input_shape, "--input", request.input);
+  const std::vector<int64_t> filters =
+      stated_shape("--filter-shape", args.filter_shape, "--filters", request.filters);
+  const ConventionOptions convention(args, input, filters);
+  auto desc = sized<tconv_problem_desc>();
+  convention.translate(desc);
+  request.file_layout = convention.file_layout();
+  request.file_filter_order = convention.file_filter_order();
+  desc.dtype = request.input     ? request.input->header().dtype
+               : request.filters ? request.filters->header().dtype
+                                 : TCONV_F32;
+  apply_epilogue(args, desc);
+  if (desc.has_bias != 0) desc.bias_dtype = bias_dtype(request, desc.dtype);
+  request.problem = make_problem(desc);
+}
+
+void make_from_key(const ProblemArgs& args, Request& request) {
+  refuse_geometry(args, "--problem says it");
+  const std::pair<const char*, const Typed&> others[] = {{"--dtype", args.dtype},
+                                                         {"--output-dtype", args.output_dtype}};
+  for (const auto& [option, value] : others) {
+    if (value) refuse(std::string(option) + " cannot be given: --problem says it");
+  }
+  if (args.activation && !request.slopes) {
+    refuse("--activation", "'" + *args.activation + "'",
+           "absent, or prelu:FILE for the slopes, because --problem says the rest");
+  }
+  tconv_problem* problem = nullptr;
+  check(tconv_problem_from_key(args.problem->c_str(), &problem));
+  request.problem.reset(problem);
+  const tconv_problem_desc desc = desc_of(problem);
+  request.file_layout = desc.layout;
+  request.file_filter_order = desc.filter_order;
+}
+
+/// A file of an operand that the problem does not have.
+void refuse_unused(const Request& request) {
+  const auto unused = [](const std::optional<NpyReader>& file, bool used, const char* what) {
+    if (file && !used) refuse(file->option() + " cannot be given: --problem has no " + what);
+  };
+  unused(request.bias, request.desc.has_bias != 0, "bias");
+  unused(request.residual, request.desc.has_residual != 0, "residual");
+  unused(request.slopes, request.desc.activation == TCONV_PRELU, "prelu");
+}
+
+void check_shapes(const Request& request) {
+  if (request.input) check_shape(*request.input, request.input_grid().shape);
+  if (request.filters) check_shape(*request.filters, request.filter_grid().shape);
+  if (request.bias) check_shape(*request.bias, request.channel_grid().shape);
+  if (request.slopes) check_shape(*request.slopes, request.channel_grid().shape);
+  if (request.residual) check_shape(*request.residual, request.residual_grid().shape);
+}
+
+void fill_in(Request& request) {
+  request.desc = desc_of(request.problem.get());
+  request.info = info_of(request.problem.get());
+}
+
+Grid image_grid(tconv_layout file_layout, const tconv_problem_desc& desc, int64_t h, int64_t w,
+                int64_t c, const tconv_strides& s) {
+  if (file_layout == TCONV_NHWC) return {{desc.batch, h, w, c}, {s.n, s.h, s.w, s.c}};
+  return {{desc.batch, c, h, w}, {s.n, s.c, s.h, s.w}};
+}
+
+}  // namespace
+
+Grid Request::input_grid() const {
+  return image_grid(file_layout, desc, desc.h.in, desc.w.in, desc.in_c, desc.input_strides);
+}
+Grid Request::residual_grid() const {
+  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.residual_strides);
+}
+Grid Request::output_grid() const {
+  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.output_strides);
+}
+Grid Request::channel_grid() const { return {{desc.out_c}, {1}}; }
+
+Grid Request::filter_grid() const {
+  const int64_t kh = desc.h.kernel, kw = desc.w.kernel, ci = desc.in_c;
+  const int64_t co = desc.out_c / desc.groups;
+  int64_t r = 0, s = 0, k = 0, c = 0;  // strides in memory
+  switch (desc.filter_order) {
+    case TCONV_IHWO: k = 1, s = co, r = kw * co, c = kh * kw * co; break;
+    case TCONV_IOHW: s = 1, r = kw, k = kh * kw, c = co * kh * kw; break;
+    default: c = 1, k = ci, s = co * ci, r = kw * co * ci; break;
+  }
+  switch (file_filter_order) {
+    case TCONV_IHWO: return {{ci, kh, kw, co}, {c, r, s, k}};
+    case TCONV_IOHW: return {{ci, co, kh, kw}, {c, k, r, s}};
+    default: return {{kh, kw, co, ci}, {r, s, k, c}};
+  }
+}
+
+std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
+                                  const char* file_option, const std::optional<NpyReader>& file) {
+  if (!shape && !file) {
+    refuse(std::string(shape_option) + " or " + file_option +
+           " is missing (or --problem, which says everything)");
+  }
+  if (!shape) return file->header().shape;
+  std::vector<int64_t> numbers = parse_integers(shape_option, *shape);
+  if (file && numbers != file->header().shape) {
+    refuse(shape_option, *shape,
+           join(file->header().shape) + ", the shape of the file of " + file_option);
+  }
+  return numbers;
+}
+
+void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted) {
+  if (file.header().shape == wanted) return;
+  refuse("the file of " + file.option() + " has the shape " + join(file.header().shape) +
+         ", but it must be " + join(wanted));
+}
+
+void refuse_geometry(const ProblemArgs& args, const char* because) {
+  const std::pair<const char*, const Typed&> geometry[] = {
+      {"--input-shape", args.input_shape},
+      {"--filter-shape", args.filter_shape},
+      {"--strides", args.strides},
+      {"--dilations", args.dilations},
+      {"--groups", args.groups},
+      {"--convention", args.convention},
+      {"--padding", args.padding},
+      {"--output-shape", args.output_shape},
+      {"--output-padding", args.output_padding},
+      {"--memory-format", args.memory_format},
+      {"--pads", args.pads},
+      {"--auto-pad", args.auto_pad},
+      {"--data-format", args.data_format}};
+  for (const auto& [option, value] : geometry) {
+    if (value) refuse(std::string(option) + " cannot be given: " + because);
+  }
+}
+
+void apply_epilogue(const ProblemArgs& args, tconv_problem_desc& desc) {
+  if (args.dtype) desc.dtype = parse_dtype("--dtype", *args.dtype);
+  if (args.output_dtype) desc.output_dtype = parse_dtype("--output-dtype", *args.output_dtype);
+  if (args.bias) desc.has_bias = 1;
+  if (args.residual) desc.has_residual = 1;
+  if (args.activation) apply_activation(*args.activation, desc);
+}
+
+Request make_request(const ProblemArgs& args) {
+  Request request;
+  open_files(args, request);
+  args.problem ? make_from_key(args, request) : make_from_options(args, request);
+  fill_in(request);
+  refuse_unused(request);
+  check_shapes(request);
+  return request;
+}
+
+Request make_request(const tconv_problem_desc& desc) {
+  Request request;
+  request.problem = make_problem(desc);
+  fill_in(request);
+  request.file_layout = request.desc.layout;
+  request.file_filter_order = request.desc.filter_order;
+  return request;
+}
+
+tconv_options plan_options(const ChoiceArgs& args) {
+  auto options = sized<tconv_options>();
+  if (args.device) {
+    options.device = parse_choice("--device", *args.device, {"auto", "cpu", "cuda"});
+  }
+  if (args.math) options.math = parse_choice("--math", *args.math, {"strict", "tf32", "3xtf32"});
+  if (args.kernel) options.kernels = args.kernel->c_str();
+  if (args.tile) options.tile = args.tile->c_str();
+  if (args.workspace_limit) {
+    const int64_t limit = parse_integer("--workspace-limit", *args.workspace_limit, 0, INT64_MAX);
+    options.workspace_limit = limit == 0 ? int64_t{TCONV_NO_WORKSPACE} : limit;
+  }
+  if (args.threads) {
+    options.threads = static_cast<int32_t>(parse_integer("--threads", *args.threads, 1, 4096));
+  }
+  options.allow_nondeterministic = args.allow_nondeterministic ? 1 : 0;
+  options.prepacked_filters = args.prepack ? 1 : 0;
+  return options;
+}
+
+}  // namespace tconv::cli

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// runner.cpp: see runner.h.
+#include "runner.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "text.h"
+
+namespace tconv::cli {
+
+std::string Verification::sentence() const {
+  if (!right()) return mismatch;
+  const auto total = static_cast<long long>(report.total);
+  const auto checked = static_cast<long long>(report.checked);
+  const std::string what = report.whole != 0
+                               ? format("all %lld elements", total)
+                               : format("a sample of %lld of %lld elements", checked, total);
+  return "verified: " + what + format(", bound %.2g", report.largest_bound);
+}
+
+void Verification::describe(Record& record) const {
+  record.set("verified", right())
+      .set("bound", report.largest_bound)
+      .set("whole", report.whole != 0)
+      .set("checked", report.checked)
+      .set("total", report.total)
+      .set("mismatches", report.mismatches)
+      .set("worst_ratio", report.worst_ratio);
+  if (right()) return;
+  record.set("at", std::vector<int64_t>{report.n, report.p, report.q, report.k})
+      .set("expected", report.expected)
+      .set("got", report.got)
+      .set("bound_there", report.bound);
+}
+
+Verification verify_output(const Request& request, Operands& operands,
+                           const tconv_verify_options& options) {
+  Verification result;
+  result.report = sized<tconv_verify_report>();
+  const tconv_tensors tensors = operands.tensors();
+  const tconv_status status =
+      tconv_verify(request.problem.get(), &tensors, &options, &result.report);
+  if (status == TCONV_MISMATCH) {
+    result.mismatch = tconv_last_error();
+  } else {
+    check(status);
+  }
+  return result;
+}
+
+tconv_verify_options verify_options(const tconv_options& options, Progress& progress) {
+  auto result = sized<tconv_verify_options>();
+  result.threads = options.threads;
+  result.progress = Progress::callback;
+  result.progress_user = &progress;
+  return result;
+}
+
+Runner::Runner(const Request& request, const tconv_options& options)
+    : plan_(make_plan(request.problem.get(), options)), prepacked_(options.prepacked_filters != 0) {
+  require_memory(operand_bytes(request) + static_cast<double>(workspace_bytes()) +
+                 static_cast<double>(tconv_plan_packed_filter_bytes(plan_.get())));
+}
+
+const char* Runner::device() const {
+  return tconv_plan_device(plan_.get()) == TCONV_DEVICE_CUDA ? "cuda" : "cpu";
+}
+
+void Runner::describe(Record& record) const {
+  record.set("device", device())
+      .set("kernel", kernel())
+      .set("tile", tile())
+      .set("workspace_bytes", workspace_bytes());
+}
+
+void Runner::bind(Operands& operands) {
+  tensors_ = operands.tensors();
+  workspace_ = Buffer(workspace_bytes(), "workspace");
+  tensors_.workspace = workspace_.data();
+  tensors_.workspace_bytes = workspace_.size();
+  const std::size_t packed_bytes = tconv_plan_packed_filter_bytes(plan_.get());
+  if (!prepacked_ || packed_bytes == 0) return;
+  packed_ = Buffer(packed_bytes, "packed filters");
+  check(
+      tconv_prepack(plan_.get(), operands.filters.data(), packed_.data(), packed_.size(), nullptr));
+  tensors_.filters = packed_.data();
+  tensors_.filters_bytes = 0;  // packed filters may be smaller or larger than the problem's
+}
+
+void Runner::run() const { check(tconv_run(plan_.get(), &tensors_, nullptr)); }
+
+std::vector<double> Runner::timed_runs(int64_t repeat, Progress& progress) const {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> times;
+  while (static_cast<int64_t>(times.size()) < repeat) {
+    // A single long run has no share done to report: the model's estimate stands in.
+    const Ticker ticker(progress, repeat == 1 ? estimate_us() : 0);
+    const Clock::time_point begin = Clock::now();
+    run();
+    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+    if (repeat > 1) {
+      progress.update(static_cast<double>(times.size()) / static_cast<double>(repeat));
+    }
+  }
+  return times;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+}  // namespace tconv::cli

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// runner.h: a plan with the memory that its runs need, and the verification of what it wrote.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "operands.h"
+#include "progress.h"
+#include "record.h"
+
+namespace tconv::cli {
+
+/// What a comparison with the reference found.
+struct Verification {
+  tconv_verify_report report{};
+  std::string mismatch;  ///< the library's message; empty: right
+
+  bool right() const { return mismatch.empty(); }
+  /// "verified: all 49152 elements, bound 1.2e-06" or the mismatch.
+  std::string sentence() const;
+  /// Sets verified, whole, checked, total, mismatches, bound, worst_ratio.
+  void describe(Record& record) const;
+};
+
+/// Compares operands.output with the reference.
+Verification verify_output(const Request& request, Operands& operands,
+                           const tconv_verify_options& options);
+/// With the options' threads, and `progress` as the listener.
+tconv_verify_options verify_options(const tconv_options& options, Progress& progress);
+
+class Runner {
+ public:
+  /// Makes the plan; refuses (TCONV_DEVICE_ERROR) what does not fit the memory that is left.
+  Runner(const Request& request, const tconv_options& options);
+
+  const tconv_plan* plan() const { return plan_.get(); }
+  const char* kernel() const { return tconv_plan_kernel(plan_.get()); }
+  const char* tile() const { return tconv_plan_tile(plan_.get()); }
+  const char* device() const;
+  std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(plan_.get()); }
+  double estimate_us() const { return tconv_plan_estimate_us(plan_.get()); }
+  /// Sets device, kernel, tile, workspace_bytes.
+  void describe(Record& record) const;
+
+  /// Allocates workspace and packed filters, and packs. `operands` must outlive the runs.
+  void bind(Operands& operands);
+  void run() const;
+  /// Runs `repeat` times and returns the microseconds of each.
+  std::vector<double> timed_runs(int64_t repeat, Progress& progress) const;
+
+ private:
+  Plan plan_;
+  bool prepacked_;
+  Buffer workspace_, packed_;
+  tconv_tensors tensors_{};
+};
+
+double median(std::vector<double> values);
+
+}  // namespace tconv::cli

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tconv verify, explain and shape."""
+
+import json
+import os
+import pty
+import subprocess
+
+import support
+from support import ProgramTest, integers, read_npy, scatter
+
+
+class Verify(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.x, self.f = integers((1, 5, 6, 3), 1), integers((3, 3, 2, 3), 2)
+        self.save("x.npy", self.x)
+        self.save("f.npy", self.f)
+        self.files = ["verify", "--input", "x.npy", "--filters", "f.npy", "--strides", "2"]
+
+    def test_every_kind_of_data(self):
+        shapes = ["verify", "--input-shape", "2,5,4,6", "--filter-shape", "3,4,5,6", "--strides", "2"]
+        for data in ("random", "arange", "impulse"):
+            for dtype in ("f16", "bf16", "f32", "f64"):
+                report = self.json(*shapes, "--data", data, "--dtype", dtype, "--bias",
+                                   "--residual", "--activation", "prelu")
+                self.assertEqual((report["verified"], report["whole"], report["checked"]),
+                                 (True, True, 2 * 10 * 8 * 5))
+        self.assertTrue(self.json(*shapes, "--scope", "sample")["verified"])
+
+    def test_data_is_what_help_says(self):
+        shapes = ["verify", "--input-shape", "1,3,4,2", "--filter-shape", "2,2,3,2"]
+        self.call(*shapes, "--data", "arange", "--dump", "d")
+        self.assertEqual(read_npy(self.path("d/input.npy"))[0].values, list(range(1, 25)))
+        self.assertEqual(read_npy(self.path("d/filters.npy"))[0].values, list(range(1, 25)))
+        self.call(*shapes, "--data", "arange", "--dtype", "f16", "--dump", "d")
+        self.assertEqual(read_npy(self.path("d/input.npy"))[0].values[:2], [1 / 256, 2 / 256])
+        self.call(*shapes, "--data", "impulse", "--dump", "d")
+        impulse = read_npy(self.path("d/input.npy"))[0]
+        self.assertEqual((sum(impulse.values), impulse.at(0, 1, 2, 0)), (1, 1))
+        dumps = []
+        for seed in (1, 1, 2):
+            self.call(*shapes, "--data", "random", "--data-seed", seed, "--dump", "d")
+            dumps.append(read_npy(self.path("d/input.npy"))[0].values)
+        self.assertEqual(dumps[0], dumps[1])
+        self.assertNotEqual(dumps[0], dumps[2])
+        self.assertTrue(all(-1 <= value < 1 for value in dumps[0]))
+
+    def test_a_right_and_a_wrong_result(self):
+        wanted = scatter(self.x, self.f, (2, 2), (1, 1), (0, 0), (10, 12))
+        self.save("right.npy", wanted)
+        self.assertIn("verified", self.call(*self.files, "--got", "right.npy", "--diagnose"))
+        wanted.values[137] += 1  # 137 = ((0*10 + 5)*12 + 8)*2 + 1
+        self.save("wrong.npy", wanted)
+        text = self.call(*self.files, "--got", "wrong.npy", "--dump", "d", expect=1)
+        for word in ("MISMATCH", "n=0", "p=5", "q=8", "k=1", "bound"):
+            self.assertIn(word, text)
+        report = self.json(*self.files, "--got", "wrong.npy", expect=1)
+        self.assertEqual((report["verified"], report["mismatches"], report["at"]),
+                         (False, 1, [0, 5, 8, 1]))
+        self.assertEqual(report["got"] - report["expected"], 1)
+        got, expected = (read_npy(self.path(f"d/{name}.npy"))[0] for name in ("got", "expected"))
+        self.assertEqual(got.values, wanted.values)
+        self.assertEqual([i for i in range(240) if got.values[i] != expected.values[i]], [137])
+        self.assertEqual(read_npy(self.path("d/filters.npy"))[0].values, self.f.values)
+
+    def test_names_the_padding_of_pytorch(self):
+        wrong = scatter(self.x, self.f, (2, 2), (1, 1), (1, 1), (10, 12))
+        self.save("wrong.npy", wrong)
+        text = self.call(*self.files, "--got", "wrong.npy", "--diagnose", expect=1)
+        self.assertIn("pad", text.split("MISMATCH", 1)[1])
+        report = self.json(*self.files, "--got", "wrong.npy", "--diagnose", expect=1)
+        self.assertFalse(report["diagnosis"]["right"])
+        self.assertIn("padding", report["diagnosis"]["mistakes"][0]["name"])
+
+    def test_keys_say_everything(self):
+        shape = ["--input-shape", "2,4,5,6", "--filter-shape", "3,2,2,6", "--strides", "2,1",
+                 "--groups", "3", "--bias", "--activation", "clamp:0,6", "--dtype", "f16"]
+        key = self.json("verify", *shape)["key"]
+        again = self.json("verify", "--problem", key)
+        self.assertEqual((again["key"], again["verified"]), (key, True))
+        self.refused("verify", "--problem", key, "--strides", "2", words=["--strides"])
+        self.refused("verify", "--problem", key, "--residual", "x.npy", words=["--residual"])
+        self.refused("verify", "--problem", key, "--input", "x.npy", words=["--input", "2,4,5,6"])
+
+    def test_refusals(self):
+        self.refused(*self.files, "--got", "x.npy", words=["--got", "1,5,6,3", "1,10,12,2"])
+        self.refused(*self.files, "--got", "absent.npy", words=["--got", "absent.npy"])
+        self.refused(*self.files, "--data", "ones", words=["--data", "arange"])
+        self.refused(*self.files, "--data-seed", "1", words=["--data-seed"])
+        self.refused(*self.files, "--bias", words=["--bias"])
+        self.refused("verify", "--input", "x.npy", "--filter-shape", "3,3,2,3", words=["--filters"])
+        self.refused(*self.files, "--match", "x", words=["--match", "--suite"])
+        self.refused(*self.files, "--dump", "x.npy/d", code=4, words=["x.npy/d"])
+
+    def test_suite(self):
+        report = self.json("verify", "--suite", "core", "--match", "Keras DCGAN|TF segm")
+        self.assertGreaterEqual(report["verified"], 4)
+        self.assertEqual((report["mismatched"], report["not_run"]), (0, 0))
+        self.assertEqual(len(report["rows"]), report["verified"])
+        text = self.call("verify", "--suite", "core", "--match", "Keras DCGAN", "--data-format",
+                         "NCHW", "--dtype", "f16")
+        self.assertIn("0 wrong", text)
+        with open(self.path("mine.csv"), "w") as file:
+            file.write("network,layer,batch_infer,batch_large,in_h,in_w,in_c,out_c,kernel_h,kernel_w,"
+                       "stride_h,stride_w,pad_top,pad_bottom,pad_left,pad_right,out_pad_h,out_pad_w,"
+                       "dilation_h,dilation_w,groups,bias\n"
+                       '"a, b",c,1,3,4,5,6,2,3,3,2,2,1,1,0,0,1,0,1,2,2,1\n')
+        row = self.json("verify", "--suite", "mine.csv", "--batch", "large")["rows"][0]
+        self.assertEqual(row["name"], "a, b / c")
+        # (4-1)*2 + 3 - 2 + 1 = 8, (5-1)*2 + 5 = 13
+        self.assertEqual(row["key"], self.json(
+            "explain", "--input-shape", "3,4,5,6", "--filter-shape", "3,3,1,6", "--strides", "2",
+            "--dilations", "1,2", "--groups", "2", "--bias", "--padding", "1,0,0,0",
+            "--output-shape", "8,13")["problem"])
+
+    def test_suite_refusals(self):
+        self.refused("verify", "--suite", "absent", words=["--suite", "absent", "core"])
+        self.refused("verify", "--suite", "core", "--match", "no such network", words=["--match"])
+        self.refused("verify", "--suite", "core", "--match", "(", words=["--match"])
+        self.refused("verify", "--suite", "core", "--batch", "small", words=["--batch", "large"])
+        self.refused("verify", "--suite", "core", "--strides", "2", words=["--strides"])
+        self.refused("verify", "--suite", "core", "--input", "x.npy", words=["--input"])
+        self.refused("verify", "--suite", "core", "--got", "x.npy", words=["--got"])
+        with open(self.path("broken.csv"), "w") as file:
+            file.write("network,layer,batch_infer\na,b,two\n")
+        self.refused("verify", "--suite", "broken.csv", words=["line 2", "batch_infer", "two"])
+        with open(self.path("short.csv"), "w") as file:
+            file.write("network,layer\na\n")
+        self.refused("verify", "--suite", "short.csv", words=["line 2", "layer"])
+
+    def test_progress_on_a_terminal_only(self):
+        # Slow on purpose: a suite's rows by the reference row alone, on one core.
+        arguments = ["verify", "--input-shape", "1,256,256,48", "--filter-shape", "4,4,48,48",
+                     "--kernel", "reference", "--threads", "1", "--strides", "2", "--scope", "sample"]
+        master, slave = pty.openpty()
+        with open(self.path("out"), "w") as out:
+            done = subprocess.Popen([support.PROGRAM, *arguments], stdout=out, stderr=slave)
+        os.close(slave)
+        shown = b""
+        try:
+            while piece := os.read(master, 4096):
+                shown += piece
+        except OSError:  # the other side is closed
+            pass
+        os.close(master)
+        self.assertEqual(done.wait(), 0)
+        self.assertRegex(shown.decode(), r"\d+ %  .* left")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
+
+
+class Explain(ProgramTest):
+    SHAPES = ["--input-shape", "1,4,4,3", "--filter-shape", "3,3,2,3", "--strides", "2"]
+
+    def test_the_decision(self):
+        report = self.json("explain", *self.SHAPES)
+        self.assertIn(report["kernel"], [row["kernel"] for row in report["rows"]])
+        for row in report["rows"]:
+            self.assertTrue(row["chosen"] or row["reason"])
+        text = self.call("explain", *self.SHAPES)
+        self.assertIn(report["problem"], text)
+        self.assertIn("reference", text)
+        only = self.json("explain", *self.SHAPES, "--kernel", "reference")
+        self.assertEqual(only["kernel"], "reference")
+        self.assertEqual(self.json("explain", "--problem", report["problem"])["rows"],
+                         report["rows"])
+
+    def test_one_output(self):
+        x, f = integers((1, 4, 4, 3), 1), integers((3, 3, 2, 3), 2)
+        self.save("x.npy", x)
+        self.save("f.npy", f)
+        wanted = scatter(x, f, (2, 2), (1, 1), (0, 0), (8, 8))
+        report = self.json("explain", "--input", "x.npy", "--filters", "f.npy", "--strides", "2",
+                           "--at", "0,4,6,1")["at"]
+        self.assertEqual(report["sum"], wanted.at(0, 4, 6, 1))
+        self.assertEqual(len(report["taps"]), 4)
+        self.assertNotIn("sum", self.json("explain", *self.SHAPES, "--at", "0,4,6,1")["at"])
+        self.assertIn("sum", self.call("explain", *self.SHAPES, "--data", "arange", "--at", "0,4,6,1"))
+        for at in ("0,8,0,0", "0,0,-1,0", "1,0,0,0", "0,0,0"):
+            self.refused("explain", *self.SHAPES, "--at", at)
+
+    def test_suite(self):
+        report = self.json("explain", "--suite", "core")
+        self.assertEqual(len(report["rows"]), 106)
+        self.assertTrue(all(row["kernel"] for row in report["rows"]))
+        text = self.call("explain", "--suite", "core", "--batch", "large", "--match", "DCGAN")
+        self.assertIn("DCGAN (64px) / main.3", text)
+
+
+class Shape(ProgramTest):
+    TORCH = ["shape", "--convention", "pytorch", "--input-shape", "1,64,8,8", "--filter-shape",
+             "64,32,3,3", "--strides", "2", "--padding", "1"]
+
+    def test_legal_sizes(self):
+        text = self.call(*self.TORCH)
+        self.assertIn("15 to 16", text)
+        for word in ("tensorflow", "pytorch", "onnx", "pad_begin"):
+            self.assertIn(word, text)
+        report = self.json(*self.TORCH, "--output-padding", "1")
+        self.assertEqual(report["legal_output_sizes"], {"height": [15, 16], "width": [15, 16]})
+        self.assertIn("conventions", report["problem"])
+        self.save("x.npy", integers((1, 5, 5, 2), 1))
+        self.save("f.npy", integers((3, 3, 4, 2), 1))
+        self.assertIn("height  5", self.call("shape", "--input", "x.npy", "--filters", "f.npy"))
+
+    def test_an_illegal_size_still_shows_the_legal_ones(self):
+        arguments = ["shape", "--input-shape", "1,8,8,4", "--filter-shape", "3,3,2,4",
+                     "--strides", "2", "--output-shape", "1,17,16,2"]
+        text = self.call(*arguments, expect=2)
+        self.assertIn("15 to 16", text)
+        self.assertIn("output_shape[1] = 17", self.stderr)
+        report = self.json(*arguments, expect=2)
+        self.assertEqual(report["legal_output_sizes"]["height"], [15, 16])
+        self.assertIn("output_shape[1] = 17", report["error"])
+        self.refused(*self.TORCH, "--groups", "7", words=["groups"])
+
+    def test_a_key(self):
+        key = self.json(*self.TORCH)["problem"]["problem"]
+        self.assertIn(key, self.call("shape", "--problem", key))
+        self.refused("shape", words=["--input-shape"])
+        self.assertEqual(json.loads(self.call("shape", "--problem", key, "--json"))["problem"]
+                         ["problem"], key)
