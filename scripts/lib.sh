@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# lib.sh: what the scripts share. Sourced, never run.
+
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+
+say() { printf '%s\n' "-- $*"; }
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$2" >&2
+  exit "$1"
+}
+
+# The header comment of a script is its help: everything after the SPDX line up to the first blank.
+help_of() { sed -n '3,/^$/s/^# \{0,1\}//p' "$1"; }
+
+jobs="${TCONV_JOBS:-$(nproc)}"
+
+# configure PRESET OWN_ARGUMENT USER_ARGUMENT...: configures build/PRESET. Other user arguments than
+# last time start from a fresh cache, so that an option given once does not stay.
+configure() {
+  local preset="$1" own="$2" folder="build/$1" fresh=()
+  shift 2
+  local stamp="$folder/tconv_arguments"
+  if [[ -f "$folder/CMakeCache.txt" && "$(cat "$stamp" 2>/dev/null)" != "arguments: $*" ]]; then
+    fresh=(--fresh)
+  fi
+  mkdir -p "$folder"
+  rm -f "$stamp"  # a configure that fails must not look like one that was done
+  say "configure: cmake --preset $preset $*"
+  cmake "${fresh[@]}" --preset "$preset" "$own" "$@" >"$folder/configure.log" 2>&1 || {
+    cat "$folder/configure.log" >&2
+    die 4 "cmake could not configure build/$preset"
+  }
+  grep '^-- tconv' "$folder/configure.log" || true
+  printf 'arguments: %s' "$*" >"$stamp"
+}
+
+# build PRESET TARGET...: builds quietly; everything is in build.log.
+build() {
+  local preset="$1" folder="build/$1"
+  shift
+  say "build: $folder ($*), $jobs at a time"
+  cmake --build "$folder" --parallel "$jobs" --target "$@" >"$folder/build.log" 2>&1 || {
+    tail -n 60 "$folder/build.log" >&2
+    die 4 "the build of $folder failed (all of it: $folder/build.log)"
+  }
+}

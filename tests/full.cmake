@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# full.cmake: the checks that are no GoogleTest program. The quick ones always run; TCONV_TEST_ALL
+# (scripts/test --all) adds those that build something else or need the packages of `setup --all`.
+#
+# The label names the kind: program, source, package, build,
+# parity. PROCESSORS 2 marks what uses both cores,
+# COST brings the longest to the front.
+# tconv_check(NAME LABEL COST PROCESSORS COMMAND...)
+function(tconv_check name label cost processors)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} COST ${cost} PROCESSORS ${processors}
+    TIMEOUT 900)
+endfunction()
+set(scripts ${PROJECT_SOURCE_DIR}/scripts)
+set(checks ${PROJECT_SOURCE_DIR}/tests/scripts)
+
+if(TARGET tconv_cli)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  tconv_check(program program 10 1 ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/cli/test_cli.py
+    $<TARGET_FILE:tconv_cli>)
+endif()
+if(TCONV_SANITIZE)
+  return()  # the rest would check the same sources again
+endif()
+tconv_check(source_rules source 1 1 ${scripts}/lint rules)
+tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FILE:tconv>)
+tconv_check(setup_script source 1 1 ${checks}/setup_script)
+
+if(NOT TCONV_TEST_ALL)
+  return()
+endif()
+
+tconv_check(sanitizers build 900 2 ${checks}/sanitizers)
+tconv_check(clang_tidy source 800 2 ${scripts}/lint tidy)
+tconv_check(fuzzers build 700 2 ${checks}/fuzzers)
+tconv_check(without_onednn build 600 2 ${checks}/without_onednn)
+tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
+tconv_check(source_format source 400 1 ${scripts}/lint format)
+
+# Equality with other frameworks, each in the virtual environment of `setup --all`.
+foreach(oracle IN ITEMS tensorflow pytorch onnxruntime jax onnx_nodes)
+  tconv_check(parity_${oracle} parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
+    ${PROJECT_SOURCE_DIR}/tests/parity/parity_${oracle}.py)
+  set_tests_properties(parity_${oracle} PROPERTIES
+    ENVIRONMENT "TCONV_PROGRAM=$<TARGET_FILE:tconv_cli>")
+endforeach()

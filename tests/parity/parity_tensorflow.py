@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tf.nn.conv2d_transpose on the CPU against `tconv run`.
+
+Left out, because TensorFlow 2.21's CPU does not take it although it is legal:
+  - explicit padding with a dilation above 1, or with NCHW ("Current CPU implementations do not yet
+    support ..."), and negative explicit padding: the JAX suite has these geometries;
+  - f16 and f64 with NCHW or dilation (no kernel), and groups with these types or explicit padding.
+Grouped filters [kh, kw, co/g, ci] otherwise go through TensorFlow without a word; tconv wants
+--groups. Illegal for tconv only: filters without taps (TensorFlow gives zeros) and a 5-D input
+(TensorFlow folds its first two dimensions).
+"""
+
+import os
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import numpy as np
+import tensorflow as tf
+
+import parity
+from parity import Call, joined
+
+TYPES = {"f16": tf.float16, "bf16": tf.bfloat16, "f32": tf.float32, "f64": tf.float64}
+# numpy has no bf16: its files hold f32.
+FILE_TYPES = {"f16": np.float16, "bf16": np.float32, "f32": np.float32, "f64": np.float64}
+
+
+def ordered(data_format, n, h, w, c):
+    return [n, h, w, c] if data_format == "NHWC" else [n, c, h, w]
+
+
+def legal_interval(padding, axis, pads):
+    if padding == "SAME":
+        return (axis.size - 1) * axis.stride + 1, axis.size * axis.stride
+    low = axis.full - sum(pads)
+    return low, low + axis.stride - 1
+
+
+def make_call(x, filters, output_shape, strides, padding, data_format, dilations, groups=None,
+              dtype="f32"):
+    """`padding` is TensorFlow's word or (top, bottom, left, right)."""
+    explicit = not isinstance(padding, str)
+    arguments = ["--strides", joined(strides), "--data-format", data_format,
+                 "--padding", joined(padding) if explicit else padding]
+    if output_shape is not None:
+        arguments += ["--output-shape", joined(output_shape)]
+    if dilations is not None:
+        arguments += ["--dilations", joined(dilations)]
+    if groups is not None:
+        arguments += ["--groups", str(groups)]
+    if dtype != "f32":
+        arguments += ["--dtype", dtype]
+    if explicit:
+        t, b, l, r = padding
+        padding = [[0, 0], [t, b], [l, r], [0, 0]]
+    oracle = dict(output_shape=output_shape, strides=strides, padding=padding,
+                  data_format=data_format, dilations=dilations, dtype=dtype)
+    return Call(x, filters, arguments, oracle, FILE_TYPES[dtype])
+
+
+def random_call(rng):
+    data_format = rng.choice(["NHWC", "NCHW"])
+    h, w = parity.random_geometry(rng), parity.random_geometry(rng)
+    ci, co, groups = parity.random_channels(rng)
+    kinds = ["SAME", "VALID"]
+    if data_format == "NHWC" and rng.random() < 0.5:
+        kinds = ["EXPLICIT"]
+    padding = rng.choice(kinds)
+    dtype = rng.choice(["f32", "f32", "bf16", "f16", "f64"])
+    if padding == "EXPLICIT" or dtype in ("f16", "f64"):
+        h.dilation = w.dilation = 1
+        co, groups = co // groups, 1
+    if dtype in ("f16", "f64"):
+        data_format = "NHWC"
+    pads = [[0, 0], [0, 0]]
+    if padding == "EXPLICIT":
+        pads = [[rng.randint(0, axis.kernel), rng.randint(0, axis.kernel)] for axis in (h, w)]
+    out = []
+    for axis, cut in zip((h, w), pads):
+        low, high = legal_interval(padding, axis, cut)
+        if high < 1:
+            return None
+        out.append(rng.randint(max(low, 1), high))
+    batch = rng.randint(1, 2)
+    # 1-bit operands keep every sum below 256, the last integer that bf16 counts to.
+    largest = 1 if dtype in ("bf16", "f16") else 4
+    x = parity.integers(rng, ordered(data_format, batch, h.size, w.size, ci), largest)
+    filters = parity.integers(rng, [h.kernel, w.kernel, co // groups, ci], largest)
+    spatial_only = groups == 1 and rng.random() < 0.25
+    output_shape = out if spatial_only else ordered(data_format, batch, *out, co)
+    four = rng.random() < 0.25
+    return make_call(
+        x, filters, output_shape,
+        strides=ordered(data_format, 1, h.stride, w.stride, 1) if four else [h.stride, w.stride],
+        padding=padding if padding != "EXPLICIT" else [*pads[0], *pads[1]],
+        data_format=data_format,
+        dilations=ordered(data_format, 1, h.dilation, w.dilation, 1) if four
+        else [h.dilation, w.dilation],
+        groups=groups if groups > 1 else None, dtype=dtype)
+
+
+class TensorFlowTest(parity.ParityTest):
+    script = __file__
+
+    @staticmethod
+    def legal_calls(rng):
+        while True:
+            call = random_call(rng)
+            if call is not None:
+                yield call
+
+    @staticmethod
+    def illegal_calls(rng):
+        x, filters = parity.integers(rng, [1, 4, 5, 2]), parity.integers(rng, [3, 3, 3, 2])
+        usual = dict(output_shape=[1, 8, 10, 3], strides=[2, 2], padding="SAME",
+                     data_format="NHWC", dilations=None)
+        wrong = [
+            dict(output_shape=[1, 9, 10, 3]), dict(output_shape=[1, 6, 10, 3]),
+            dict(output_shape=[1, 8, 8, 3]), dict(output_shape=[1, 8, 11, 3]),
+            dict(output_shape=[2, 8, 10, 3]), dict(output_shape=[1, 8, 10, 2]),
+            dict(output_shape=[1, 8, 10, 3], padding="VALID"),
+            dict(output_shape=[1, 11, 13, 3], padding="VALID"),
+            dict(output_shape=[1, 7, 10, 3], padding=[1, 1, 1, 1], strides=[1, 1]),
+            dict(output_shape=[1, 10, 11, 3], padding=[1, 0, 0, 1]),
+            dict(output_shape=[1, 8, 10, 3], padding=[-1, 1, 0, 0]),
+            dict(output_shape=[1]), dict(output_shape=[1, 8, 10, 3, 1]), dict(output_shape=[]),
+            dict(output_shape=[1, 8, 10]),
+            dict(output_shape=[2, -2]), dict(output_shape=[1, -8, 10, 3]),
+            dict(output_shape=[114078056, 179835296], strides=[10, 10]),
+            dict(strides=[0, 2]), dict(strides=[-1, 2]), dict(strides=[2, 2, 2]),
+            dict(strides=[1, 2, 2, 2]), dict(strides=[2, 2, 2, 1]),
+            dict(dilations=[0, 1]), dict(dilations=[-1, 1]), dict(dilations=[1, 2, 1, 2]),
+            dict(padding="same"), dict(padding="FULL"), dict(data_format="NWHC"),
+        ]
+        calls = [make_call(x, filters, **{**usual, **change}) for change in wrong]
+        operands = [
+            ([1, 4, 5, 3], [3, 3, 3, 2]),  # channels that do not match
+            ([4, 5, 2], [3, 3, 3, 2]),  # ranks
+            ([1, 4, 5, 2], [3, 3, 2]), ([1, 4, 5, 2], [1, 3, 3, 3, 2]),
+        ]
+        for input_shape, filter_shape in operands:
+            calls.append(make_call(parity.integers(rng, input_shape),
+                                   parity.integers(rng, filter_shape), **usual))
+        # Random sizes just outside the legal interval.
+        while len(calls) < 60:
+            call = random_call(rng)
+            if call is None or call.oracle["dtype"] != "f32":
+                continue
+            oracle = call.oracle
+            output_shape = list(oracle["output_shape"])
+            if len(output_shape) != 4:
+                continue
+            axis = 1 if oracle["data_format"] == "NHWC" else 2
+            strides = oracle["strides"]
+            step = strides[axis] if len(strides) == 4 else strides[0]
+            output_shape[axis] += rng.choice([-1, 1]) * step
+            if output_shape[axis] < 1:
+                continue
+            padding = oracle["padding"]
+            if not isinstance(padding, str):
+                padding = [*padding[1], *padding[2]]
+            groups = call.arguments[call.arguments.index("--groups") + 1] \
+                if "--groups" in call.arguments else None
+            calls.append(make_call(call.x, call.filters, output_shape, strides, padding,
+                                   oracle["data_format"], oracle["dilations"], groups))
+        return calls
+
+    @staticmethod
+    def ask(call):
+        oracle = dict(call.oracle)
+        dtype = TYPES[oracle.pop("dtype")]
+        result = tf.nn.conv2d_transpose(tf.cast(call.x, dtype), tf.cast(call.filters, dtype),
+                                        **oracle)
+        return tf.cast(result, tf.float64).numpy()
+
+
+if __name__ == "__main__":
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    parity.main(TensorFlowTest)
