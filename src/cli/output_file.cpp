@@ -57,9 +57,13 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)), written_path_
     }
     written_path_ = path_ + ".part" + std::to_string(::getpid());
   }
+  if (written_path_ != path_) guard(written_path_);  // before there is a file to be left behind
   file_ = std::fopen(written_path_.c_str(), "wb");
-  if (file_ == nullptr) fail("write");
-  if (written_path_ != path_) guard(written_path_);
+  if (file_ != nullptr) return;
+  const int reason = errno;
+  release_guard();
+  errno = reason;
+  fail("write");
 }
 
 OutputFile::~OutputFile() {

@@ -77,10 +77,7 @@ struct Kernel {
                   void* packed, Stream stream);
 };
 
-extern const Kernel reference_kernel;
-#ifdef TCONV_WITH_ONEDNN
-extern const Kernel onednn_kernel;
-#endif
+extern const Kernel reference_kernel, onednn_kernel;
 
 /// Preferred first where estimates tie. The last row of each device takes everything.
 std::span<const Kernel* const> kernel_table();
