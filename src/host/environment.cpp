@@ -9,7 +9,7 @@ namespace {
 
 [[maybe_unused]] bool is_on(const char* variable) {
   const char* value = std::getenv(variable);
-  return value != nullptr && std::string_view(value) != "" && std::string_view(value) != "0";
+  return value != nullptr && *value != '\0' && std::string_view(value) != "0";
 }
 
 Environment read_environment() {
