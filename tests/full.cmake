@@ -2,9 +2,9 @@
 # full.cmake: the checks that are no GoogleTest program. The quick ones always run; TCONV_TEST_ALL
 # (scripts/test --all) adds those that build something else or need the packages of `setup --all`.
 #
-# The label names the kind: program, source, package, build,
-# parity. PROCESSORS 2 marks what uses both cores,
-# COST brings the longest to the front.
+# The label names the kind: program, source, package, build, parity. PROCESSORS 2 marks what uses both
+# cores, COST brings the longest to the front.
+
 # tconv_check(NAME LABEL COST PROCESSORS COMMAND...)
 function(tconv_check name label cost processors)
   add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -38,6 +38,9 @@ tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 
 # Equality with other frameworks, each in the virtual environment of `setup --all`.
+if(NOT TARGET tconv_cli)
+  return()
+endif()
 foreach(oracle IN ITEMS tensorflow pytorch onnxruntime jax onnx_nodes)
   tconv_check(parity_${oracle} parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
     ${PROJECT_SOURCE_DIR}/tests/parity/parity_${oracle}.py)
