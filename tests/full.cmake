@@ -24,6 +24,8 @@ if(TCONV_SANITIZE)
 endif()
 tconv_check(source_rules source 1 1 ${scripts}/lint rules)
 tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FILE:tconv>)
+tconv_check(needed_libraries package 1 1
+  ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
 
 if(NOT TCONV_TEST_ALL)
@@ -34,6 +36,7 @@ tconv_check(sanitizers build 900 2 ${checks}/sanitizers)
 tconv_check(clang_tidy source 800 2 ${scripts}/lint tidy)
 tconv_check(fuzzers build 700 2 ${checks}/fuzzers)
 tconv_check(without_onednn build 600 2 ${checks}/without_onednn)
+tconv_check(without_cuda build 550 2 ${checks}/without_cuda)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <tconv/tconv.h>
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <memory>
 
 #include "tests/count_allocations.h"
+#include "tests/fake_gpu.h"
 
 namespace tconv {
 namespace {
@@ -170,6 +172,12 @@ TEST(CFace, RefusesNullAndUnsizedStructs) {
   EXPECT_EQ(tconv_problem_create(&desc, &problem), TCONV_INVALID);  // a kernel of 0 taps
   EXPECT_EQ(tconv_plan_create(nullptr, nullptr, &plan), TCONV_INVALID);
   EXPECT_EQ(tconv_run(nullptr, nullptr, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_run_host(nullptr, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_time_host(nullptr, nullptr, 1, 1, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_plan_resized(nullptr, 1, 1, 1, &plan), TCONV_INVALID);
+  std::size_t bytes = 7;
+  EXPECT_EQ(tconv_plan_workspace_bytes_upto(nullptr, 1, 1, 1, &bytes), TCONV_INVALID);
+  EXPECT_EQ(bytes, 7U);
   EXPECT_EQ(tconv_verify(nullptr, nullptr, nullptr, nullptr), TCONV_INVALID);
   EXPECT_EQ(tconv_diagnose(nullptr, nullptr, nullptr, TCONV_TEXT, &text), TCONV_INVALID);
   EXPECT_EQ(tconv_problem_describe(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
@@ -195,6 +203,8 @@ TEST(CFace, RefusesOptionsOutOfRange) {
       {"kernels = 'gahter'", [](auto& o) { o.kernels = "gahter"; }},
       {"kernels = ''", [](auto& o) { o.kernels = "reference,"; }},
       {"tile = 'x'", [](auto& o) { o.tile = "x"; }},
+      {"device_model = 'h300'", [](auto& o) { o.device_model = "h300"; }},
+      {"device_model = 'h200'", [](auto& o) { o.device_model = "h200", o.device = 1; }},
       {"options.struct_size", [](auto& o) { o.struct_size = 8; }},
   };
   for (const auto& [what, spoil] : bad) {
@@ -261,7 +271,12 @@ TEST(CppFace, TheWholeWay) {
 TEST(CppFace, EveryDefaultPlanAgrees) {
   Simple s;
   const Problem problem(s.args);
-  const Plan plan(problem);
+  Plan(problem).run_host(s.tensors);  // on whatever device
+  EXPECT_EQ(s.sum(), 3860);
+  std::fill(std::begin(s.output), std::end(s.output), 0.0F);
+  Options options;
+  options.device = Device::cpu;
+  const Plan plan(problem, options);
   ASSERT_LE(plan.workspace_bytes(), sizeof s.workspace);
   // The declared workspace must be 256-byte aligned.
   void* workspace = s.workspace;
@@ -270,6 +285,56 @@ TEST(CppFace, EveryDefaultPlanAgrees) {
   s.tensors.workspace_bytes = space;
   plan.run(s.tensors);
   EXPECT_EQ(s.sum(), 3860);
+}
+
+TEST(CppFace, HostRunsAreTimedAndBringTheirWorkspace) {
+  Simple s;
+  Options options;
+  options.device = Device::cpu;
+  options.prepacked_filters = true;
+  const Plan plan(Problem(s.args), options);
+  s.tensors.workspace = nullptr, s.tensors.workspace_bytes = 0;
+  double us[4] = {};
+  ASSERT_EQ(tconv_time_host(plan.c_handle(), &s.tensors, 4, 2, us), TCONV_OK) << tconv_last_error();
+  EXPECT_EQ(s.sum(), 3860);
+  for (const double time : us) EXPECT_GT(time, 0);
+  EXPECT_EQ(tconv_time_host(plan.c_handle(), &s.tensors, 0, 1, us), TCONV_INVALID);
+  s.tensors.output_bytes = 60;
+  EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_INVALID);
+}
+
+TEST(CppFace, PlansAreResized) {
+  Simple s;
+  Options options;
+  options.kernels = "reference";
+  const Plan plan(Problem(std::string("f32:nhwc:n1:c1:k1:h2k3s1p1o2:w9k3s1p1o9")), options);
+  const Plan resized = plan.resized(1, 4, 4);
+  EXPECT_EQ(resized.kernel(), "reference");
+  EXPECT_EQ(plan.workspace_bytes_upto(1, 4, 4), resized.workspace_bytes());
+  resized.run(s.tensors);
+  EXPECT_EQ(s.sum(), 3860);
+  EXPECT_THROW(plan.resized(1, -4, 4), Error);
+  Plan none;
+  EXPECT_EQ(plan.resized(1, 4, -4, none).code(), Code::invalid);
+  EXPECT_EQ(none.c_handle(), nullptr);
+}
+
+TEST(CppFace, AModelIsPlannedForButNotRun) {
+  Simple s;
+  Options options;
+  options.device_model = "rtx4090";
+  Plan plan;
+  const Status status = Plan::create(Problem(s.args), options, plan);
+  if (!status.ok()) {  // a build without CUDA
+    EXPECT_EQ(status.code(), Code::unsupported);
+    EXPECT_NE(status.message().find("no rows for cuda"), std::string::npos) << status.message();
+    return;
+  }
+  EXPECT_EQ(plan.device(), Device::cuda);
+  EXPECT_NE(plan.explain().find("rtx4090 (model)"), std::string::npos);
+  EXPECT_EQ(tconv_run(plan.c_handle(), &s.tensors, nullptr), TCONV_UNSUPPORTED);
+  EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_UNSUPPORTED);
+  EXPECT_NE(std::string(tconv_last_error()).find("not here"), std::string::npos);
 }
 
 TEST(CppFace, WrongBufferSizesAreRefused) {
@@ -332,12 +397,27 @@ TEST(CFace, ListsKernelsAndDevices) {
 }
 
 TEST(CFace, CudaIsRefusedWithASentence) {
+  test::FakeGpu fake;
+  fake.absent = "there is none";
   const Problem problem(good_tensorflow());
   auto options = detail::sized<tconv_options>();
   options.device = TCONV_DEVICE_CUDA;
   tconv_plan* plan = nullptr;
   EXPECT_EQ(tconv_plan_create(problem.c_handle(), &options, &plan), TCONV_UNSUPPORTED);
-  EXPECT_NE(std::string(tconv_last_error()).find("no device cuda"), std::string::npos);
+  EXPECT_NE(std::string(tconv_last_error()).find("no device cuda: there is none"),
+            std::string::npos);
+}
+
+TEST(CFace, DevicesAreListedWithTheirFacts) {
+  test::FakeGpu fake("a100", 2);
+  char* text = nullptr;
+  ASSERT_EQ(tconv_devices(TCONV_JSON, &text), TCONV_OK);
+  const std::string list = text;
+  tconv_text_free(text);
+  EXPECT_NE(list.find("\"name\":\"fake a100\""), std::string::npos) << list;
+  EXPECT_NE(list.find("\"ordinal\":1"), std::string::npos) << list;
+  EXPECT_NE(list.find("\"cuda\":\"\""), std::string::npos) << list;
+  EXPECT_LT(list.find("cuda"), list.find("\"cpu\"")) << "the preferred first: " << list;
 }
 
 }  // namespace

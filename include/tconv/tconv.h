@@ -404,6 +404,7 @@ struct Options {
   int32_t threads = 0;  ///< of CPU rows; 0: one per core
   tconv_log_function log = nullptr;
   void* log_user = nullptr;
+  std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
 };
 
 /// The caller's memory; the *_bytes are checked where they are not 0. See tconv_tensors.
@@ -434,6 +435,7 @@ class Plan {
     c.threads = options.threads;
     c.log = options.log;
     c.log_user = options.log_user;
+    c.device_model = options.device_model.empty() ? nullptr : options.device_model.c_str();
     tconv_plan* handle = nullptr;
     const Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
     if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
@@ -442,6 +444,31 @@ class Plan {
 #ifndef TCONV_NO_EXCEPTIONS
   explicit Plan(const Problem& problem, const Options& options = {}) {
     detail::check(create(problem, options, *this));
+  }
+#endif
+
+  /// The same row, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
+  /// Code::unsupported has the reason where the row or the tensors do not allow it.
+  Status resized(int64_t n, int64_t h, int64_t w, Plan& plan) const {
+    tconv_plan* handle = nullptr;
+    const Status status(tconv_plan_resized(handle_.get(), n, h, w, &handle));
+    if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
+    return status;
+  }
+  /// Bytes of workspace that no plan resized to these sizes or less needs more than.
+  Status workspace_bytes_upto(int64_t n, int64_t h, int64_t w, std::size_t& bytes) const {
+    return Status(tconv_plan_workspace_bytes_upto(handle_.get(), n, h, w, &bytes));
+  }
+#ifndef TCONV_NO_EXCEPTIONS
+  Plan resized(int64_t n, int64_t h, int64_t w) const {
+    Plan plan;
+    detail::check(resized(n, h, w, plan));
+    return plan;
+  }
+  std::size_t workspace_bytes_upto(int64_t n, int64_t h, int64_t w) const {
+    std::size_t bytes = 0;
+    detail::check(workspace_bytes_upto(n, h, w, bytes));
+    return bytes;
   }
 #endif
 
@@ -464,6 +491,10 @@ class Plan {
   /// options.verify or TCONV_VERIFY=1.
   Result run(const Tensors& tensors, void* stream = nullptr) const {
     return detail::finish(tconv_run(handle_.get(), &tensors, stream));
+  }
+  /// Runs once on tensors in host memory, whatever the device, and waits. See tconv_run_host.
+  Result run_host(const Tensors& tensors) const {
+    return detail::finish(tconv_run_host(handle_.get(), &tensors));
   }
   /// Filters in the problem's order -> the row's own, into `packed` (packed_filter_bytes()).
   Result prepack(const void* filters, void* packed, std::size_t packed_bytes,

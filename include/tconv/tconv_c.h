@@ -44,11 +44,11 @@ extern "C" {
 /** What a call came to. The program `tconv` exits with the same numbers. */
 typedef int32_t tconv_status;
 enum {
-  TCONV_OK = 0,           /**< done */
-  TCONV_MISMATCH = 1,     /**< verification found a wrong element */
-  TCONV_INVALID = 2,      /**< an argument is wrong; the message names field, value, what is legal */
-  TCONV_UNSUPPORTED = 3,  /**< valid, but no allowed kernel takes it; the message has each reason */
-  TCONV_DEVICE_ERROR = 4  /**< device, memory or vendor library failed */
+  TCONV_OK = 0,          /**< done */
+  TCONV_MISMATCH = 1,    /**< verification found a wrong element */
+  TCONV_INVALID = 2,     /**< an argument is wrong; the message names field, value, what is legal */
+  TCONV_UNSUPPORTED = 3, /**< valid, but no allowed kernel takes it; the message has each reason */
+  TCONV_DEVICE_ERROR = 4 /**< device, memory or vendor library failed */
 };
 
 /** The message of the last failed call on this thread; "" if there was none. Owned by the library,
@@ -77,7 +77,8 @@ typedef int32_t tconv_layout;
 enum { TCONV_LAYOUT_DEFAULT = 0 /**< NHWC */, TCONV_NHWC = 1, TCONV_NCHW = 2 };
 
 /** Memory order of the filters, dense. With g groups, co is out_c / g and ci counts all groups'
- *  input channels: group i uses input channels [i*in_c/g, (i+1)*in_c/g), output channels likewise. */
+ *  input channels: group i uses input channels [i*in_c/g, (i+1)*in_c/g), output channels likewise.
+ */
 typedef int32_t tconv_filter_order;
 enum {
   TCONV_FILTER_ORDER_DEFAULT = 0, /**< HWOI */
@@ -147,7 +148,8 @@ typedef struct tconv_problem_desc {
 typedef struct tconv_problem tconv_problem;
 
 /** Validates `desc`. TCONV_INVALID names field, value and what would be legal. */
-TCONV_API tconv_status tconv_problem_create(const tconv_problem_desc* desc, tconv_problem** problem);
+TCONV_API tconv_status tconv_problem_create(const tconv_problem_desc* desc,
+                                            tconv_problem** problem);
 /** The problem that `key` (what tconv_problem_key gave) describes. */
 TCONV_API tconv_status tconv_problem_from_key(const char* key, tconv_problem** problem);
 TCONV_API void tconv_problem_destroy(tconv_problem* problem);
@@ -158,7 +160,8 @@ TCONV_API const char* tconv_problem_key(const tconv_problem* problem);
 
 /** What the problem was made from, defaults filled in; struct_size must be set. `name` is owned by
  *  the problem. */
-TCONV_API tconv_status tconv_problem_get_desc(const tconv_problem* problem, tconv_problem_desc* desc);
+TCONV_API tconv_status tconv_problem_get_desc(const tconv_problem* problem,
+                                              tconv_problem_desc* desc);
 
 /** The two numbers of every roofline, and the least buffer sizes. */
 typedef struct tconv_problem_info {
@@ -175,8 +178,8 @@ enum { TCONV_TEXT = 0, TCONV_JSON = 1 };
 
 /** The problem as TensorFlow, PyTorch and ONNX say it (or why one of them cannot), and its window
  *  classes per axis. */
-TCONV_API tconv_status tconv_problem_describe(const tconv_problem* problem, tconv_text_format format,
-                                              char** text);
+TCONV_API tconv_status tconv_problem_describe(const tconv_problem* problem,
+                                              tconv_text_format format, char** text);
 
 /* ---- Conventions: a framework's arguments -> tconv_problem_desc ------------------------------ */
 
@@ -266,6 +269,9 @@ TCONV_API tconv_status tconv_onnx_output_sizes(const tconv_onnx_args* args,
 /* ---- The plan ------------------------------------------------------------------------------ */
 
 typedef int32_t tconv_device_kind;
+/** AUTO: the GPU that is current on the calling thread, if this build can use it, else the CPU; the
+ *  reason is kept (tconv_plan_explain). Where all kernels that options.kernels names are the CPU's,
+ *  AUTO is the CPU and CUDA is not started. */
 enum { TCONV_DEVICE_AUTO = 0, TCONV_DEVICE_CPU = 1, TCONV_DEVICE_CUDA = 2 };
 
 /** What f32 multiply-adds may be made of. */
@@ -274,7 +280,8 @@ enum { TCONV_MATH_STRICT = 0, TCONV_MATH_TF32 = 1, TCONV_MATH_3XTF32 = 2 };
 
 enum { TCONV_NO_WORKSPACE = -1 };
 
-/** Receives one line (no newline) for each plan; may be called from any thread that makes plans. */
+/** Receives one line (no newline) for each plan, and where a run that should be verified is not;
+ * may be called from any thread that makes plans, or runs them verified. */
 typedef void (*tconv_log_function)(const char* line, void* user);
 
 typedef struct tconv_options {
@@ -290,15 +297,25 @@ typedef struct tconv_options {
   int32_t threads;           /**< of CPU rows; 0: one per core */
   tconv_log_function log;    /**< NULL: stderr if TCONV_LOG=1, else nothing */
   void* log_user;
+  const char* device_model; /**< plan for a GPU that is not here: h200, h100, a100, l4, rtx4090, or
+                               a file with the JSON of tconv_devices; NULL: for one that is. Such a
+                                 plan can be explained, but not run (TCONV_UNSUPPORTED) */
 } tconv_options;
 
-/** The chosen kernel, its tile and prepared state. Holds no filter values. */
+/** The chosen kernel, its tile and prepared state. Holds no filter values. A plan for CUDA belongs
+ * to the device that was current when it was made. */
 typedef struct tconv_plan tconv_plan;
 
 /** Chooses: a pure function of problem, options and device. `options` may be NULL.
  *  TCONV_UNSUPPORTED lists every row's reason. */
 TCONV_API tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options* options,
                                          tconv_plan** plan);
+/** The same row, tile, options, packed filters and pads for `n` images of `h` x `w` input pixels:
+ * the output's size is what the pads of `plan` leave. Takes microseconds. TCONV_UNSUPPORTED with
+ * the reason: a row whose code or packed order depends on the sizes, or tensors with strides of
+ * their own. */
+TCONV_API tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, int64_t w,
+                                          tconv_plan** resized);
 TCONV_API void tconv_plan_destroy(tconv_plan* plan);
 
 TCONV_API const char* tconv_plan_kernel(const tconv_plan* plan);
@@ -309,6 +326,10 @@ TCONV_API tconv_device_kind tconv_plan_device(const tconv_plan* plan);
 TCONV_API double tconv_plan_estimate_us(const tconv_plan* plan);
 /** Bytes of workspace that each run in flight needs, 256-byte aligned; 0: none. */
 TCONV_API size_t tconv_plan_workspace_bytes(const tconv_plan* plan);
+/** Bytes of workspace that no plan resized to `n`, `h`, `w` or less needs more than. Declines like
+ *  tconv_plan_resized. */
+TCONV_API tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, int64_t h,
+                                                       int64_t w, size_t* bytes);
 /** Bytes that tconv_prepack writes, 64-byte aligned; 0: the row reads the filters as they are. */
 TCONV_API size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan);
 /** Bytes held beside the caller's memory (a vendor's code and constants), as far as known. */
@@ -330,8 +351,9 @@ TCONV_API tconv_status tconv_prepack(const tconv_plan* plan, const void* filters
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-/** The caller's memory. A *_bytes of 0 is not checked; any other must be at least (bias and slopes:
- *  exactly) what tconv_problem_get_info says, so that a wrong shape is refused. */
+/** The caller's memory: on the plan's device, except where a function says host memory. A *_bytes
+ * of 0 is not checked; any other must be at least (bias and slopes: exactly) what
+ * tconv_problem_get_info says, so that a wrong shape is refused. */
 typedef struct tconv_tensors {
   size_t struct_size;
   const void* input;
@@ -352,8 +374,24 @@ typedef struct tconv_tensors {
 
 /** Enqueues on `stream` (a cudaStream_t; ignored on the CPU, where the call is synchronous) and
  *  returns. Allocates nothing and never synchronises, except with options.verify or TCONV_VERIFY=1.
- *  TCONV_INVALID: a pointer is null, misaligned or too small; TCONV_MISMATCH: verification failed. */
-TCONV_API tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors, void* stream);
+ *  TCONV_INVALID: a pointer is null, misaligned or too small; TCONV_MISMATCH: verification failed.
+ *  TCONV_DEVICE_ERROR: another device is current than the plan's (it is not switched), or a CUDA
+ * error was pending before the call (it is reported, not cleared). A verified run on CUDA copies
+ * the whole tensors to the host; while `stream` is captured into a graph it is not verified, and
+ * the log says so. */
+TCONV_API tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors,
+                                 void* stream);
+
+/** A convenience for programs: runs once on tensors in host memory, whatever the plan's device.
+ *  Synchronous. Allocates the workspace (the caller's is not used) and, on CUDA, device memory for
+ * all tensors, for this call alone; copies in, runs on the legacy default stream, copies the output
+ * back. The filters are in the problem's order: a plan with prepacked_filters packs them here. */
+TCONV_API tconv_status tconv_run_host(const tconv_plan* plan, const tconv_tensors* tensors);
+/** The same with `samples` times `runs` runs; `us_per_run` (NULL, or room for `samples` numbers)
+ * gets the time of one run in each sample in microseconds, by CUDA events or the host's clock;
+ * copies and packing are not counted. The output holds the last run's. */
+TCONV_API tconv_status tconv_time_host(const tconv_plan* plan, const tconv_tensors* tensors,
+                                       int32_t samples, int32_t runs, double* us_per_run);
 
 /* ---- Trust --------------------------------------------------------------------------------- */
 
@@ -374,12 +412,12 @@ typedef struct tconv_verify_options {
 
 typedef struct tconv_verify_report {
   size_t struct_size;
-  int32_t whole;           /**< 1: every element, 0: a stratified sample */
-  int64_t checked, total;  /**< elements */
-  int64_t mismatches;      /**< outside the bound */
-  double largest_bound;    /**< the largest bound on |sum - exact| of any element checked */
-  double worst_ratio;      /**< largest |got - expected| in units of what is allowed there */
-  int64_t n, p, q, k;      /**< the first mismatch in memory order, else the worst element */
+  int32_t whole;               /**< 1: every element, 0: a stratified sample */
+  int64_t checked, total;      /**< elements */
+  int64_t mismatches;          /**< outside the bound */
+  double largest_bound;        /**< the largest bound on |sum - exact| of any element checked */
+  double worst_ratio;          /**< largest |got - expected| in units of what is allowed there */
+  int64_t n, p, q, k;          /**< the first mismatch in memory order, else the worst element */
   double expected, got, bound; /**< there; bound: before the rounding to the output's type */
 } tconv_verify_report;
 
@@ -402,7 +440,8 @@ TCONV_API tconv_status tconv_diagnose(const tconv_problem* problem, const tconv_
 
 /** The kernel table; JSON: [{"name", "device", "tiles", "dtypes", "layouts"}]. */
 TCONV_API tconv_status tconv_kernels(tconv_text_format format, char** text);
-/** The devices, and what this build leaves out. */
+/** The devices, and why there is no GPU where there is none. JSON: {"devices": [...], "cuda":
+ * "why"}, with all facts that the planner uses: options.device_model takes it. */
 TCONV_API tconv_status tconv_devices(tconv_text_format format, char** text);
 
 #ifdef __cplusplus

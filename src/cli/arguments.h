@@ -25,7 +25,7 @@ struct ProblemArgs {
 
 /// The options that choose a row, a tile and how they run.
 struct ChoiceArgs {
-  Typed device, kernel, tile, workspace_limit, math, threads;
+  Typed device, device_model, kernel, tile, workspace_limit, math, threads;
   bool allow_nondeterministic = false;
   bool prepack = false;
 };

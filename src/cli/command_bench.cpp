@@ -4,7 +4,6 @@
 // Rounds of (row, row, ...) in turn, so that a machine that slows down slows all of them; one
 // sample is as many runs as fill 200 us; reported are the median and the spread of the samples.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
@@ -48,15 +47,23 @@ std::string now() {
   return text;
 }
 
+/// What --device means here.
+std::string device_name(const ChoiceArgs& args) {
+  if (args.device_model) return "cuda";
+  if (args.device && *args.device != "auto") return *args.device;
+  const std::string json = text_of([](char** text) { return tconv_devices(TCONV_JSON, text); });
+  return Record::parse(json).value().text("cuda").empty() ? "cuda" : "cpu";
+}
+
 /// --kernel a,b or all: every row of the device in question.
 std::vector<std::string> kernel_names(const ChoiceArgs& args) {
   if (!args.kernel) return {""};
   if (*args.kernel != "all") return split(*args.kernel, ',');
+  const std::string device = device_name(args);
   const std::string json = text_of([](char** text) { return tconv_kernels(TCONV_JSON, text); });
-  const std::string device = args.device && *args.device != "auto" ? *args.device : "";
   std::vector<std::string> names;
   for (const Record& kernel : Record::parse_array(json)) {
-    if (device.empty() || kernel.text("device") == device) names.push_back(kernel.text("name"));
+    if (kernel.text("device") == device) names.push_back(kernel.text("name"));
   }
   return names;
 }
@@ -156,14 +163,6 @@ void prepare(const Settings& settings, const Request& request, Operands& operand
   contender.rounds = std::min(settings.rounds, affordable);
 }
 
-double sample(const Contender& contender) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
-  for (int64_t i = 0; i < contender.iterations; ++i) contender.runner->run();
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count() /
-         static_cast<double>(contender.iterations);
-}
-
 void finish(const Request& request, Contender& contender) {
   std::vector<double>& samples = contender.samples;
   std::sort(samples.begin(), samples.end());
@@ -254,7 +253,9 @@ void time_all(const Settings& settings, Request& request, std::vector<Contender>
   }
   for (int64_t round = 0; round < settings.rounds; ++round) {
     for (Contender& contender : contenders) {
-      if (round < contender.rounds) contender.samples.push_back(sample(contender));
+      if (round < contender.rounds) {
+        contender.samples.push_back(contender.runner->sample_us(contender.iterations));
+      }
     }
     progress(static_cast<double>(round + 1) / static_cast<double>(settings.rounds));
   }

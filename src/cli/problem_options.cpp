@@ -235,6 +235,7 @@ tconv_options plan_options(const ChoiceArgs& args) {
   if (args.device) {
     options.device = parse_choice("--device", *args.device, {"auto", "cpu", "cuda"});
   }
+  if (args.device_model) options.device_model = args.device_model->c_str();
   if (args.math) options.math = parse_choice("--math", *args.math, {"strict", "tf32", "3xtf32"});
   if (args.kernel) options.kernels = args.kernel->c_str();
   if (args.tile) options.tile = args.tile->c_str();

@@ -59,12 +59,20 @@ tconv_verify_options verify_options(const tconv_options& options, Progress& prog
 
 Runner::Runner(const Request& request, const tconv_options& options)
     : plan_(make_plan(request.problem.get(), options)), prepacked_(options.prepacked_filters != 0) {
-  require_memory(operand_bytes(request) + static_cast<double>(workspace_bytes()) +
-                 static_cast<double>(tconv_plan_packed_filter_bytes(plan_.get())));
+  double bytes = operand_bytes(request);
+  if (!on_gpu()) {
+    bytes += static_cast<double>(workspace_bytes()) +
+             static_cast<double>(tconv_plan_packed_filter_bytes(plan_.get()));
+  }
+  require_memory(bytes);
 }
 
-const char* Runner::device() const {
-  return tconv_plan_device(plan_.get()) == TCONV_DEVICE_CUDA ? "cuda" : "cpu";
+const char* Runner::device() const { return on_gpu() ? "cuda" : "cpu"; }
+
+std::string Runner::device_note() const {
+  const std::string json =
+      text_of([&](char** text) { return tconv_plan_explain(plan_.get(), TCONV_JSON, text); });
+  return Record::parse(json).value().text("device_note");
 }
 
 void Runner::describe(Record& record) const {
@@ -76,6 +84,7 @@ void Runner::describe(Record& record) const {
 
 void Runner::bind(Operands& operands) {
   tensors_ = operands.tensors();
+  if (on_gpu()) return;
   workspace_ = Buffer(workspace_bytes(), "workspace");
   tensors_.workspace = workspace_.data();
   tensors_.workspace_bytes = workspace_.size();
@@ -88,17 +97,37 @@ void Runner::bind(Operands& operands) {
   tensors_.filters_bytes = 0;  // packed filters may be smaller or larger than the problem's
 }
 
-void Runner::run() const { check(tconv_run(plan_.get(), &tensors_, nullptr)); }
+void Runner::run() const {
+  check(on_gpu() ? tconv_run_host(plan_.get(), &tensors_)
+                 : tconv_run(plan_.get(), &tensors_, nullptr));
+}
+
+double Runner::sample_us(int64_t runs) const {
+  double us = 0;
+  if (on_gpu()) {
+    const auto count = static_cast<int32_t>(std::min<int64_t>(runs, INT32_MAX));
+    check(tconv_time_host(plan_.get(), &tensors_, 1, count, &us));
+    return us;
+  }
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  for (int64_t i = 0; i < runs; ++i) run();
+  us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+  return us / static_cast<double>(runs);
+}
 
 std::vector<double> Runner::timed_runs(int64_t repeat, Progress& progress) const {
-  using Clock = std::chrono::steady_clock;
   std::vector<double> times;
+  if (on_gpu()) {  // one call, so that the tensors are copied once
+    times.resize(static_cast<std::size_t>(repeat));
+    const auto count = static_cast<int32_t>(repeat);
+    check(tconv_time_host(plan_.get(), &tensors_, count, 1, times.data()));
+    return times;
+  }
   while (static_cast<int64_t>(times.size()) < repeat) {
     // A single long run has no share done to report: the model's estimate stands in.
     const Ticker ticker(progress, repeat == 1 ? estimate_us() : 0);
-    const Clock::time_point begin = Clock::now();
-    run();
-    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+    times.push_back(sample_us(1));
     if (repeat > 1) {
       progress.update(static_cast<double>(times.size()) / static_cast<double>(repeat));
     }

@@ -39,18 +39,25 @@ class Runner {
   const char* kernel() const { return tconv_plan_kernel(plan_.get()); }
   const char* tile() const { return tconv_plan_tile(plan_.get()); }
   const char* device() const;
+  /// Why there is no GPU, if the device was the program's to choose; else empty.
+  std::string device_note() const;
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(plan_.get()); }
   double estimate_us() const { return tconv_plan_estimate_us(plan_.get()); }
   /// Sets device, kernel, tile, workspace_bytes.
   void describe(Record& record) const;
 
-  /// Allocates workspace and packed filters, and packs. `operands` must outlive the runs.
+  /// Allocates workspace and packed filters, and packs. `operands` must outlive the runs. A GPU's
+  /// memory is the library's to allocate, for each call of the following.
   void bind(Operands& operands);
   void run() const;
   /// Runs `repeat` times and returns the microseconds of each.
   std::vector<double> timed_runs(int64_t repeat, Progress& progress) const;
+  /// The microseconds of one run, where `runs` follow each other.
+  double sample_us(int64_t runs) const;
 
  private:
+  bool on_gpu() const { return tconv_plan_device(plan_.get()) == TCONV_DEVICE_CUDA; }
+
   Plan plan_;
   bool prepacked_;
   Buffer workspace_, packed_;

@@ -3,31 +3,37 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace tconv::host {
 
-inline constexpr int64_t kNoInput = -1;
+inline constexpr int kNoInput = -1;
 
 /// One spatial axis, in elements. Input i meets output p through tap r where
 ///     p = i*stride - pad_begin + r*dilation.
-struct Axis {
-  int64_t in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
+/// Kernels use a narrower Index where it is proven to hold everything.
+template <typename Index>
+struct BasicAxis {
+  Index in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
 
   /// The extent of a dilated filter.
-  constexpr int64_t keff() const { return (kernel - 1) * dilation + 1; }
+  constexpr Index keff() const { return (kernel - 1) * dilation + 1; }
   /// The outputs that some tap of some input can reach, before padding cuts them.
-  constexpr int64_t full() const { return (in - 1) * stride + keff(); }
+  constexpr Index full() const { return (in - 1) * stride + keff(); }
   /// What is cut at the end; negative where the output goes on past the last tap.
-  constexpr int64_t pad_end() const { return full() - pad_begin - out; }
+  constexpr Index pad_end() const { return full() - pad_begin - out; }
 
-  friend constexpr bool operator==(const Axis&, const Axis&) = default;
+  friend constexpr bool operator==(const BasicAxis&, const BasicAxis&) = default;
 };
+using Axis = BasicAxis<int64_t>;
 
 /// The input that tap `r` of output `p` reads, or kNoInput: the definition, inverted.
-constexpr int64_t input_index(const Axis& axis, int64_t p, int64_t r) {
-  const int64_t scaled = p + axis.pad_begin - r * axis.dilation;
+template <typename Index>
+constexpr Index input_index(const BasicAxis<Index>& axis, std::type_identity_t<Index> p,
+                            std::type_identity_t<Index> r) {
+  const Index scaled = p + axis.pad_begin - r * axis.dilation;
   if (scaled < 0 || scaled % axis.stride != 0) return kNoInput;
-  const int64_t i = scaled / axis.stride;
+  const Index i = scaled / axis.stride;
   return i < axis.in ? i : kNoInput;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // c_api.cpp: the C boundary. Translates structs and exceptions; decides nothing.
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -9,9 +8,10 @@
 
 #include "c_translate.h"
 #include "conventions.h"
+#include "device_models.h"
 #include "diagnose.h"
-#include "environment.h"
 #include "errors.h"
+#include "log.h"
 #include "plan.h"
 #include "tconv/tconv_c.h"
 #include "verify.h"
@@ -87,21 +87,23 @@ tconv_status text_call(tconv_text_format format, char** text, Make&& make) noexc
   });
 }
 
-void log_plan(const Plan& plan, const tconv_options* options) {
-  const bool callback = options != nullptr && options->log != nullptr;
-  if (!callback && !environment().log) return;
+void log_plan(const Plan& plan) {
+  if (!log_is_heard(plan.options())) return;
   const std::string& name = plan.problem().name();
   std::string line = "tconv: " + (name.empty() ? "" : name + ": ") + plan.problem().key() + " -> " +
                      plan.kernel().name + "/" + plan.tile() + " on " + plan.device().name;
+  if (!plan.device_note().empty()) line += " (no GPU: " + plan.device_note() + ")";
   for (const Candidate& candidate : plan.candidates()) {
     if (candidate.reason.empty()) continue;
     line += std::string("; ") + candidate.kernel->name + ": " + candidate.reason;
   }
-  if (callback) {
-    options->log(line.c_str(), options->log_user);
-  } else {
-    std::fprintf(stderr, "%s\n", line.c_str());
-  }
+  log_line(plan.options(), line);
+}
+
+tconv_plan* new_plan(Plan plan) {
+  auto made = std::make_unique<tconv_plan>(tconv_plan{std::move(plan)});
+  log_plan(made->plan);
+  return made.release();
 }
 
 template <typename CArgs>
@@ -144,21 +146,6 @@ std::string list_kernels(bool json) {
             "  dtypes " + dtypes.dump() + "  layouts [\"NHWC\",\"NCHW\"]\n";
   }
   return json ? list.dump() : text;
-}
-
-std::string list_devices(bool json) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  std::string text;
-  for (const DeviceFacts* device : all_devices()) {
-    list.push_back({{"device", name_of(device->kind)},
-                    {"name", device->name},
-                    {"cores", device->cores},
-                    {"model_f32_macs_per_us", device->f32_macs_per_us},
-                    {"model_bytes_per_us", device->bytes_per_us}});
-    text += std::string(name_of(device->kind)) + "   " + device->name + "\n";
-  }
-  nlohmann::ordered_json all = {{"devices", list}, {"cuda", cuda_absence()}};
-  return json ? all.dump() : text + "cuda  none: " + cuda_absence() + "\n";
 }
 
 }  // namespace
@@ -256,10 +243,15 @@ tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options
   return guarded([&] {
     need(plan, "plan");
     const Options host_options = options == nullptr ? Options{} : to_host(*options);
-    auto made = std::make_unique<tconv_plan>(
-        tconv_plan{make_plan(need(problem, "problem").problem, host_options)});
-    log_plan(made->plan, options);
-    *plan = made.release();
+    *plan = new_plan(make_plan(need(problem, "problem").problem, host_options));
+  });
+}
+
+tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, int64_t w,
+                                tconv_plan** resized_plan) {
+  return guarded([&] {
+    need(resized_plan, "resized");
+    *resized_plan = new_plan(resized(need(plan, "plan").plan, n, h, w));
   });
 }
 
@@ -280,6 +272,13 @@ double tconv_plan_estimate_us(const tconv_plan* plan) {
 }
 size_t tconv_plan_workspace_bytes(const tconv_plan* plan) {
   return plan == nullptr ? 0 : plan->plan.workspace_bytes();
+}
+tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, int64_t h,
+                                             int64_t w, size_t* bytes) {
+  return guarded([&] {
+    need(bytes, "bytes");
+    *bytes = workspace_bytes_upto(need(plan, "plan").plan, n, h, w);
+  });
 }
 size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan) {
   return plan == nullptr ? 0 : plan->plan.state().packed_filter_bytes;
@@ -309,6 +308,19 @@ tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors, voi
   return guarded([&] {
     check_struct(need(tensors, "tensors"), "tensors");
     run(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), stream);
+  });
+}
+
+tconv_status tconv_run_host(const tconv_plan* plan, const tconv_tensors* tensors) {
+  return tconv_time_host(plan, tensors, 1, 1, nullptr);
+}
+
+tconv_status tconv_time_host(const tconv_plan* plan, const tconv_tensors* tensors, int32_t samples,
+                             int32_t runs, double* us_per_run) {
+  return guarded([&] {
+    check_struct(need(tensors, "tensors"), "tensors");
+    run_host(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), samples, runs,
+             us_per_run);
   });
 }
 
@@ -345,7 +357,8 @@ tconv_status tconv_kernels(tconv_text_format format, char** text) {
 }
 
 tconv_status tconv_devices(tconv_text_format format, char** text) {
-  return text_call(format, text, list_devices);
+  return text_call(format, text,
+                   [](bool json) { return list_devices(all_devices(), cuda_absence(), json); });
 }
 
 }  // extern "C"

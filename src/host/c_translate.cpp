@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "c_translate.h"
 
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -94,6 +95,13 @@ std::vector<std::string> split_names(const char* names) {
   }
 }
 
+std::function<void(const std::string&)> log_of(const tconv_options& options) {
+  if (options.log == nullptr) return nullptr;
+  return [call = options.log, user = options.log_user](const std::string& line) {
+    call(line.c_str(), user);
+  };
+}
+
 void check_number(const char* name, int64_t value, int64_t low, int64_t high, const char* legal) {
   if (value < low || value > high) refuse(name, value, legal);
 }
@@ -118,7 +126,9 @@ Options to_host(const tconv_options& options) {
           .deterministic = options.allow_nondeterministic == 0,
           .prepacked_filters = options.prepacked_filters != 0,
           .verify = options.verify != 0,
-          .threads = options.threads};
+          .threads = options.threads,
+          .device_model = text_or(options.device_model, ""),
+          .log = log_of(options)};
 }
 
 Tensors to_host(const tconv_tensors& t) {

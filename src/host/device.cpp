@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// device.cpp: the CPU, and the sentence that says why there is no GPU.
+// device.cpp: the CPU's facts, and the GPUs' from the seam.
 #include "device.h"
 
 #include <sched.h>
@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "errors.h"
+#include "gpu.h"
 
 namespace tconv::host {
 namespace {
@@ -55,14 +56,23 @@ const DeviceFacts& cpu_facts() {
   return facts;
 }
 
-std::string cuda_absence() { return "this build of tconv has no CUDA kernels"; }
+std::string cuda_absence() { return gpu().absence(); }
 
-const DeviceFacts& device_facts(DeviceKind kind) {
-  if (kind == DeviceKind::cuda) throw Unsupported("no device cuda: " + cuda_absence());
-  return cpu_facts();
+DeviceFacts cuda_facts() {
+  Gpu& g = gpu();
+  if (const std::string absence = g.absence(); !absence.empty()) {
+    throw Unsupported("no device cuda: " + absence);
+  }
+  std::vector<DeviceFacts> devices = g.devices();
+  return std::move(devices.at(static_cast<std::size_t>(g.current_device())));
 }
 
-std::vector<const DeviceFacts*> all_devices() { return {&cpu_facts()}; }
+std::vector<DeviceFacts> all_devices() {
+  std::vector<DeviceFacts> devices;
+  if (gpu().absence().empty()) devices = gpu().devices();
+  devices.push_back(cpu_facts());
+  return devices;
+}
 
 int thread_count(int threads) { return threads > 0 ? threads : cpu_facts().cores; }
 

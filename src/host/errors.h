@@ -25,6 +25,12 @@ class DeviceError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The same, and the message names row and problem.
+class RunError : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
 /// A verified run produced a wrong element.
 class Mismatch : public std::runtime_error {
  public:

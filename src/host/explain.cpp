@@ -20,10 +20,25 @@ std::string format(const char* pattern, double value) {
   return text;
 }
 
+/// The fastest multiply-adds that the device has for this problem.
+double macs_per_us(const Plan& plan) {
+  const DeviceFacts& device = plan.device();
+  const DType type = plan.problem().desc().dtype;
+  if (device.kind != DeviceKind::cuda) {
+    return device.f32_macs_per_us * (type == DType::f64 ? 0.5 : 1);
+  }
+  if (type == DType::f64) return device.f64_macs_per_us;
+  const double tensor = type != DType::f32                    ? device.f16_tensor_macs_per_us
+                        : plan.options().math == Math::tf32   ? device.tf32_tensor_macs_per_us
+                        : plan.options().math == Math::tf32x3 ? device.tf32_tensor_macs_per_us / 3
+                                                              : 0;
+  return std::max(device.f32_macs_per_us, tensor);
+}
+
 /// The time below which no kernel can go on this model of the device.
-double roofline_us(const Problem& problem, const DeviceFacts& device) {
-  const double rate = device.f32_macs_per_us * (problem.desc().dtype == DType::f64 ? 0.5 : 1);
-  return std::max(problem.useful_macs() / rate, problem.least_bytes() / device.bytes_per_us);
+double roofline_us(const Plan& plan) {
+  return std::max(plan.problem().useful_macs() / macs_per_us(plan),
+                  plan.problem().least_bytes() / plan.device().bytes_per_us);
 }
 
 Json candidate_json(const Candidate& candidate, double roofline, bool chosen) {
@@ -40,7 +55,7 @@ Json candidate_json(const Candidate& candidate, double roofline, bool chosen) {
 
 Json plan_json(const Plan& plan) {
   const Problem& problem = plan.problem();
-  const double roofline = roofline_us(problem, plan.device());
+  const double roofline = roofline_us(plan);
   Json json = {{"problem", problem.key()},
                {"name", problem.name()},
                {"device", plan.device().name},
@@ -54,6 +69,8 @@ Json plan_json(const Plan& plan) {
                {"useful_macs", problem.useful_macs()},
                {"least_bytes", problem.least_bytes()},
                {"rows", Json::array()}};
+  if (!plan.device_note().empty()) json["device_note"] = plan.device_note();
+  if (!plan.resized_from().empty()) json["resized_from"] = plan.resized_from();
   for (const Candidate& candidate : plan.candidates()) {
     json["rows"].push_back(candidate_json(candidate, roofline, candidate.reason.empty()));
   }
@@ -62,12 +79,14 @@ Json plan_json(const Plan& plan) {
 
 std::string plan_text(const Plan& plan) {
   const Problem& problem = plan.problem();
-  const double roofline = roofline_us(problem, plan.device());
+  const double roofline = roofline_us(plan);
   std::ostringstream out;
   out << "problem    " << problem.key() << "\n";
   if (!problem.name().empty()) out << "name       " << problem.name() << "\n";
-  out << "device     " << plan.device().name << "\n"
-      << "row        " << plan.kernel().name << ", tile " << plan.tile() << "\n"
+  out << "device     " << plan.device().name << "\n";
+  if (!plan.device_note().empty()) out << "no GPU     " << plan.device_note() << "\n";
+  if (!plan.resized_from().empty()) out << "resized    from " << plan.resized_from() << "\n";
+  out << "row        " << plan.kernel().name << ", tile " << plan.tile() << "\n"
       << "workspace  " << plan.workspace_bytes() << " bytes";
   if (plan.options().prepacked_filters) {
     out << ", prepacked filters " << plan.state().packed_filter_bytes << " bytes";

@@ -6,6 +6,12 @@ namespace tconv::host {
 
 std::span<const Kernel* const> kernel_table() {
   static constexpr const Kernel* table[] = {
+#ifdef TCONV_WITH_CUDNN
+      &cudnn_kernel,
+#endif
+#ifdef TCONV_WITH_CUDA
+      &gather_kernel,
+#endif
 #ifdef TCONV_WITH_ONEDNN
       &onednn_kernel,
 #endif

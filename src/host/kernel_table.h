@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "device.h"
+#include "gpu.h"
 #include "problem.h"
 
 namespace tconv::host {
@@ -26,7 +28,9 @@ struct Options {
   bool deterministic = true;
   bool prepacked_filters = false;
   bool verify = false;
-  int threads = 0;  ///< of CPU rows; 0: one per core
+  int threads = 0;           ///< of CPU rows; 0: one per core
+  std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
+  std::function<void(const std::string& line)> log;  ///< see log.h
 };
 
 /// The caller's memory; host or device pointers as the row wants them.
@@ -46,11 +50,9 @@ struct KernelState {
   std::size_t workspace_bytes = 0;
   std::size_t packed_filter_bytes = 0;  ///< 0: reads the filters as they are
   std::size_t device_bytes = 0;         ///< held beside the caller's memory
+  std::string tile_name;                ///< of a row that chooses its tile in prepare; else empty
   virtual ~KernelState() = default;
 };
-
-/// A cudaStream_t, opaque above the rows.
-using Stream = void*;
 
 /// One family of kernels: a row of the table. The planner sees nothing else of it.
 struct Kernel {
@@ -65,7 +67,8 @@ struct Kernel {
   double (*estimate_us)(const Problem& problem, int tile, const Options& options,
                         const DeviceFacts& device);
   /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses:
-  /// the planner then takes the next row and keeps the reason.
+  /// the planner then takes the next row and keeps the reason. A device that is not here is only
+  /// planned for: nothing of it is touched. `device` lives as long as the call.
   std::shared_ptr<const KernelState> (*prepare)(const Problem& problem, int tile,
                                                 const Options& options, const DeviceFacts& device);
   /// Enqueues. Tensors are checked, the output is not empty. Neither allocates device memory nor
@@ -75,9 +78,13 @@ struct Kernel {
   /// Filters in the problem's order -> state.packed_filter_bytes in the row's; null: never packs.
   void (*prepack)(const Problem& problem, const KernelState& state, const void* filters,
                   void* packed, Stream stream);
+  /// Why a plan of this row cannot be resized; null if it can. Then `prepare` costs microseconds
+  /// once it has been called for the row, the packed filters do not depend on N, H and W, and
+  /// workspace_bytes does not fall where N, H or W grow.
+  const char* fixed_size = nullptr;
 };
 
-extern const Kernel reference_kernel, onednn_kernel;
+extern const Kernel reference_kernel, onednn_kernel, gather_kernel, cudnn_kernel;
 
 /// Preferred first where estimates tie. The last row of each device takes everything.
 std::span<const Kernel* const> kernel_table();

@@ -362,14 +362,16 @@ constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32};
 
 }  // namespace
 
-constinit const Kernel onednn_kernel = {.name = "onednn",
-                                        .device = DeviceKind::cpu,
-                                        .tiles = kTiles,
-                                        .dtypes = kTypes,
-                                        .declines = declines,
-                                        .estimate_us = estimate_us,
-                                        .prepare = prepare,
-                                        .launch = launch,
-                                        .prepack = prepack};
+constinit const Kernel onednn_kernel = {
+    .name = "onednn",
+    .device = DeviceKind::cpu,
+    .tiles = kTiles,
+    .dtypes = kTypes,
+    .declines = declines,
+    .estimate_us = estimate_us,
+    .prepare = prepare,
+    .launch = launch,
+    .prepack = prepack,
+    .fixed_size = "oneDNN chooses code and filter order by the sizes"};
 
 }  // namespace tconv::host

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "device_models.h"
 #include "environment.h"
 #include "errors.h"
+#include "gpu.h"
 
 namespace tconv::host {
 namespace {
@@ -68,6 +70,39 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
   return candidates;
 }
 
+struct DeviceChoice {
+  DeviceFacts facts;
+  std::string note;  ///< see Plan::device_note
+};
+
+/// True if somebody named rows and none of them is a GPU's: then no GPU is asked for.
+bool only_cpu_rows(const Options& options, std::span<const Kernel* const> table) {
+  return !options.kernels.empty() && std::ranges::none_of(table, [&](const Kernel* kernel) {
+    return kernel->device == DeviceKind::cuda &&
+           std::ranges::find(options.kernels, kernel->name) != options.kernels.end();
+  });
+}
+
+DeviceChoice choose_device(const Options& options, std::span<const Kernel* const> table) {
+  if (!options.device_model.empty()) {
+    if (options.device == DeviceKind::cpu) {
+      refuse("device_model", "'" + options.device_model + "'", "absent with device cpu");
+    }
+    return {device_model(options.device_model), ""};
+  }
+  const bool automatic = options.device == DeviceKind::automatic;
+  if (options.device == DeviceKind::cpu || (automatic && only_cpu_rows(options, table))) {
+    return {cpu_facts(), ""};
+  }
+  if (automatic) {
+    if (std::string absence = cuda_absence(); !absence.empty()) return {cpu_facts(), absence};
+  }
+  DeviceFacts facts = cuda_facts();
+  if (facts.unusable.empty()) return {std::move(facts), ""};
+  if (automatic) return {cpu_facts(), facts.name + ": " + facts.unusable};
+  throw Unsupported("no device cuda: " + facts.name + ": " + facts.unusable);
+}
+
 std::string workspace_reason(const KernelState& state, const Options& options) {
   const auto bytes = static_cast<int64_t>(state.workspace_bytes);
   if (options.workspace_limit < 0 || bytes <= options.workspace_limit) return "";
@@ -85,6 +120,9 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
   } catch (const Unsupported& declined) {
     candidate.reason = declined.what();
     return nullptr;
+  } catch (const DeviceError& error) {
+    throw DeviceError("plan for " + problem.key() + ", row " + candidate.kernel->name + ": " +
+                      error.what());
   }
 }
 
@@ -95,6 +133,8 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
   for (const Candidate& candidate : candidates) {
     message += "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
   }
+  if (candidates.empty())
+    message += ": " + std::string("this build of tconv has no rows for ") + name_of(device.kind);
   throw Unsupported(message);
 }
 
@@ -109,7 +149,7 @@ Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts
   environment();  // read before the first run, which must not do first-use work
   check_names(options, table);
   Plan plan(problem, options);
-  plan.device_ = &device;
+  plan.device_ = device;
   plan.candidates_ = make_candidates(problem, options, device, rows_of(table, device.kind));
 
   std::vector<std::size_t> order(plan.candidates_.size());
@@ -134,8 +174,12 @@ Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts
   return plan;
 }
 
-Plan make_plan(const Problem& problem, const Options& options) {
-  return make_plan(problem, options, device_facts(options.device), kernel_table());
+Plan make_plan(const Problem& problem, const Options& options,
+               std::span<const Kernel* const> table) {
+  const auto [device, note] = choose_device(options, table);
+  Plan plan = make_plan(problem, options, device, table);
+  plan.device_note_ = note;
+  return plan;
 }
 
 }  // namespace tconv::host

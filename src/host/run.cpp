@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// run.cpp: checks the caller's memory, then enqueues. Only the verified path allocates.
+// run.cpp: checks the device and the caller's memory, then enqueues. Only the verified path
+// allocates.
 #include <cstddef>
 #include <cstring>
 #include <vector>
 
 #include "environment.h"
 #include "errors.h"
+#include "gpu.h"
+#include "log.h"
 #include "plan.h"
 #include "verify.h"
 
@@ -54,21 +57,90 @@ void check_workspace(const Plan& plan, const Tensors& tensors, std::size_t state
   }
 }
 
-/// Runs, then compares; the residual may be the output itself, so its values are kept.
-void run_verified(const Plan& plan, const Tensors& tensors, Stream stream) {
-  const Problem& problem = plan.problem();
-  Tensors kept = tensors;
-  std::vector<std::byte> residual(static_cast<std::size_t>(problem.residual_bytes()));
-  if (!residual.empty()) {
-    std::memcpy(residual.data(), tensors.residual, residual.size());
-    kept.residual = residual.data();
+void launch(const Plan& plan, const Tensors& tensors, Stream stream) {
+  naming_the_problem(plan,
+                     [&] { plan.kernel().launch(plan.problem(), plan.state(), tensors, stream); });
+}
+
+using HostCopy = std::vector<std::byte>;
+
+/// The bytes of a tensor, wherever the plan's device keeps them.
+HostCopy copied(const Plan& plan, const void* data, int64_t bytes, Stream stream) {
+  HostCopy copy(static_cast<std::size_t>(bytes));
+  if (copy.empty()) return copy;
+  if (plan.device().kind == DeviceKind::cuda) {
+    gpu().copy(copy.data(), data, copy.size(), Copy::to_host, stream);
+    gpu().synchronise(stream);
+  } else {
+    std::memcpy(copy.data(), data, copy.size());
   }
-  plan.kernel().launch(problem, plan.state(), tensors, stream);
-  const VerifyReport report = verify(problem, kept, {.threads = plan.options().threads});
-  if (!report.right()) throw Mismatch(describe_mismatch(problem, report));
+  return copy;
+}
+
+void verify_copies(const Plan& plan, const Tensors& host) {
+  const VerifyReport report = verify(plan.problem(), host, {.threads = plan.options().threads});
+  if (!report.right()) throw Mismatch(describe_mismatch(plan.problem(), report));
+}
+
+/// Runs, then compares; the residual may be the output itself, so its values are kept.
+void run_verified_on_cpu(const Plan& plan, const Tensors& tensors) {
+  Tensors kept = tensors;
+  const HostCopy residual =
+      copied(plan, tensors.residual, plan.problem().residual_bytes(), nullptr);
+  if (!residual.empty()) kept.residual = residual.data();
+  launch(plan, tensors, nullptr);
+  verify_copies(plan, kept);
+}
+
+/// Whole tensors are copied, even where only a sample is compared: the reference reads host memory.
+void run_verified_on_cuda(const Plan& plan, const Tensors& tensors, Stream stream) {
+  const Problem& problem = plan.problem();
+  if (gpu().is_capturing(stream)) {
+    log_line(plan.options(), "tconv: " + problem.key() +
+                                 ": not verified: the stream is captured into a CUDA graph");
+    return launch(plan, tensors, stream);
+  }
+  const HostCopy input = copied(plan, tensors.input, problem.input_bytes(), stream);
+  const HostCopy filters = copied(plan, tensors.filters, problem.filter_bytes(), stream);
+  const HostCopy bias = copied(plan, tensors.bias, problem.bias_bytes(), stream);
+  const HostCopy slopes = copied(plan, tensors.slopes, problem.slopes_bytes(), stream);
+  const HostCopy residual = copied(plan, tensors.residual, problem.residual_bytes(), stream);
+  launch(plan, tensors, stream);
+  HostCopy output = copied(plan, tensors.output, problem.output_bytes(), stream);
+  verify_copies(plan, {.input = input.data(),
+                       .filters = filters.data(),
+                       .bias = bias.data(),
+                       .slopes = slopes.data(),
+                       .residual = residual.data(),
+                       .output = output.data(),
+                       .workspace = nullptr});
 }
 
 }  // namespace
+
+std::string with_problem(const Plan& plan, const char* error) {
+  const std::string& name = plan.problem().name();
+  return "row " + std::string(plan.kernel().name) + " on " + (name.empty() ? "" : name + ", ") +
+         plan.problem().key() + ": " + error;
+}
+
+void check_device(const Plan& plan) {
+  const DeviceFacts& device = plan.device();
+  if (device.kind != DeviceKind::cuda) return;
+  if (!device.is_here()) {
+    throw Unsupported("the plan for " + plan.problem().key() + " was made for the device model " +
+                      device.name + ", which is not here: to run it, plan without device_model");
+  }
+  if (const std::string pending = gpu().pending_error(); !pending.empty()) {
+    throw DeviceError("a CUDA error was pending before this call: " + pending +
+                      "; it is the caller's, was not cleared, and nothing was enqueued");
+  }
+  if (const int current = gpu().current_device(); current != device.ordinal) {
+    throw DeviceError("the plan belongs to device " + std::to_string(device.ordinal) + " (" +
+                      device.name + "), but device " + std::to_string(current) +
+                      " is current: make that one current, or a plan for this one");
+  }
+}
 
 void check_tensors(const Problem& problem, const Tensors& tensors, const StatedBytes& stated,
                    bool packed_filters) {
@@ -87,6 +159,7 @@ void check_tensors(const Problem& problem, const Tensors& tensors, const StatedB
 
 void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, Stream stream) {
   const bool packed = plan.options().prepacked_filters;
+  check_device(plan);
   check_tensors(plan.problem(), tensors, stated, packed);
   if (packed) {
     check_buffer("filters", tensors.filters, static_cast<int64_t>(plan.state().packed_filter_bytes),
@@ -96,8 +169,9 @@ void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, St
   if (plan.problem().empty_output()) return;
   // The reference cannot read a row's own filter order; make_plan refuses options.verify there.
   const bool verified = (plan.options().verify || environment().verify) && !packed;
-  if (verified) return run_verified(plan, tensors, stream);
-  plan.kernel().launch(plan.problem(), plan.state(), tensors, stream);
+  if (!verified) return launch(plan, tensors, stream);
+  if (plan.device().kind != DeviceKind::cuda) return run_verified_on_cpu(plan, tensors);
+  naming_the_problem(plan, [&] { run_verified_on_cuda(plan, tensors, stream); });
 }
 
 void prepack(const Plan& plan, const void* filters, void* packed, std::size_t packed_bytes,
@@ -105,6 +179,7 @@ void prepack(const Plan& plan, const void* filters, void* packed, std::size_t pa
   if (!plan.options().prepacked_filters) {
     refuse("options.prepacked_filters", "0", "1 for a plan whose filters are prepacked");
   }
+  check_device(plan);
   const auto alignment = static_cast<std::size_t>(plan.problem().desc().alignment);
   check_buffer("filters", filters, plan.problem().filter_bytes(), alignment, 0);
   const auto needed = static_cast<int64_t>(plan.state().packed_filter_bytes);
@@ -114,7 +189,8 @@ void prepack(const Plan& plan, const void* filters, void* packed, std::size_t pa
            "at least " + std::to_string(needed));
   }
   if (needed == 0) return;
-  plan.kernel().prepack(plan.problem(), plan.state(), filters, packed, stream);
+  naming_the_problem(
+      plan, [&] { plan.kernel().prepack(plan.problem(), plan.state(), filters, packed, stream); });
 }
 
 }  // namespace tconv::host

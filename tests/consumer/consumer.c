@@ -59,9 +59,11 @@ int main(void) {
   tconv_tensorflow_args args = {.struct_size = sizeof args};
   tconv_problem_desc desc = {.struct_size = sizeof desc};
   tconv_problem* problem = NULL;
+  tconv_options options = {.struct_size = sizeof options};
   tconv_plan* plan = NULL;
   int status;
 
+  options.device = TCONV_DEVICE_CPU; /* where the arrays are */
   args.input_shape = input_shape;
   args.input_rank = 4;
   args.filter_shape = filter_shape;
@@ -70,7 +72,7 @@ int main(void) {
   args.strides_count = 1;
   if (tconv_problem_desc_from_tensorflow(&args, &desc) != TCONV_OK) return fail("arguments");
   if (tconv_problem_create(&desc, &problem) != TCONV_OK) return fail("problem");
-  if (tconv_plan_create(problem, NULL, &plan) != TCONV_OK) return fail("plan");
+  if (tconv_plan_create(problem, &options, &plan) != TCONV_OK) return fail("plan");
   status = run(plan);
   tconv_plan_destroy(plan);
   tconv_problem_destroy(problem);

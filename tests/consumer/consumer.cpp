@@ -65,7 +65,9 @@ bool refuses_a_wrong_size() {
 int main() {
   try {
     const tconv::Problem problem(simple());
-    const tconv::Plan plan(problem);
+    tconv::Options options;
+    options.device = tconv::Device::cpu;  // where the arrays are
+    const tconv::Plan plan(problem, options);
     alignas(64) float output[16];
     compute(plan, output);
     if (!right(output)) return 1;

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--device and --device-model: what the program says where there is no GPU, and plans for one."""
+
+import json
+import unittest
+
+from support import NOTE, ProgramTest, Tensor
+
+PROBLEM = ["--input-shape", "8,64,64,512", "--filter-shape", "2,2,256,512", "--strides", "2",
+           "--dtype", "f16"]
+RUN = ["run", "--input", "x.npy", "--filters", "f.npy", "--strides", "2", "--output", "y.npy"]
+
+
+class Gpu(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.save("x.npy", Tensor([1, 2, 2, 1], [1.0, 2.0, 3.0, 4.0]))
+        self.save("f.npy", Tensor([2, 2, 1, 1], [1.0, 2.0, 3.0, 4.0]))
+        self.absence = self.json("devices")["cuda"]
+        kernels = json.loads(self.call("kernels", "--json"))
+        self.has_rows = any(kernel["device"] == "cuda" for kernel in kernels)
+
+    def need_no_gpu(self):
+        if not self.absence:
+            raise unittest.SkipTest("there is a GPU")
+
+    def test_without_a_gpu_cuda_is_refused_in_one_sentence(self):
+        self.need_no_gpu()
+        for command in (RUN, ["verify", *PROBLEM], ["explain", *PROBLEM]):
+            self.refused(*command, "--device", "cuda", code=3, words=[self.absence])
+            self.assertEqual(self.stderr.count("\n"), 1)
+        report = self.json("bench", *PROBLEM, "--device", "cuda", expect=3)
+        self.assertIn(self.absence, report["rows"][0]["reason"])
+
+    def test_without_a_gpu_auto_is_the_cpu_and_says_so_once(self):
+        self.need_no_gpu()
+        for device in ([], ["--device", "auto"]):
+            report = self.json(*RUN, *device, "--repeat", "3")
+            self.assertEqual(report["device"], "cpu")
+            self.assertEqual(self.notes, NOTE + self.absence + "\n")
+        self.assertIn(self.absence, self.call("explain", *PROBLEM))
+        self.assertEqual(self.json("explain", *PROBLEM)["device_note"], self.absence)
+
+    def test_cpu_says_nothing_of_gpus(self):
+        for choice in (["--device", "cpu"], ["--kernel", "reference"]):
+            self.call(*RUN, *choice)
+            self.assertEqual(self.notes, "")
+            self.assertNotIn("device_note", self.json("explain", *PROBLEM, *choice))
+
+    def test_models_are_planned_for(self):
+        for model in ("h200", "h100", "a100", "l4", "rtx4090"):
+            if not self.has_rows:
+                self.refused("explain", *PROBLEM, "--device-model", model, code=3,
+                             words=["no rows for cuda"])
+                continue
+            report = self.json("explain", *PROBLEM, "--device-model", model)
+            self.assertEqual(report["device"], model + " (model)")
+            self.assertGreater(report["roofline_us"], 0)
+            self.assertEqual(self.notes, "")
+
+    def test_models_are_not_run(self):
+        words = ["not here"] if self.has_rows else ["no rows for cuda"]
+        self.refused(*RUN, "--device-model", "a100", code=3, words=words)
+        self.refused("verify", *PROBLEM[:-2], "--device-model", "a100", code=3, words=words)
+
+    def test_a_wrong_model_is_refused(self):
+        self.refused("explain", *PROBLEM, "--device-model", "h300",
+                     words=["'h300'", "h200, h100, a100, l4, rtx4090"])
+        with open(self.path("cpu.json"), "w") as file:
+            file.write('{"devices": [{"device": "cpu"}]}')
+        self.refused("explain", *PROBLEM, "--device-model", "cpu.json",
+                     words=["cpu.json", "none of its devices is `cuda`"])
+        self.refused("explain", *PROBLEM, "--device-model", "h200", "--device", "cpu",
+                     words=["device_model = 'h200'", "absent with device cpu"])
