@@ -365,7 +365,5 @@ TEST_F(CostOfRun, AllocatesNothing) {
   }
 }
 
-// The bar is 2 us up to the launch. A machine that is busy with other things is no failure: the
-// fastest of many batches counts.
 }  // namespace
 }  // namespace tconv::test
