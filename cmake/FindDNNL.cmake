@@ -13,7 +13,7 @@ if(DNNL_INCLUDE_DIR AND EXISTS ${DNNL_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h)
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(DNNL REQUIRED_VARS DNNL_LIBRARY DNNL_INCLUDE_DIR
-                                  VERSION_VAR DNNL_VERSION)
+                                  VERSION_VAR DNNL_VERSION HANDLE_VERSION_RANGE)
 if(DNNL_FOUND AND NOT TARGET DNNL::dnnl)
   add_library(DNNL::dnnl UNKNOWN IMPORTED)
   set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// conventions.h: TensorFlow's, PyTorch's and ONNX's arguments <-> ProblemDesc. Each convention checks
-// its own rules, in its own argument names, before a Problem is made.
+// conventions.h: TensorFlow's, PyTorch's and ONNX's arguments <-> ProblemDesc. Each convention
+// checks its own rules, in its own argument names, before a Problem is made.
 #pragma once
 
 #include <array>
@@ -60,9 +60,9 @@ OutputSizes output_sizes(const TensorFlowArgs& args);
 OutputSizes output_sizes(const PyTorchArgs& args);
 OutputSizes output_sizes(const OnnxArgs& args);
 
-/// The call that translates into the channels, groups and axes of `problem`; nothing, and a sentence
-/// in `why`, where the convention has none. Layout: that of `problem`, but ONNX knows NCHW only. The
-/// filters' memory order is the convention's.
+/// The call that translates into the channels, groups and axes of `problem`; nothing, and a
+/// sentence in `why`, where the convention has none. Layout: that of `problem`, but ONNX knows NCHW
+/// only. The filters' memory order is the convention's.
 std::optional<TensorFlowArgs> as_tensorflow(const Problem& problem, std::string* why = nullptr);
 std::optional<PyTorchArgs> as_pytorch(const Problem& problem, std::string* why = nullptr);
 std::optional<OnnxArgs> as_onnx(const Problem& problem, std::string* why = nullptr);

@@ -3,11 +3,11 @@
 //
 // Phase r = p mod stride of an output p = q*stride + r decides which taps can reach it. With
 // g = gcd(stride, dilation), s' = stride/g, d' = dilation/g, a phase meets taps only if g divides
-// r + pad_begin; they are  k0(r) + s'*t,  t = 0 .. T(r)-1, and tap t reads input  q + shift(r) - d'*t.
-// Phases with equal (shift, T) read identical input windows: one window class, one dense product
-// with their columns side by side. At dilation 1 there are at most three classes, whatever the
-// stride (one is the class without taps); in general the number is bounded by the kernel, never by
-// the stride: no list here has an entry per phase.
+// r + pad_begin; they are  k0(r) + s'*t,  t = 0 .. T(r)-1, and tap t reads input  q + shift(r) -
+// d'*t. Phases with equal (shift, T) read identical input windows: one window class, one dense
+// product with their columns side by side. At dilation 1 there are at most three classes, whatever
+// the stride (one is the class without taps); in general the number is bounded by the kernel, never
+// by the stride: no list here has an entry per phase.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ struct AxisDecomposition {
   }
 };
 
-/// An axis with one input pixel may have any stride without changing a result; with the stride equal
-/// to the dilated kernel every tap is a phase of its own and the axis is one exact product.
+/// An axis with one input pixel may have any stride without changing a result; with the stride
+/// equal to the dilated kernel every tap is a phase of its own and the axis is one exact product.
 constexpr Axis normalise(Axis axis) {
   if (axis.in == 1) axis.stride = axis.keff();
   return axis;

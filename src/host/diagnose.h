@@ -15,7 +15,7 @@ struct Mistake {
 };
 
 struct Diagnosis {
-  bool right = false;  ///< the result is right; then there are no mistakes
+  bool right = false;             ///< the result is right; then there are no mistakes
   std::vector<Mistake> mistakes;  ///< every one that reproduces the result; empty: none known does
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify.h: any result against the reference, whole or as a stratified sample, within a derived bound.
+// verify.h: any result against the reference, whole or as a stratified sample, within a derived
+// bound.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct VerifyOptions {
 struct VerifyReport {
   bool whole = false;
   int64_t checked = 0, total = 0, mismatches = 0;
-  double largest_bound = 0;      ///< of any element checked
-  double worst_ratio = 0;        ///< largest |got - expected| in units of what is allowed there
+  double largest_bound = 0;  ///< of any element checked
+  double worst_ratio = 0;    ///< largest |got - expected| in units of what is allowed there
   int64_t n = 0, p = 0, q = 0, k = 0;  ///< the first mismatch in memory order, else the worst
   double expected = 0, got = 0, bound = 0;
   bool right() const { return mismatches == 0; }
@@ -41,8 +42,8 @@ inline double error_bound(const Problem& problem, const ExactElement& element) {
 /// True if `got` (already in the output's type) can be a rounding of exact.value +- bound.
 bool acceptable(DType output, double got, const ExactElement& exact, double bound);
 
-/// Output coordinates worth checking: every phase (or every window class where the phases are many),
-/// every border and corner, block edges, random interior. Sorted, unique, at most `limit`.
+/// Output coordinates worth checking: every phase (or every window class where the phases are
+/// many), every border and corner, block edges, random interior. Sorted, unique, at most `limit`.
 struct Coordinate {
   int64_t n, p, q, k;
 };

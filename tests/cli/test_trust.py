@@ -131,7 +131,7 @@ class Verify(ProgramTest):
 
     def test_progress_on_a_terminal_only(self):
         # Slow on purpose: a suite's rows by the reference row alone, on one core.
-        arguments = ["verify", "--input-shape", "1,256,256,48", "--filter-shape", "4,4,48,48",
+        arguments = ["verify", "--input-shape", "1,256,256,64", "--filter-shape", "4,4,64,64",
                      "--kernel", "reference", "--threads", "1", "--strides", "2", "--scope", "sample"]
         master, slave = pty.openpty()
         with open(self.path("out"), "w") as out:
