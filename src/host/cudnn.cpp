@@ -140,6 +140,7 @@ struct Operations {
   /// Without a handle nothing but the graph itself is checked.
   fe::OperationGraph graph(cudnnHandle_t handle) const {
     std::vector<const fe::Operation*> pointers;
+    pointers.reserve(list.size());
     for (const fe::Operation& operation : list) pointers.push_back(&operation);
     return fe::OperationGraphBuilder()
         .setHandle(handle)

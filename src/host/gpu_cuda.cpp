@@ -144,6 +144,7 @@ class CudaGpu final : public Gpu {
       int count = 0;
       check("cudaGetDeviceCount", "the list of GPUs", [&] { return cudaGetDeviceCount(&count); });
       std::vector<DeviceFacts> found;
+      found.reserve(static_cast<std::size_t>(count));
       for (int i = 0; i < count; ++i) found.push_back(facts_of(i));
       devices_ = std::move(found);
     });
