@@ -28,10 +28,13 @@ struct Model {
 };
 
 // Checked by arithmetic where the sheet gives no clock: cores * 128 (A100: 64) * 2 * clock = f32.
+// The H100's tensor rates are at a lower boost clock than its f32 rate: 1830 MHz (132 SMs * 4096 *
+// 1.83 GHz = 989.4).
 constexpr Model kModels[] = {
-    {"h200", "H200", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 4800, 141, 50,
+    {"h200", "H200", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 4800, 141, 60,
      "NVIDIA H200 Tensor Core GPU, data sheet (memory); NVIDIA H100 Tensor Core GPU Architecture, "
-     "white paper, H100 SXM5 (the same chip: SMs, L2, rates)"},
+     "white paper: H100 SXM5 (the same chip: SMs, rates), full GH100 (L2: with all six memory "
+     "stacks none of it is switched off)"},
     {"h100", "H100", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 3350, 80, 50,
      "NVIDIA H100 Tensor Core GPU, data sheet, H100 SXM (memory); NVIDIA H100 Tensor Core GPU "
      "Architecture, white paper, H100 SXM5 (SMs, L2, rates)"},
