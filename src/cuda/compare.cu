@@ -19,14 +19,15 @@ namespace {
 using host::CompareResult;
 using host::Region;
 
-/// What element number `i` adds to the result. Strides cost four divisions an element.
-template <bool kDense>
+/// What element number `i` adds to the result. Strides cost four divisions an element; whether
+/// there are any is the same for all threads.
 struct Difference {
   Region region;
+  bool dense;
   const void *a, *b;
 
   __device__ CompareResult operator()(int64_t i) const {
-    const int64_t at = kDense ? i : region.offset(i);
+    const int64_t at = dense ? i : region.offset(i);
     const double y = b == nullptr ? 0 : load_value<double>(region.type, b, at);
     return host::difference(load_value<double>(region.type, a, at), y, i);
   }
@@ -47,25 +48,6 @@ void check(cudaError_t status) {
       "the comparison of two buffers"));
 }
 
-template <bool kDense>
-CompareResult reduced(const void* a, const void* b, const Region& region, host::Stream stream) {
-  CompareResult result;
-  const host::DeviceMemory on_device(sizeof result);
-  const auto reduce = [&](void* workspace, std::size_t& bytes) {
-    return cub::DeviceReduce::TransformReduce(
-        workspace, bytes, thrust::counting_iterator<int64_t>(0),
-        static_cast<CompareResult*>(on_device.data()), region.count(), Join{},
-        Difference<kDense>{region, a, b}, CompareResult{}, static_cast<cudaStream_t>(stream));
-  };
-  std::size_t bytes = 0;
-  check(reduce(nullptr, bytes));  // without a workspace it only says how much it needs
-  const host::DeviceMemory workspace(bytes);
-  check(reduce(workspace.data(), bytes));
-  host::gpu().copy(&result, on_device.data(), sizeof result, host::Copy::to_host, stream);
-  host::gpu().synchronise(stream);
-  return result;
-}
-
 }  // namespace
 }  // namespace tconv::cuda
 
@@ -73,8 +55,26 @@ namespace tconv::host {
 
 CompareResult compare_buffers(const void* a, const void* b, const Region& region, Stream stream) {
   if (region.count() == 0) return {};
-  return region.is_dense() ? cuda::reduced<true>(a, b, region, stream)
-                           : cuda::reduced<false>(a, b, region, stream);
+  if (const std::string pending = gpu().pending_error(); !pending.empty()) {
+    // CUB would report it as its own, and clear it.
+    throw DeviceError("a CUDA error was pending before a comparison: " + pending);
+  }
+  CompareResult result;
+  const DeviceMemory on_device(sizeof result);
+  const auto reduce = [&](void* workspace, std::size_t& bytes) {
+    return cub::DeviceReduce::TransformReduce(
+        workspace, bytes, thrust::counting_iterator<int64_t>(0),
+        static_cast<CompareResult*>(on_device.data()), region.count(), cuda::Join{},
+        cuda::Difference{region, region.is_dense(), a, b}, CompareResult{},
+        static_cast<cudaStream_t>(stream));
+  };
+  std::size_t bytes = 0;
+  cuda::check(reduce(nullptr, bytes));  // without a workspace it only says how much it needs
+  const DeviceMemory workspace(bytes);
+  cuda::check(reduce(workspace.data(), bytes));
+  gpu().copy(&result, on_device.data(), sizeof result, Copy::to_host, stream);
+  gpu().synchronise(stream);
+  return result;
 }
 
 }  // namespace tconv::host
