@@ -16,7 +16,6 @@ void complete(const PendingCopy& copy, const Where& where) {
   auto* const target = reinterpret_cast<unsigned char*>(hot.shared.base) + copy.shared_offset;
   std::memcpy(target, copy.global, copy.bytes);
   std::memset(target + copy.bytes, 0, static_cast<std::size_t>(copy.size - copy.bytes));
-  if (hot.learning) return;
   access_at(hot.shared, copy.shared_offset, copy.size, true, where);
   for (int i = 0; i < copy.size; ++i) hot.shared.states[copy.shared_offset + i] |= kWritten;
 }
@@ -39,25 +38,23 @@ void cp_async(uint32_t shared, const void* global, uint32_t size, uint32_t bytes
                   std::to_string(bytes) + " bytes");
     abandon_launch();
   }
-  if (!hot.learning) {
-    check_alignment(hot.shared.base + offset, size, where);
-    access_at(hot.shared, offset, size, true, where);
-    if (bytes > 0) {
-      check_alignment(source, size, where);
-      if (source - hot.global.base >= hot.global.size) {
-        report_at("read out of bounds", where, name_address(source));
-        abandon_launch();
-      }
-      access_at(hot.global, source - hot.global.base, bytes, false, where);
-      if (hot.counting) {
-        count_lane_at(RequestKind::async_copy, static_cast<uint32_t>(source - hot.global.base),
-                      size, where);
-      }
+  check_alignment(hot.shared.base + offset, size, where);
+  access_at(hot.shared, offset, size, true, where);
+  if (bytes > 0) {
+    check_alignment(source, size, where);
+    if (source - hot.global.base >= hot.global.size) {
+      report_at("read out of bounds", where, name_address(source));
+      abandon_launch();
     }
-    std::memset(reinterpret_cast<void*>(hot.shared.base + offset), 0xff, size);
-    for (uint32_t i = 0; i < size; ++i) {
-      hot.shared.states[offset + i] &= static_cast<uint8_t>(~kWritten);
+    access_at(hot.global, source - hot.global.base, bytes, false, where);
+    if (hot.counting) {
+      count_lane_at(RequestKind::async_copy, static_cast<uint32_t>(source - hot.global.base), size,
+                    where);
     }
+  }
+  std::memset(reinterpret_cast<void*>(hot.shared.base + offset), 0xff, size);
+  for (uint32_t i = 0; i < size; ++i) {
+    hot.shared.states[offset + i] &= static_cast<uint8_t>(~kWritten);
   }
   running().copies.copies.push_back(
       {offset, static_cast<uint16_t>(size), static_cast<uint16_t>(bytes), global});

@@ -14,9 +14,20 @@ using Where = std::source_location;
 // ---- Launches
 // ------------------------------------------------------------------------------------
 
-/// Calls `kernel` with the arguments that the pointers lead to: a kernel's type, kept.
-using Invoke = void (*)(const void* kernel, void** arguments);
-void know_kernel(const void* kernel, Invoke invoke);
+/// A parameter of a kernel. What a pointer to const leads to is constant while the kernel runs,
+/// unless another parameter leads there, too.
+struct Parameter {
+  std::size_t bytes;
+  bool is_pointer_to_const;
+};
+
+/// What a kernel's type says. `invoke` calls it with the arguments that the pointers lead to.
+struct KernelType {
+  void (*invoke)(const void* kernel, void** arguments);
+  const Parameter* parameters;
+  std::size_t count;
+};
+void know_kernel(const void* kernel, const KernelType& type);
 
 // ---- Shared memory
 // -------------------------------------------------------------------------------
@@ -58,6 +69,16 @@ void collective(const char* name, uint32_t mask, void* operand, void (*act)(cons
 const unsigned char* read_shared(uint32_t address, uint32_t bytes, const Where& where);
 /// In `act`: the lanes of this warp are one ldmatrix, 8 * matrices rows of 16 bytes each.
 void count_ldmatrix(const uint32_t* addresses, int matrices, const Where& where);
+
+// ---- Arithmetic that is one instruction on a GPU, and would be many instrumented blocks here.
+// ------
+
+float widen_half(uint16_t bits);
+uint16_t round_to_half(float x);
+uint16_t round_to_bfloat16(float x);
+/// Counts a multiply-add.
+float multiply_add(float a, float b, float sum);
+double multiply_add(double a, double b, double sum);
 
 // ---- Counting and findings
 // -----------------------------------------------------------------------

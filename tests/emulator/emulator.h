@@ -29,7 +29,7 @@ struct Config {
   uint64_t seed = 1;         ///< of the order in which threads run
   bool check_memory = true;  ///< bounds, alignment, reads of what nobody wrote
   bool check_races = true;
-  bool count = false;             ///< requests; a kernel that is counted first runs twice
+  bool count = false;             ///< requests; a kernel that shows a new loop is run again
   std::vector<Site> drop;         ///< synchronisation sites that do nothing
   std::size_t most_findings = 8;  ///< later ones are not kept
 };

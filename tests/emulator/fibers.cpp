@@ -87,7 +87,10 @@ uint64_t draw() {
 
 template <typename T>
 void shuffle(T* items, int count) {
-  for (int i = count; i > 1; --i) std::swap(items[i - 1], items[draw() % static_cast<uint64_t>(i)]);
+  for (int i = count; i > 1; --i) {
+    const uint64_t at = (draw() >> 32) * static_cast<uint64_t>(i) >> 32;
+    std::swap(items[i - 1], items[at]);
+  }
 }
 
 unsigned char* new_stack() {
@@ -258,7 +261,8 @@ void join(const std::vector<int>& members) {
 // ---- Barriers of the block. ---------------------------------------------------------------------
 
 bool same_place(const Where& a, const Where& b) {
-  return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 void check_divergence() {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "tests/emulator/constants.h"
 #include "tests/emulator/device_side.h"
 #include "tests/emulator/fibers.h"
 #include "tests/emulator/findings.h"
@@ -15,58 +16,61 @@
 namespace tconv::emulator {
 namespace {
 
-std::unordered_map<const void*, Invoke>& known_kernels() {
-  static std::unordered_map<const void*, Invoke> known;
+std::unordered_map<const void*, KernelType>& known_kernels() {
+  static std::unordered_map<const void*, KernelType> known;
   return known;
 }
 
 Config current_config;
 std::vector<Report> all_reports;
 
-/// Sets what accesses look at; restores that nothing does.
+/// Sets what accesses look at; afterwards nothing does.
 class Watching {
  public:
-  explicit Watching(const Config& config, bool learning) {
+  explicit Watching(const Config& config) {
     hot.needed_to_read = static_cast<uint8_t>(kAllocated | (config.check_memory ? kWritten : 0));
     hot.races = config.check_races;
-    hot.counting = config.count || learning;
-    hot.learning = learning;
+    hot.counting = config.count;
   }
   Watching(const Watching&) = delete;
   Watching& operator=(const Watching&) = delete;
-  ~Watching() { hot.races = hot.counting = hot.learning = hot.in_kernel = false; }
+  ~Watching() { hot.races = hot.counting = hot.in_kernel = false; }
 };
 
 struct Run {
+  std::string name;
   BlockShape shape;
   std::size_t shared_bytes;
   std::function<void()> body;
 
-  /// False if it was abandoned.
-  bool operator()(Report& report, bool learning) const {
+  Report operator()() const {
+    Report report;
+    report.kernel = name;
     forget_sites();
     begin_findings(report);
-    const Watching watching(current_config, learning);
+    const Watching watching(current_config);
     if (hot.counting) begin_counting();
-    const bool done = run_blocks(shape, shared_bytes, current_config.seed, body, report);
-    if (current_config.count && !learning) end_counting(report);
+    run_blocks(shape, shared_bytes, current_config.seed, body, report);
+    if (hot.counting) end_counting(report);
     end_findings();
     report.sites = sites_met();
-    return done;
+    return report;
   }
 };
 
-/// Lets the counters see all loops of the kernel before they count. False: it was abandoned.
-bool learn_loops(const Run& run, Report& report) {
-  const std::vector<uint8_t> memory = copy_of_global_memory();
-  const bool done = run(report, true);
-  restore_global_memory(memory);
-  return done;
+/// Counts only with all loops known: a run that shows a new one is undone and done again.
+Report run_counted(const Run& run) {
+  const GlobalMemory before = copy_of_global_memory();
+  for (;;) {
+    Report report = run();
+    if (knows_all_loops() || !report.clean()) return report;
+    restore_global_memory(before);
+  }
 }
 
 }  // namespace
 
-void know_kernel(const void* kernel, Invoke invoke) { known_kernels()[kernel] = invoke; }
+void know_kernel(const void* kernel, const KernelType& type) { known_kernels()[kernel] = type; }
 
 void configure(Config config) { current_config = std::move(config); }
 const Config& config() { return current_config; }
@@ -76,20 +80,14 @@ void forget_reports() { all_reports.clear(); }
 const Report& run(const host::Launch& launch) {
   const auto known = known_kernels().find(launch.kernel);
   if (known == known_kernels().end()) throw std::invalid_argument("launch: not a kernel");
+  const KernelType& type = known->second;
   prepare_memory();
+  const Constants constants(type, launch.arguments);
   const Run run_once{.shape = {{launch.grid[0], launch.grid[1], launch.grid[2]},
                                {launch.block[0], launch.block[1], launch.block[2]}},
                      .shared_bytes = launch.shared_bytes,
-                     .body = [&] { known->second(launch.kernel, launch.arguments); }};
-  Report report;
-  report.kernel = launch.name;
-  const bool learned = !current_config.count || learn_loops(run_once, report);
-  if (learned) {
-    report = Report();
-    report.kernel = launch.name;
-    run_once(report, false);
-  }
-  all_reports.push_back(std::move(report));
+                     .body = [&] { type.invoke(launch.kernel, launch.arguments); }};
+  all_reports.push_back(current_config.count ? run_counted(run_once) : run_once());
   return all_reports.back();
 }
 

@@ -106,6 +106,16 @@ void set_constant(const void* memory, std::size_t bytes, bool constant) {
   set_state(memory, bytes, kConstant, constant);
 }
 
+Range allocation_at(uintptr_t address) {
+  auto after = allocations.upper_bound(address);
+  if (after == allocations.begin()) return {};
+  const auto& [begin, allocation] = *--after;
+  if (address - begin >= allocation.bytes) return {};
+  return {reinterpret_cast<void*>(begin), allocation.bytes};
+}
+
+bool is_constant(const Range& range) { return (*states_of(range.begin) & kConstant) != 0; }
+
 std::string name_address(uintptr_t address) {
   const auto relative = [&](const std::string& name, uintptr_t begin, std::size_t bytes) {
     const auto distance = static_cast<int64_t>(address - begin);
@@ -179,17 +189,18 @@ void access_at(const Region& region, std::size_t offset, std::size_t bytes, bool
     bad_state(region, offset + i, 1, write, 0);
     break;
   }
-  if (!hot.races) return;
+  if (!hot.races || (region.states[offset] & kConstant) != 0) return;
   write ? check_race<true>(region, offset, bytes, 0) : check_race<false>(region, offset, bytes, 0);
 }
 
-std::vector<uint8_t> copy_of_global_memory() {
-  const auto* arena = reinterpret_cast<const uint8_t*>(hot.global.base);
-  return {arena, arena + arena_used};
+GlobalMemory copy_of_global_memory() {
+  const auto* const arena = reinterpret_cast<const uint8_t*>(hot.global.base);
+  return {{arena, arena + arena_used}, {hot.global.states, hot.global.states + arena_used}};
 }
 
-void restore_global_memory(const std::vector<uint8_t>& copy) {
-  std::memcpy(reinterpret_cast<void*>(hot.global.base), copy.data(), copy.size());
+void restore_global_memory(const GlobalMemory& copy) {
+  std::memcpy(reinterpret_cast<void*>(hot.global.base), copy.bytes.data(), copy.bytes.size());
+  std::memcpy(hot.global.states, copy.states.data(), copy.states.size());
 }
 
 }  // namespace tconv::emulator

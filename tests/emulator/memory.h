@@ -22,9 +22,22 @@ void reset_shared(std::size_t bytes);
 /// Forgets who touched what: after it, clocks may start again.
 void forget_races();
 
-/// What a launch that only learns must undo.
-std::vector<uint8_t> copy_of_global_memory();
-void restore_global_memory(const std::vector<uint8_t>& copy);
+/// What a launch must undo before it is run again.
+struct GlobalMemory {
+  std::vector<uint8_t> bytes, states;
+};
+GlobalMemory copy_of_global_memory();
+void restore_global_memory(const GlobalMemory& copy);
+
+struct Range {
+  void* begin = nullptr;
+  std::size_t bytes = 0;
+  friend bool operator==(const Range&, const Range&) = default;
+};
+/// The allocation that `address` is in; empty if in none.
+Range allocation_at(uintptr_t address);
+/// Whether it was made constant by hand.
+bool is_constant(const Range& range);
 
 /// "input+12 of 64 bytes", "shared+8".
 std::string name_address(uintptr_t address);
@@ -111,12 +124,14 @@ inline void access(uintptr_t address, uintptr_t pc) {
   if (!hot.in_kernel) return;
   std::size_t offset = 0;
   const Region* const region = region_of(address, offset, kWrite, pc);
-  if (region == nullptr || hot.learning) return;
+  if (region == nullptr) return;
   ++hot.accesses;
   if ((address & (kBytes - 1)) != 0) [[unlikely]]
     misaligned(address, kBytes, pc);
   check_states<kBytes, kWrite>(*region, offset, pc);
-  if (hot.races) check_race<kWrite>(*region, offset, kBytes, pc);
+  if (hot.races && (region->states[offset] & kConstant) == 0) {
+    check_race<kWrite>(*region, offset, kBytes, pc);
+  }
   if (hot.counting) count_access(*region, offset, kBytes, kWrite, pc);
 }
 

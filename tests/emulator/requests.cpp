@@ -27,16 +27,16 @@ struct Trace {
   struct Frame {
     uintptr_t head;
     Loop* loop;
-    uint64_t iteration;
+    uint64_t iteration, outer_key;
   };
   std::vector<Frame> frames;
   uintptr_t last_block = 0;
   uint64_t key = kHashStart;  ///< of all heads and iterations
   std::size_t cursor = 0;     ///< the request after the one that this lane was part of last
 
-  void update_key() {
-    key = kHashStart;
-    for (const Frame& frame : frames) key = (key ^ frame.head ^ frame.iteration << 40) * kHashPrime;
+  void pop() {
+    key = frames.back().outer_key;
+    frames.pop_back();
   }
 };
 
@@ -66,23 +66,21 @@ std::vector<uint32_t> table;  ///< open addressing: index into requests + 1
 uint64_t split = 0;           ///< lanes that came twice under one key
 
 void enter_loop(Trace& trace, uintptr_t head) {
-  while (!trace.frames.empty() && trace.frames.back().head > head) trace.frames.pop_back();
+  while (!trace.frames.empty() && trace.frames.back().head > head) trace.pop();
   if (trace.frames.empty() || trace.frames.back().head != head) {
-    trace.frames.push_back({head, &loops[head], 0});
+    trace.frames.push_back({head, &loops[head], 0, trace.key});
   }
   Trace::Frame& frame = trace.frames.back();
   ++frame.iteration;
+  trace.key = (frame.outer_key ^ head ^ frame.iteration << 40) * kHashPrime;
   if (frame.loop->end < trace.last_block) {
     frame.loop->end = trace.last_block;
     loops_grew = true;
   }
-  trace.update_key();
 }
 
 void leave_loops(Trace& trace, uintptr_t pc) {
-  if (trace.frames.empty() || pc <= trace.frames.back().loop->end) return;
-  while (!trace.frames.empty() && pc > trace.frames.back().loop->end) trace.frames.pop_back();
-  trace.update_key();
+  while (!trace.frames.empty() && pc > trace.frames.back().loop->end) trace.pop();
 }
 
 uint32_t instruction_at(RequestKind kind, uint32_t bytes, uintptr_t place) {

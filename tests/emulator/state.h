@@ -37,7 +37,7 @@ struct Hot {
   uintptr_t stack = 0;  ///< of the running thread
   std::size_t stack_bytes = 0;
   uint8_t needed_to_read = 0;  ///< ByteStates
-  bool races = false, counting = false, learning = false;
+  bool races = false, counting = false;
   uint32_t thread = 0, epoch = 0;  ///< of the running thread
   const uint32_t* seen = nullptr;  ///< by thread: the last clock of it that is before us
   uint32_t block_start = 1;        ///< the first clock of this block

@@ -26,13 +26,22 @@ __attribute__((no_sanitize("thread"), no_sanitize_coverage)) void invoke(const v
   (std::index_sequence_for<Parameters...>());
 }
 
+template <typename T>
+inline constexpr bool kPointerToConst =
+    std::is_pointer_v<T> && std::is_const_v<std::remove_pointer_t<T>>;
+
+template <typename... Parameters>
+inline constexpr std::array<emulator::Parameter, sizeof...(Parameters)> kParameters = {
+    {{sizeof(Parameters), kPointerToConst<std::remove_const_t<Parameters>>}...}};
+
 template <typename... Parameters>
 void launch(void (*kernel)(Parameters...), const Extent3& grid, const Extent3& block,
             std::size_t shared_bytes, host::Stream stream, const char* name,
             const std::type_identity_t<Parameters>&... arguments) {
   void* pointers[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
   const auto address = reinterpret_cast<const void*>(kernel);
-  emulator::know_kernel(address, invoke<Parameters...>);
+  emulator::know_kernel(
+      address, {invoke<Parameters...>, kParameters<Parameters...>.data(), sizeof...(Parameters)});
   host::gpu().launch({.kernel = address,
                       .grid = {grid[0], grid[1], grid[2]},
                       .block = {block[0], block[1], block[2]},
