@@ -70,7 +70,7 @@ def corrects_remainder(instructions, index):
         return False
     target = subtract.operands.split(",")[0].strip()
     sources = ",".join(subtract.operands.split(",")[1:])
-    if target not in registers_of(sources) or not re.search(r"-U?R\d", sources):
+    if target not in registers_of(sources) or not re.search(r"-(U?R\d|c\[)", sources):
         return False
     for earlier in reversed(instructions[max(0, index - 200) : index]):
         if earlier.operands.split(",")[0].strip() == target:
