@@ -28,6 +28,18 @@ tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
 
+if(TCONV_WITH_CUDA)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  # Skipped, not passed, where scripts/setup could not get the disassembler.
+  tconv_check(static_gates package 5 2 ${Python3_EXECUTABLE} ${scripts}/static_gates
+    --build ${PROJECT_BINARY_DIR})
+  tconv_check(static_gates_fire source 5 1 ${Python3_EXECUTABLE}
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/test_fires.py ${CMAKE_CUDA_COMPILER})
+  set_tests_properties(static_gates static_gates_fire PROPERTIES SKIP_RETURN_CODE 77)
+  tconv_check(static_gates_sass source 1 1 ${Python3_EXECUTABLE}
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/test_sass.py)
+endif()
+
 if(NOT TCONV_TEST_ALL)
   return()
 endif()
