@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""judges: what the end of a program means: passed, failed, or not run, with the reason."""
+import collections
+import json
+import re
+import xml.etree.ElementTree as xml
+
+from step import CALL_AGAIN, REASON_CHARACTERS, Outcome, judge_exit_code
+
+UNSUPPORTED = 3  # tconv's exit code: valid, but not possible here
+SKIPPED = 77  # CTest's custom, of the gpu tests and the probes
+SANITIZER_FOUND = 99  # what compute-sanitizer is told to exit with
+DEVICE_ERROR = re.compile(r"cuda\w+ failed|cuDNN failed|failed:|cannot allocate|are available|no device")
+
+
+def failed(reason):
+    return lambda _: Outcome("failed", reason)
+
+
+def json_lines(text):
+    """The JSON objects among the lines of a text."""
+    for line in text.split("\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def judge_probe(sink):
+    """`sink` takes the JSON lines that it printed, also those before a failure."""
+
+    def judge(result):
+        lines = list(json_lines(result.output))
+        sink(lines)
+        if result.exit_code == SKIPPED:
+            return Outcome("not_run", result.last_words())
+        outcome = judge_exit_code(result)
+        outcome.details = {"lines": len(lines)}
+        if outcome.status == "passed" and not lines:
+            return Outcome("failed", f"it printed no measurement: {result.last_words()}")
+        return outcome
+
+    return judge
+
+
+def judge_tests(junit_path):
+    """By the file that ctest writes: each test's own status."""
+
+    def judge(result):
+        try:
+            cases = list(xml.parse(junit_path).getroot().iter("testcase"))
+        except (OSError, xml.ParseError) as error:
+            return Outcome("failed", f"ctest wrote no result ({error}): {result.last_words()}")
+        found = collections.defaultdict(list)
+        for case in cases:
+            found[case.get("status")].append(case.get("name"))
+        details = {
+            "passed": len(found["run"]), "failed": found["fail"], "skipped": found["notrun"]
+        }  # fmt: skip
+        if found["fail"]:
+            return Outcome("failed", f"{len(found['fail'])} tests failed", details)
+        if result.exit_code != 0 or not cases:
+            return Outcome("failed", f"ctest: {result.last_words()}", details)
+        if not found["run"]:
+            return Outcome("not_run", "all were skipped: " + skip_reason(cases), details)
+        return Outcome("passed", "", details)
+
+    return judge
+
+
+def skip_reason(cases):
+    """What the first test said."""
+    said = (cases[0].findtext("system-out") or "").strip().split("\n")[-1]
+    return said.removeprefix("skipped: ")[:REASON_CHARACTERS] or "see the log"
+
+
+def judge_sanitizer(result):
+    """A run that says nothing of errors or hazards has not looked."""
+    said = [line for line in result.output.split("\n") if line.startswith("=========")]
+    summary = next((line for line in reversed(said) if " SUMMARY: " in line), "").strip("= ")
+    refusal = next((line for line in said if re.search(r"[Nn]ot supported|[Uu]nable to", line)), "")
+    if result.exit_code == SANITIZER_FOUND and not refusal:
+        first = next((line for line in said if "Sanitizer" not in line and line.strip("= ")), "")
+        return Outcome("failed", f"{summary}; first: {first.strip('= ')}"[:REASON_CHARACTERS])
+    if refusal:
+        return Outcome("not_run", "refused here: " + refusal.strip("= "), refused=True)
+    if result.exit_code == 0 and re.search(r"SUMMARY: 0 (errors|hazards)", summary):
+        return Outcome("passed", summary)
+    return Outcome("failed", f"exit code {result.exit_code}: {summary or result.last_words()}")
+
+
+def judge_verification(kernel, sink):
+    """`sink` takes each row of the suite. What a vendor's row declines is listed; ours take every row."""
+
+    def judge(result):
+        if result.exit_code == UNSUPPORTED and not result.output.strip():
+            return Outcome("not_run", result.last_words())
+        try:
+            answer = json.loads(result.output)
+            rows = answer["rows"]
+        except (ValueError, KeyError, TypeError):
+            return Outcome("failed", f"exit code {result.exit_code}: {result.last_words()}")
+        sink(rows)
+        reasons = collections.Counter(row["not_run"] for row in rows if "not_run" in row)
+        details = {name: answer[name] for name in ("verified", "mismatched")}
+        details["rows_not_run"] = sum(reasons.values())
+        wrong = [row.get("name") for row in rows if row.get("verified") is False]
+        why = (next(iter(reasons)) if reasons else "")[:REASON_CHARACTERS]
+        if wrong or result.exit_code not in (0, UNSUPPORTED):
+            return Outcome("failed", f"{len(wrong)} rows are wrong", details | {"wrong": wrong})
+        if kernel == "cudnn" and not any(DEVICE_ERROR.search(reason) for reason in reasons):
+            if answer["verified"] == 0:
+                return Outcome("not_run", why, details)
+            return Outcome("passed", f"some rows were not run: {why}" if why else "", details)
+        if reasons:
+            return Outcome("failed", f"rows were not run: {why}", details)
+        return Outcome("passed", "", details)
+
+    return judge
+
+
+def judge_bench(result):
+    """Its last word before it has to be called again is how far it got."""
+    if result.exit_code in (UNSUPPORTED, SKIPPED):
+        return Outcome("not_run", result.last_words())
+    outcome = judge_exit_code(result)
+    if result.exit_code in (0, CALL_AGAIN):
+        outcome.details = {"said": result.last_words()}
+    return outcome
