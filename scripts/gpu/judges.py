@@ -9,6 +9,7 @@ from step import CALL_AGAIN, REASON_CHARACTERS, Outcome, judge_exit_code
 
 UNSUPPORTED = 3  # tconv's exit code: valid, but not possible here
 SKIPPED = 77  # CTest's custom, of the gpu tests and the probes
+REFUSAL = re.compile(r"Device not supported|not supported on|Unable to (find|init|attach|connect)")
 SANITIZER_FOUND = 99  # what compute-sanitizer is told to exit with
 DEVICE_ERROR = re.compile(r"cuda\w+ failed|cuDNN failed|failed:|cannot allocate|are available|no device")
 
@@ -80,10 +81,11 @@ def judge_sanitizer(result):
     """A run that says nothing of errors or hazards has not looked."""
     said = [line for line in result.output.split("\n") if line.startswith("=========")]
     summary = next((line for line in reversed(said) if " SUMMARY: " in line), "").strip("= ")
-    refusal = next((line for line in said if re.search(r"[Nn]ot supported|[Uu]nable to", line)), "")
+    refusal = next((line for line in said if REFUSAL.search(line)), "")
     if result.exit_code == SANITIZER_FOUND and not refusal:
-        first = next((line for line in said if "Sanitizer" not in line and line.strip("= ")), "")
-        return Outcome("failed", f"{summary}; first: {first.strip('= ')}"[:REASON_CHARACTERS])
+        words = [line.strip("= ") for line in said]
+        first = next((line for line in words if line and line != "COMPUTE-SANITIZER"), "")
+        return Outcome("failed", f"{summary}; first: {first}"[:REASON_CHARACTERS])
     if refusal:
         return Outcome("not_run", "refused here: " + refusal.strip("= "), refused=True)
     if result.exit_code == 0 and re.search(r"SUMMARY: 0 (errors|hazards)", summary):

@@ -19,10 +19,10 @@ GPU_FIELDS = {  # of nvidia-smi, and their names in the head line
 }  # fmt: skip
 
 
-def say(command):
+def say(command, variables=None):
     """What a command prints, or "" where it is not there, fails or does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -73,6 +73,15 @@ def cudnn_headers(compiler):
     folders = [str(toolkit / "include"), "/usr/include", "/usr/local/include"]
     folders += glob.glob("/usr/include/*-linux-gnu") + wheels("cudnn/include")
     return next((at for at in folders if os.path.exists(os.path.join(at, "cudnn_backend.h"))), None)
+
+
+def cudnn_version(variables):
+    """Of the library that our programs will open."""
+    ask = "import ctypes; print(ctypes.CDLL('libcudnn.so.9').cudnnGetVersion())"
+    number = say([sys.executable, "-c", ask], variables)
+    if not number.isdigit():
+        return "none"
+    return f"{int(number) // 10000}.{int(number) // 100 % 100}.{int(number) % 100}"
 
 
 def sanitizer(compiler):

@@ -22,18 +22,15 @@ class State:
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, name)
         self.heads, self.ended, self.cut_off, self.seconds = [], {}, {}, {}
-        whole = self._read()
-        self._file = open(self.path, "a", encoding="utf-8")
-        if not whole:
-            self._file.write("\n")
+        self.separator = "\n" if self._ends_within_a_line() else ""
 
-    def _read(self):
-        """False if the file does not end with a whole line."""
+    def _ends_within_a_line(self):
+        """Takes what there is."""
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
                 text = file.read()
         except FileNotFoundError:
-            return True
+            return False
         for line in text.split("\n"):
             try:
                 record = json.loads(line)
@@ -41,7 +38,7 @@ class State:
                 continue  # empty, or cut off
             if isinstance(record, dict):
                 self._take(record)
-        return not text or text.endswith("\n")
+        return text != "" and not text.endswith("\n")
 
     def _take(self, record):
         kind, key = record.get("kind"), (record.get("part"), record.get("step"))
@@ -58,9 +55,11 @@ class State:
     def _append(self, record):
         record["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self._take(record)
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(self.separator + json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.separator = ""
 
     def begin(self, head, fixed):
         """Writes the head line; refuses a folder whose last head differs in a field of `fixed`."""
