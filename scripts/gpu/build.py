@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "gpu_check"
 PACKED = ROOT / "gpu_deps"
 CONFIGURE_LIMIT_S = 120
-PLACES = {"test": "tests/gpu", "probe": "bench/probes", "bench": "bench"}  # by the word before the _
+PLACES = {"test": "tests/gpu", "probe": "probes", "bench": "bench"}  # by the word before the _
 WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu")
 
 
@@ -35,6 +35,9 @@ def configure_arguments(compiler, architecture):
     headers = machine.cudnn_headers(compiler)
     if headers:
         arguments.append(f"-DCUDNN_INCLUDE_DIR={headers}")
+    blas = machine.cublas_headers(compiler)
+    if blas:  # last in the order: the toolkit's own headers stay the toolkit's
+        arguments.append(f"-DCMAKE_CXX_FLAGS=-idirafter {blas}")
     return [str(argument) for argument in arguments]
 
 

@@ -5,10 +5,10 @@ import json
 import re
 import xml.etree.ElementTree as xml
 
-from step import CALL_AGAIN, REASON_CHARACTERS, Outcome, judge_exit_code
+from step import REASON_CHARACTERS, Outcome, judge_exit_code
 
-UNSUPPORTED = 3  # tconv's exit code: valid, but not possible here
-SKIPPED = 77  # CTest's custom, of the gpu tests and the probes
+MISMATCH, UNSUPPORTED, DEVICE_FAILED = 1, 3, 4  # exit codes of tconv, the probes and bench_gpu
+DEVICE_FAILURES = 3  # of the benchmark, after which it is not called again
 REFUSAL = re.compile(r"Device not supported|not supported on|Unable to (find|init|attach|connect)")
 SANITIZER_FOUND = 99  # what compute-sanitizer is told to exit with
 DEVICE_ERROR = re.compile(r"cuda\w+ failed|cuDNN failed|failed:|cannot allocate|are available|no device")
@@ -35,7 +35,7 @@ def judge_probe(sink):
     def judge(result):
         lines = list(json_lines(result.output))
         sink(lines)
-        if result.exit_code == SKIPPED:
+        if result.exit_code == UNSUPPORTED:
             return Outcome("not_run", result.last_words())
         outcome = judge_exit_code(result)
         outcome.details = {"lines": len(lines)}
@@ -123,11 +123,24 @@ def judge_verification(kernel, sink):
     return judge
 
 
-def judge_bench(result):
-    """Its last word before it has to be called again is how far it got."""
-    if result.exit_code in (UNSUPPORTED, SKIPPED):
-        return Outcome("not_run", result.last_words())
-    outcome = judge_exit_code(result)
-    if result.exit_code in (0, CALL_AGAIN):
-        outcome.details = {"said": result.last_words()}
-    return outcome
+def judge_bench():
+    """A measurement on which the device failed is in its results, and the next call goes on after it."""
+    failures = []
+
+    def judge(result):
+        if result.exit_code == UNSUPPORTED:
+            return Outcome("not_run", result.last_words())
+        if result.exit_code == MISMATCH:
+            return Outcome("failed", "all is done, and some results were wrong (bench.jsonl)")
+        if result.exit_code == DEVICE_FAILED:
+            failures.append(result.last_words())
+            if len(failures) < DEVICE_FAILURES:
+                return Outcome("again", failures[-1], {"device_failures": len(failures)})
+        if failures and result.exit_code in (0, DEVICE_FAILED):
+            return Outcome("failed", f"{len(failures)} times, the last: {failures[-1]}")
+        outcome = judge_exit_code(result)
+        if failures:
+            outcome.details = {"device_failures": len(failures)}
+        return outcome
+
+    return judge

@@ -75,6 +75,15 @@ def cudnn_headers(compiler):
     return next((at for at in folders if os.path.exists(os.path.join(at, "cudnn_backend.h"))), None)
 
 
+def cublas_headers(compiler):
+    """The folder in PyPI's packages, where the toolkit has none; else None."""
+    toolkit = pathlib.Path(compiler).resolve().parents[1]
+    if (toolkit / "include" / "cublas_v2.h").exists():
+        return None
+    found = wheels("*/include/cublas_v2.h")
+    return os.path.dirname(found[0]) if found else None
+
+
 def cudnn_version(variables):
     """Of the library that our programs will open."""
     ask = "import ctypes; print(ctypes.CDLL('libcudnn.so.9').cudnnGetVersion())"

@@ -11,6 +11,7 @@ from build import FOLDER, ROOT
 from step import Step, run
 
 SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
+PROBES = ROOT / "bench" / "probes"
 SANITIZER_SUITE = ROOT / "tests" / "gpu" / "sanitizer_suite.csv"
 MODEL = "h200"  # what a dry run plans for
 BENCH_MARGIN_S = 20  # bench_gpu ends a measurement that it has begun
@@ -32,6 +33,7 @@ class Context:
     build: object
     environment: dict
     sanitizer: str | None
+    commit: str
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -63,16 +65,22 @@ def absent(part, target, build):
 
 
 def probe_steps(context):
-    names = sorted(name for name in context.build.targets if re.fullmatch(r"probe_\w+", name))
-    if not names:
+    """In the probes' own order: each is a program, or a script over what was built."""
+    if "probes" not in context.build.targets:
         yield absent("probes", "probes", context.build)
-    for name in names:
-        program = context.build.program(name)
-        if not program:
-            yield absent("probes", name, context.build)
+        return
+    for name in run([str(PROBES / "run"), "--list"], 60, context.environment).output.split():
+        target, script = f"probe_{name}", PROBES / f"probe_{name}"
+        command = [context.build.program(target)]
+        if script.exists():
+            command = [str(script), "--build", str(FOLDER)]
+        if not command[0]:
+            yield absent("probes", target, context.build)
             continue
-        sink = context.sink("probes.jsonl", probe=name)
-        yield Step("probes", name, [program], 10, 60, judges.judge_probe(sink))
+        yield Step(
+            "probes", name, [*command, "--seconds", "20"], 20, 45,
+            judges.judge_probe(context.sink("probes.jsonl")), [*command, "--help"],
+        )  # fmt: skip
 
 
 def listed_tests(context):
@@ -166,11 +174,12 @@ def bench_steps(context):
     if not program:
         yield absent("bench", "bench_gpu", context.build)
         return
-    for name in ("first", "rest"):
+    for name in ("first", "plans", "rest"):
         command = [program, "--out", context.file("bench.jsonl"), "--part", name]
+        command += ["--commit", context.commit]
         yield Step(
-            "bench", name, [*command, "--seconds", "{seconds}"], 60, 480, judges.judge_bench,
-            [*command, "--seconds", "60", "--dry-run"], margin_s=BENCH_MARGIN_S,
+            "bench", name, [*command, "--seconds", "{seconds}"], 60, 480, judges.judge_bench(),
+            [*command, "--dry-run"], margin_s=BENCH_MARGIN_S,
         )  # fmt: skip
 
 

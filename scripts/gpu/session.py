@@ -55,7 +55,7 @@ class Session:
         if why_not and not self.dry:
             self.record(step, Outcome("not_run", why_not), 0)
             return 0
-        if self.state.was_cut_off_too_often(step.part, step.name):
+        if not step.resumes() and self.state.was_cut_off_too_often(step.part, step.name):
             reason = "it was cut off twice, with the call that ran it"
             self.record(step, Outcome("failed", reason), 0)
             return 0
@@ -75,15 +75,16 @@ class Session:
             self.refusals[step.tool] = outcome.reason
         if outcome.status == "again":
             self.state.partial(step.part, step.name, result.seconds, outcome.reason)
-            return result.seconds + self.go_on(step, allowed_s - result.seconds)
+            return result.seconds + self.go_on(step, outcome, allowed_s - result.seconds)
         self.record(step, outcome, result.seconds)
         return result.seconds
 
-    def go_on(self, step, allowed_s):
+    def go_on(self, step, outcome, allowed_s):
         """A step asks to be called again: now, in the next call, or never, as the part's time allows."""
         if allowed_s < step.expected_s:
             reason = f"as far as the part's minutes went: --part {step.part} goes on with it"
-            self.record(step, Outcome("passed", reason, {"put_off": True}), 0)
+            status = "failed" if outcome.details.get("device_failures") else "passed"
+            self.record(step, Outcome(status, reason, {"put_off": True} | outcome.details), 0)
             return 0
         if self.remaining() < step.expected_s:
             raise OutOfTime()

@@ -55,6 +55,10 @@ class Step:
     tool: str = ""  # a tool that the machine may refuse
     margin_s: float = 0  # what it may need beyond its {seconds}
 
+    def resumes(self):
+        """It is told its seconds, and goes on by itself where it was cut off."""
+        return any("{seconds}" in str(word) for word in self.command)
+
     def command_for(self, seconds):
         allowed = str(max(int(seconds - self.margin_s), 1))
         return [str(word).replace("{seconds}", allowed) for word in self.command]
