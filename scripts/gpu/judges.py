@@ -5,17 +5,13 @@ import json
 import re
 import xml.etree.ElementTree as xml
 
-from step import REASON_CHARACTERS, Outcome, judge_exit_code
+from step import REASON_CHARACTERS, UNSUPPORTED, Outcome, judge_exit_code
 
-MISMATCH, UNSUPPORTED, DEVICE_FAILED = 1, 3, 4  # exit codes of tconv, the probes and bench_gpu
+MISMATCH, DEVICE_FAILED = 1, 4  # exit codes of tconv and bench_gpu
 DEVICE_FAILURES = 3  # of the benchmark, after which it is not called again
 REFUSAL = re.compile(r"Device not supported|not supported on|Unable to (find|init|attach|connect)")
 SANITIZER_FOUND = 99  # what compute-sanitizer is told to exit with
 DEVICE_ERROR = re.compile(r"cuda\w+ failed|cuDNN failed|failed:|cannot allocate|are available|no device")
-
-
-def failed(reason):
-    return lambda _: Outcome("failed", reason)
 
 
 def json_lines(text):
@@ -77,7 +73,20 @@ def skip_reason(cases):
     return said.removeprefix("skipped: ")[:REASON_CHARACTERS] or "see the log"
 
 
-def judge_sanitizer(result):
+def judge_sanitizer(takes_all):
+    """`takes_all`: the row under it declines no problem."""
+
+    def judge(result):
+        outcome = judge_sanitizer_run(result)
+        declined = result.exit_code == UNSUPPORTED and not DEVICE_ERROR.search(result.output)
+        if outcome.status == "failed" and declined and not takes_all:
+            return Outcome("not_run", "the row declines all of it")
+        return outcome
+
+    return judge
+
+
+def judge_sanitizer_run(result):
     """A run that says nothing of errors or hazards has not looked."""
     said = [line for line in result.output.split("\n") if line.startswith("=========")]
     summary = next((line for line in reversed(said) if " SUMMARY: " in line), "").strip("= ")
@@ -93,8 +102,8 @@ def judge_sanitizer(result):
     return Outcome("failed", f"exit code {result.exit_code}: {summary or result.last_words()}")
 
 
-def judge_verification(kernel, sink):
-    """`sink` takes each row of the suite. What a vendor's row declines is listed; ours take every row."""
+def judge_verification(takes_all, sink):
+    """`sink` takes each row of the suite. What a kernel declines is listed, if it may decline."""
 
     def judge(result):
         if result.exit_code == UNSUPPORTED and not result.output.strip():
@@ -112,7 +121,7 @@ def judge_verification(kernel, sink):
         why = (next(iter(reasons)) if reasons else "")[:REASON_CHARACTERS]
         if wrong or result.exit_code not in (0, UNSUPPORTED):
             return Outcome("failed", f"{len(wrong)} rows are wrong", details | {"wrong": wrong})
-        if kernel == "cudnn" and not any(DEVICE_ERROR.search(reason) for reason in reasons):
+        if not takes_all and not any(DEVICE_ERROR.search(reason) for reason in reasons):
             if answer["verified"] == 0:
                 return Outcome("not_run", why, details)
             return Outcome("passed", f"some rows were not run: {why}" if why else "", details)

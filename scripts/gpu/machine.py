@@ -31,12 +31,14 @@ def say(command, variables=None):
 def gpu():
     """The first GPU's fields; empty without one."""
     program = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
-    query = "--query-gpu=" + ",".join(GPU_FIELDS)
-    rows = list(csv.reader(io.StringIO(say([program, query, "--format=csv,noheader"]))))
-    if not rows:
-        return {}
-    named = dict(zip(GPU_FIELDS.values(), (value.strip() for value in rows[0])))
-    return named | {"gpus": len(rows)}
+    # A driver that does not know one of the fields answers none of them.
+    for fields in (list(GPU_FIELDS), list(GPU_FIELDS)[:3]):
+        query = "--query-gpu=" + ",".join(fields)
+        rows = list(csv.reader(io.StringIO(say([program, query, "--format=csv,noheader"]))))
+        if rows:
+            names = (GPU_FIELDS[field] for field in fields)
+            return dict(zip(names, map(str.strip, rows[0]))) | {"gpus": len(rows)}
+    return {}
 
 
 def architecture(gpu_fields):

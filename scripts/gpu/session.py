@@ -3,7 +3,7 @@
 import shlex
 import time
 
-from step import Outcome, run
+from step import UNSUPPORTED, Outcome, run
 
 OUTPUT_KEPT = 20000  # characters of a step's output in the log: its end
 RESERVE_S = 5  # at the end of a call, for writing and saying things
@@ -100,7 +100,7 @@ class Session:
             outcome, seconds = Outcome("not_run", "dry run"), 0
         else:
             result = self.execute(step, step.rehearsal, 120)
-            outcome, seconds = judge_rehearsal(result), result.seconds
+            outcome, seconds = judge_rehearsal(step, result), result.seconds
         self.record(step, outcome, seconds)
         return seconds
 
@@ -121,7 +121,9 @@ class Session:
         self.say(f"{outcome.status:<8}{seconds:6.1f} s  {step.part} / {step.name}{reason}")
 
 
-def judge_rehearsal(result):
+def judge_rehearsal(step, result):
+    if step.may_decline and result.exit_code == UNSUPPORTED:
+        return Outcome("not_run", "dry run: the row declines all of it")
     if result.exit_code == 0 and result.output.strip():
         return Outcome("passed", "dry run")
     return Outcome("failed", f"dry run: exit code {result.exit_code}: {result.last_words()}")

@@ -9,6 +9,7 @@ import tempfile
 import time
 from typing import Callable
 
+UNSUPPORTED = 3  # of our own programs: valid, but not possible here
 CALL_AGAIN = 75  # of our own programs: there is more to do than the time allowed
 REASON_CHARACTERS = 400
 
@@ -53,6 +54,7 @@ class Step:
     rehearsal: list | None = None  # what a dry run executes instead; None: it only prints the command
     absent: str = ""  # why it cannot run here
     tool: str = ""  # a tool that the machine may refuse
+    may_decline: bool = False  # its row need not take any of the problems
     margin_s: float = 0  # what it may need beyond its {seconds}
 
     def resumes(self):
