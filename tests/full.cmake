@@ -27,6 +27,7 @@ tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FIL
 tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
+tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
 
 if(TCONV_WITH_CUDA)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
@@ -45,6 +46,7 @@ if(NOT TCONV_TEST_ALL)
 endif()
 
 tconv_check(sanitizers build 900 2 ${checks}/sanitizers)
+tconv_check(gpu_rehearsal build 650 2 ${checks}/gpu_rehearsal)
 tconv_check(clang_tidy source 800 2 ${scripts}/lint tidy)
 tconv_check(fuzzers build 700 2 ${checks}/fuzzers)
 tconv_check(without_onednn build 600 2 ${checks}/without_onednn)
