@@ -19,6 +19,7 @@ struct Waiter {
       return;
     }
     const long long start = clock64();
+#pragma unroll 1
     for (uint32_t tries = 0; tries < kMostTries && clock64() - start < kMostClocks; ++tries) {
       if (cuda::ptx::mbarrier_try_wait_parity(barrier, parity)) {
         return;
@@ -29,6 +30,7 @@ struct Waiter {
 
   __device__ void wait_cluster(uint32_t barrier, uint32_t parity) {
     const long long start = clock64();
+#pragma unroll 1
     for (uint32_t tries = 0; !given_up && tries < kMostTries && clock64() - start < kMostClocks;
          ++tries) {
       if (cuda::ptx::mbarrier_try_wait_parity_cluster(barrier, parity)) {

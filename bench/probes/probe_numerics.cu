@@ -14,6 +14,7 @@
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
+#include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/cuda/ptx/tma.cuh"
 #include "src/cuda/ptx/wgmma_sm90.cuh"
@@ -68,6 +69,10 @@ __device__ float dot_wgmma(const Dot& dot, uint32_t* shared) {
   const uint64_t a = cuda::wgmma_descriptor({address, 16, 1024, cuda::Swizzle::k128});
   const uint64_t b = cuda::wgmma_descriptor({address + 4 * kWordsA, 16, 1024, cuda::Swizzle::k128});
   float sum[4] = {threadIdx.x == 0 ? dot.c : 0, 0, 0, 0};
+#pragma unroll
+  for (float& element : sum) {
+    ptx::pin(element);  // written before the fence, not moved behind it
+  }
   ptx::wgmma_fence();
   if constexpr (kUnit == Unit::kWgmmaF16) {
     ptx::wgmma_k16_f16(sum, a, b, true);
