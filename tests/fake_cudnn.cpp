@@ -68,6 +68,7 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
     case CUDNN_TYPE_VOID_PTR:
     case CUDNN_TYPE_HANDLE: return 8;
     case CUDNN_TYPE_BOOLEAN: return sizeof(bool);
+    case CUDNN_TYPE_CHAR: return sizeof(char);
     default: return 4;  // enumerations, int32, float
   }
 }
@@ -241,6 +242,12 @@ cudnnStatus_t give(const std::vector<T>& values, int64_t requested, int64_t* cou
   return CUDNN_STATUS_SUCCESS;
 }
 
+const std::vector<FakeEngine>& engines_for(const Node& heuristics) {
+  if (heuristics.has(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP)) return fake.model_engines;
+  const auto mode = heuristics.one<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE);
+  return mode == CUDNN_HEUR_MODE_B && !fake.b_engines.empty() ? fake.b_engines : fake.engines;
+}
+
 cudnnStatus_t give_nodes(const std::vector<std::shared_ptr<Node>>& nodes, int64_t requested,
                          int64_t* count, void* to) {
   for (std::size_t i = 0; to != nullptr && i < nodes.size(); ++i) {
@@ -330,9 +337,12 @@ cudnnStatus_t cudnnBackendGetAttribute(const cudnnBackendDescriptor_t descriptor
                                        int64_t* count, void* to) {
   const Node& node = *at(descriptor).node;
   switch (name) {
+    case CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION:
+      return give(std::vector<char>(fake.properties.begin(), fake.properties.end()), requested,
+                  count, to);
     case CUDNN_ATTR_ENGINEHEUR_RESULTS: {
       std::vector<std::shared_ptr<Node>> configs;
-      for (const FakeEngine& engine : fake.engines) {
+      for (const FakeEngine& engine : engines_for(node)) {
         configs.push_back(
             make_config(engine, node.nodes.at(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0)));
       }
@@ -366,6 +376,11 @@ cudnnStatus_t cudnnBackendGetAttribute(const cudnnBackendDescriptor_t descriptor
 
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   const Node& node = *at(descriptor).node;
+  if (node.type == CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+    const auto text = node.all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+    const bool known = text.empty() || fake.properties == std::string(text.begin(), text.end());
+    return known ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+  }
   if (node.type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) return CUDNN_STATUS_SUCCESS;
   ++fake.plans;
   const FakeEngine& engine = node.node(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).engine;
