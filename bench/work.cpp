@@ -20,10 +20,10 @@ using host::Layout;
 struct Setting {
   const char *dtype, *format, *batch;
 };
-constexpr Setting kSettings[] = {
-    {"f16", "NHWC", "infer"}, {"f16", "NHWC", "large"}, {"f32", "NHWC", "infer"},
-    {"f32", "NHWC", "large"}, {"f16", "NCHW", "infer"}, {"f16", "NCHW", "large"},
-    {"f32", "NCHW", "infer"}, {"f32", "NCHW", "large"}};
+constexpr Setting kSettings[] = {{"f16", "NHWC", "infer"}, {"f16", "NHWC", "large"},
+                                 {"f32", "NHWC", "infer"}, {"f32", "NHWC", "large"},
+                                 {"f16", "NCHW", "infer"}, {"f16", "NCHW", "large"},
+                                 {"f32", "NCHW", "infer"}, {"f32", "NCHW", "large"}};
 
 std::string structure_of(const std::string& name) {
   for (const NamedRow& row : named_rows()) {
@@ -36,8 +36,7 @@ std::vector<Layer> load(const Setting& setting, const std::string& match) {
   cli::ProblemArgs problem;
   problem.dtype = setting.dtype;
   problem.data_format = setting.format;
-  const cli::SuiteArgs suite{
-      .suite = "core", .batch = std::string(setting.batch), .match = match};
+  const cli::SuiteArgs suite{.suite = "core", .batch = std::string(setting.batch), .match = match};
   std::vector<Layer> layers;
   for (const cli::SuiteRow& row : cli::load_suite(suite, problem)) {
     host::ProblemDesc desc = host::parse_key(row.request().key());
@@ -130,7 +129,8 @@ std::vector<Unit> make_work(const std::vector<Layer>& layers) {
 }
 
 int expected_proposals(const Unit& unit) {
-  // With an epilogue there are two ways to ask: fused into the graph, and a kernel of ours after it.
+  // With an epilogue there are two ways to ask: fused into the graph, and a kernel of ours after
+  // it.
   const int forms = unit.layer->problem.desc().has_bias ? 2 : 1;
   constexpr int kFirst = 3, kAll = 16;
   return forms * (unit.part == Part::first ? kFirst : kAll);
@@ -149,11 +149,10 @@ ExpectedTimes expected_times(const Layer& layer) {
   ExpectedTimes times;
   times.setup_s = 0.05 + 2 * problem.least_bytes() / kHostBytesPerS;
   times.gather_s = timed(host::gather_kernel.estimate_us(problem, 0, {}, h200));
-  const double roofline =
-      std::max(problem.useful_macs() / (problem.desc().dtype == DType::f32
-                                            ? h200.f32_macs_per_us
-                                            : h200.f16_tensor_macs_per_us),
-               problem.least_bytes() / h200.bytes_per_us);
+  const double roofline = std::max(
+      problem.useful_macs() /
+          (problem.desc().dtype == DType::f32 ? h200.f32_macs_per_us : h200.f16_tensor_macs_per_us),
+      problem.least_bytes() / h200.bytes_per_us);
   times.plan_s = kPlanS / 2 + timed(5 + 3 * roofline);  // half of it: cold and warm share the plan
   return times;
 }

@@ -16,9 +16,9 @@ inline constexpr const char* kPartNames[] = {"ceilings", "first", "plans", "rest
 
 /// A layer of the suite in one type, one layout and one batch.
 struct Layer {
-  std::string name;        ///< the suite's row
-  std::string batch;       ///< infer or large
-  std::string structure;   ///< of a named row: the structural class that it stands for; else empty
+  std::string name;       ///< the suite's row
+  std::string batch;      ///< infer or large
+  std::string structure;  ///< of a named row: the structural class that it stands for; else empty
   host::Problem problem;
 };
 
@@ -42,18 +42,19 @@ const std::vector<NamedRow>& named_rows();
 /// the name, case ignored.
 std::vector<Layer> load_layers(const std::string& match);
 
-/// The units of `layers`, the most valuable first: the ceilings; for each type, layout and batch the
-/// first three proposals everywhere, then every proposal on the named rows; at the end every
+/// The units of `layers`, the most valuable first: the ceilings; for each type, layout and batch
+/// the first three proposals everywhere, then every proposal on the named rows; at the end every
 /// proposal everywhere.
 std::vector<Unit> make_work(const std::vector<Layer>& layers);
 
-// ---- Estimates, by the model of an H200: for the order of magnitude, not for quoting. ------------
+// ---- Estimates, by the model of an H200: for the order of magnitude, not for quoting.
+// ------------
 
 /// How many proposals of cuDNN's a unit times, by experience with its lists: not known before.
 int expected_proposals(const Unit& unit);
 struct ExpectedTimes {
-  double setup_s = 0;              ///< of the unit: data, gather's result, the reference's sample
-  double gather_s = 0, plan_s = 0; ///< of gather and of one proposal, each once (cold or warm)
+  double setup_s = 0;               ///< of the unit: data, gather's result, the reference's sample
+  double gather_s = 0, plan_s = 0;  ///< of gather and of one proposal, each once (cold or warm)
 };
 ExpectedTimes expected_times(const Layer& layer);
 
