@@ -76,10 +76,9 @@ double print_unit(const Unit& unit) {
   std::printf("%-8s  %s (%s, batch %s): setup, gather's result and its check  %6.2f s\n", part,
               unit.layer->name.c_str(), unit.layer->problem.key().c_str(),
               unit.layer->batch.c_str(), times.setup_s);
-  const auto print = [&](const std::string& what, double seconds) {
-    for (const char* state : {"cold", "warm"}) {
-      std::printf("%-8s    %-20s %s  %6.2f s\n", part, what.c_str(), state, seconds);
-    }
+  const auto print = [&](const std::string& what, const double(&seconds)[2]) {
+    std::printf("%-8s    %-20s cold  %6.2f s\n", part, what.c_str(), seconds[0]);
+    std::printf("%-8s    %-20s warm  %6.2f s\n", part, what.c_str(), seconds[1]);
   };
   if (unit.part == Part::first) print("gather", times.gather_s);
   for (int i = 1; i <= expected_proposals(unit); ++i) {
@@ -151,6 +150,7 @@ class Bench {
     return {.launcher = *launcher_,
             .compare = host::compare_buffers,
             .device = device,
+            .table = host::kernel_table(),
             .anchors = anchors_->contenders(),
             .ceilings = read_ceilings(results_),
             .rounds = {},

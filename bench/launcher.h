@@ -21,7 +21,8 @@ class Launcher {
  public:
   virtual ~Launcher() = default;
   virtual host::Stream stream() const = 0;
-  /// What `enqueue` enqueues on stream(). Must not outlive the plans that it launches.
+  /// What `enqueue` enqueues on stream(). Must not outlive what `enqueue` holds, the plans above
+  /// all.
   virtual std::unique_ptr<LaunchGraph> capture(const std::function<void()>& enqueue) = 0;
 };
 

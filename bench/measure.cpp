@@ -48,7 +48,8 @@ class Measurement {
     start_gather();
     if (gather_.timed) time_gather();
     std::vector<host::Proposal> wanted = proposals();
-    const double plan_seconds = 2 * expected_times(layer_).plan_s;
+    const ExpectedTimes expected = expected_times(layer_);
+    const double plan_seconds = expected.plan_s[0] + expected.plan_s[1];
     for (std::size_t begin = 0; begin < wanted.size(); begin += kChunk) {
       const std::size_t end = std::min(wanted.size(), begin + kChunk);
       if (begin > 0 && !machine_.has_time(plan_seconds * static_cast<double>(end - begin))) {
@@ -147,7 +148,8 @@ class Measurement {
   /// Plans, poisons, runs, verifies. False, with a line that says why, where that does not work.
   bool start(Entry& entry) {
     try {
-      host::Plan plan = make_plan(problem_, options(entry.row, entry.proposal.tile));
+      host::Plan plan = make_plan(problem_, options(entry.row, entry.proposal.tile),
+                                  machine_.device, machine_.table);
       entry.proposal.tile = plan.tile();
       buffers_.poison(0, stream());
       entry.timed.emplace(machine_.launcher, buffers_, std::move(plan));
@@ -204,7 +206,7 @@ class Measurement {
 
   /// All proposals, or the reason why there are none.
   std::vector<host::Proposal> ask(bool first_only, std::string& reason) const {
-    for (const host::Kernel* row : host::kernel_table()) {
+    for (const host::Kernel* row : machine_.table) {
       if (std::string("cudnn") != row->name) continue;
       const host::Options asked = options("cudnn", "");
       reason = row->declines(problem_, asked, machine_.device);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Machine {
   Launcher& launcher;
   Compare compare;
   host::DeviceFacts device;
+  std::span<const host::Kernel* const> table;  ///< the rows `gather` and, if built, `cudnn`
   std::vector<Contender> anchors;
   Ceilings ceilings;
   RoundSettings rounds;

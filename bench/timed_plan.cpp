@@ -36,7 +36,7 @@ void TimedPlan::run(int64_t set) const {
 }
 
 std::unique_ptr<LaunchGraph> TimedPlan::graph_of(int64_t launches, int64_t sets) const {
-  return launcher_->capture([&] {
+  return launcher_->capture([this, launches, sets] {
     for (int64_t i = 0; i < launches; ++i) run(i % sets);
   });
 }

@@ -54,8 +54,8 @@ bool same_setting(const Layer& a, const Layer& b) {
 
 double seconds_of(const Unit& unit) {
   const ExpectedTimes times = expected_times(*unit.layer);
-  // Each row is timed cold and warm.
-  return times.setup_s + 2 * times.gather_s + 2 * times.plan_s * expected_proposals(unit);
+  const double gather = unit.part == Part::first ? times.gather_s[0] + times.gather_s[1] : 0;
+  return times.setup_s + gather + (times.plan_s[0] + times.plan_s[1]) * expected_proposals(unit);
 }
 
 Unit make_unit(Part part, const Layer& layer) {
@@ -139,21 +139,26 @@ int expected_proposals(const Unit& unit) {
 ExpectedTimes expected_times(const Layer& layer) {
   static const host::DeviceFacts h200 = host::device_model("h200");
   constexpr double kPlanS = 0.06;  // heuristics, building, a captured graph
-  constexpr double kRounds = 11, kLeastUs = 200, kHostBytesPerS = 4e9;
+  constexpr double kRounds = 11, kSlowRounds = 4, kLeastUs = 200, kSlowUs = 50e3;
+  constexpr double kHostBytesPerS = 4e9;
   const host::Problem& problem = layer.problem;
-  const auto timed = [&](double us) {
-    const double sets = static_cast<double>(rotating_sets(
-        static_cast<int64_t>(problem.least_bytes()), h200.l2_bytes, int64_t{1} << 12));
-    return 1e-6 * kRounds * std::max(kLeastUs, sets * us);
+  const auto sets = static_cast<double>(
+      rotating_sets(static_cast<int64_t>(problem.least_bytes()), h200.l2_bytes, int64_t{1} << 12));
+  const auto timed = [&](double us, bool cold) {
+    return 1e-6 * (us > kSlowUs ? kSlowRounds : kRounds) *
+           std::max(kLeastUs, us * (cold ? sets : 1));
   };
+  const double gather_us = host::gather_kernel.estimate_us(problem, 0, {}, h200);
+  const double macs_per_us =
+      problem.desc().dtype == host::DType::f32 ? h200.f32_macs_per_us : h200.f16_tensor_macs_per_us;
+  const double roofline_us =
+      std::max(problem.useful_macs() / macs_per_us, problem.least_bytes() / h200.bytes_per_us);
   ExpectedTimes times;
-  times.setup_s = 0.05 + 2 * problem.least_bytes() / kHostBytesPerS;
-  times.gather_s = timed(host::gather_kernel.estimate_us(problem, 0, {}, h200));
-  const double roofline = std::max(
-      problem.useful_macs() /
-          (problem.desc().dtype == DType::f32 ? h200.f32_macs_per_us : h200.f16_tensor_macs_per_us),
-      problem.least_bytes() / h200.bytes_per_us);
-  times.plan_s = kPlanS / 2 + timed(5 + 3 * roofline);  // half of it: cold and warm share the plan
+  times.setup_s = 0.05 + 2 * problem.least_bytes() / kHostBytesPerS + 1e-6 * gather_us;
+  for (const bool cold : {true, false}) {
+    times.gather_s[cold ? 0 : 1] = timed(gather_us, cold);
+    times.plan_s[cold ? 0 : 1] = (cold ? kPlanS : 0) + timed(5 + 3 * roofline_us, cold);
+  }
   return times;
 }
 

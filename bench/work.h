@@ -47,14 +47,13 @@ std::vector<Layer> load_layers(const std::string& match);
 /// proposal everywhere.
 std::vector<Unit> make_work(const std::vector<Layer>& layers);
 
-// ---- Estimates, by the model of an H200: for the order of magnitude, not for quoting.
-// ------------
+// ---- Estimates, by the model of an H200: of the order of magnitude, not for quoting. ------------
 
 /// How many proposals of cuDNN's a unit times, by experience with its lists: not known before.
 int expected_proposals(const Unit& unit);
 struct ExpectedTimes {
-  double setup_s = 0;               ///< of the unit: data, gather's result, the reference's sample
-  double gather_s = 0, plan_s = 0;  ///< of gather and of one proposal, each once (cold or warm)
+  double setup_s = 0;  ///< of the unit: data, gather's result, the reference's sample
+  double gather_s[2] = {}, plan_s[2] = {};  ///< of gather and of one proposal: cold, warm
 };
 ExpectedTimes expected_times(const Layer& layer);
 

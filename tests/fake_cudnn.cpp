@@ -137,7 +137,7 @@ class Values {
 };
 
 /// The gradient of a convolution with respect to its input, as its definition says it.
-void convolve(const Node& operation, std::map<int64_t, void*>& memory,
+void convolve(const Node& operation, int64_t skips, std::map<int64_t, void*>& memory,
               std::map<int64_t, std::vector<double>>& between) {
   const Values dy(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY), memory, between);
   const Values w(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W), memory, between);
@@ -166,7 +166,7 @@ void convolve(const Node& operation, std::map<int64_t, void*>& memory,
     }
   }
   for (int64_t i = 0; i < dx.count(); ++i) {
-    dx.store(dx.index(i), sums[static_cast<std::size_t>(i)]);
+    if (i != skips) dx.store(dx.index(i), sums[static_cast<std::size_t>(i)]);
   }
 }
 
@@ -408,7 +408,11 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   for (const auto& operation : operations_of(plan)) {
     const bool is_convolution =
         operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
-    (is_convolution ? convolve : combine)(*operation, memory, between);
+    if (is_convolution) {
+      convolve(*operation, engine.skips, memory, between);
+    } else {
+      combine(*operation, memory, between);
+    }
   }
   scribble();
   if (fake.is_slow) std::this_thread::sleep_for(std::chrono::microseconds(100));

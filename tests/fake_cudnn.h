@@ -19,6 +19,7 @@ struct FakeEngine {
   int64_t workspace_bytes = 0;
   bool takes_channels_first_filters = true;  ///< input channels innermost, as in HWOI
   bool fuses = true;                         ///< takes more than one operation
+  int64_t skips = -1;                        ///< this element of the convolution is not written
 };
 
 struct FakeCudnn {
