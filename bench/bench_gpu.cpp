@@ -121,6 +121,7 @@ class Bench {
       const bool needed = selected(arguments_, unit) || unit.part == Part::ceilings;
       if (needed && to_do(unit, results_)) work.push_back(unit);
     }
+    give_up(all);
     if (work.empty()) return end();
     Machine machine = make_machine();
     for (const Unit& unit : work) {
@@ -130,6 +131,17 @@ class Bench {
   }
 
  private:
+  /// A row that is not run says so.
+  void give_up(const std::vector<Unit>& all) {
+    for (const Unit& unit : all) {
+      const std::string id = "given up|" + unit.id();
+      if (results_.vain_begins(unit.id()) < 2 || results_.has(id)) continue;
+      results_.append({{"kind", "not run"},
+                       {"id", id},
+                       {"reason", "the program ended twice during it, without a result"}});
+    }
+  }
+
   int end() const {
     const auto wrong = [](const Json& line) {
       return line.value("status", "") == "mismatch" || line.value("kind", "") == "mismatch";

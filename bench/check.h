@@ -40,6 +40,8 @@ class OutputCheck {
   /// `no_bound`: of an engine whose error is not bounded (FFT, Winograd, narrow sums): then a
   /// sampled error may be kLoose times its element's sum of magnitudes.
   Verdict check(const void* output, bool no_bound) const;
+  /// Only the comparison with gather: for a second look, after an output was timed.
+  void check_whole(const void* output, bool no_bound, Verdict& verdict) const;
 
  private:
   static constexpr double kLoose = 0.02;

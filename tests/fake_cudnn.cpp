@@ -35,6 +35,7 @@ struct Node {
   std::map<int, std::vector<std::shared_ptr<Node>>> nodes;
   FakeEngine engine;  // of an engine configuration and its engine
   std::atomic<int> users{0};
+  std::atomic<int64_t> executions{0};  // of a plan, where it matters
 
   template <typename T>
   std::vector<T> all(int name) const {
@@ -405,7 +406,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
                 static_cast<size_t>(engine.workspace_bytes));
   };
   scribble();
+  const bool writes = engine.wrong_after < 0 || plan.executions++ < engine.wrong_after;
   for (const auto& operation : operations_of(plan)) {
+    if (!writes) break;
     const bool is_convolution =
         operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
     if (is_convolution) {

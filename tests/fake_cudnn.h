@@ -20,6 +20,7 @@ struct FakeEngine {
   bool takes_channels_first_filters = true;  ///< input channels innermost, as in HWOI
   bool fuses = true;                         ///< takes more than one operation
   int64_t skips = -1;                        ///< this element of the convolution is not written
+  int64_t wrong_after = -1;                  ///< so many executions: then nothing is written
 };
 
 struct FakeCudnn {

@@ -211,6 +211,27 @@ TEST_F(Measure, FindsAnElementThatIsNotWritten) {
   }
 }
 
+TEST_F(Measure, LooksAgainAfterTiming) {
+  fake().engines = {{.index = 1}, {.index = 2, .wrong_after = 20}};
+  EXPECT_EQ(measure_part(Part::first).mismatches, 1);
+  ASSERT_EQ(lines("status", "mismatch").size(), 1u);
+  EXPECT_EQ(lines("plan", "engine2").size(), 1u);
+  EXPECT_EQ(lines("status", "mismatch")[0]["plan"], "engine2");
+  EXPECT_EQ(lines("status", "mismatch")[0]["reason"].get<std::string>().find("after it was timed"),
+            0u);
+  EXPECT_EQ(lines("plan", "engine1").size(), 2u);
+}
+
+TEST_F(Measure, TimesWhatIsSlowOnceAndApart) {
+  gpu_.event_us = 1e6;  // of any sample
+  EXPECT_TRUE(measure_part(Part::first).complete);
+  EXPECT_EQ(ids(), (std::vector<std::string>{"gather|element", "cudnn|engine1",
+                                             "cudnn|engine2_k3=4", "cudnn|engine3"}));
+  EXPECT_EQ(lines("status", "timed")[0]["rounds"], 3);
+  EXPECT_TRUE(measure_part(Part::plans).complete);
+  EXPECT_EQ(lines("status", "timed").size(), 6u) << "engines 4 and 9 were left";
+}
+
 TEST_F(Measure, TimesEnginesWithoutABoundAndSaysSo) {
   constexpr int kFft = 3;
   fake().engines = {{.index = 5, .numerical_notes = {kFft}}};
