@@ -81,7 +81,9 @@ class FakeGpu final : public host::Gpu {
   }
   void launch(const host::Launch& launch) override {
     ++launches;
-    if (launch.shared_bytes > std::max(host::kUnaskedSharedBytes, allowed_shared_[launch.kernel])) {
+    const auto asked = allowed_shared_.find(launch.kernel);
+    const std::size_t allowed = asked == allowed_shared_.end() ? 0 : asked->second;
+    if (launch.shared_bytes > std::max(host::kUnaskedSharedBytes, allowed)) {
       throw host::DeviceError("a launch with more shared memory than its kernel was loaded for");
     }
     if (!fail_launch.empty()) {

@@ -164,6 +164,8 @@ class CudaGpu final : public Gpu {
   }
 
   void load(const void* kernel, std::size_t shared_bytes) override {
+    // A kernel keeps the most that any plan asked for: plans of one row share it.
+    const std::scoped_lock lock(attributes_set_);
     // Modules are loaded lazily; asking for a kernel's attributes needs its code.
     cudaFuncAttributes attributes{};
     check("cudaFuncGetAttributes", "the loading of a kernel",
@@ -172,8 +174,6 @@ class CudaGpu final : public Gpu {
     const auto purpose = [&] {
       return std::to_string(shared_bytes) + " bytes of shared memory for a kernel";
     };
-    // A kernel keeps the most that any plan asked for: plans of one row share it.
-    const std::scoped_lock lock(attributes_set_);
     if (attributes.maxDynamicSharedSizeBytes >= static_cast<int>(shared_bytes)) return;
     check("cudaFuncSetAttribute", purpose, [&] {
       return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
