@@ -1,29 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// collectives.h: the instructions of a whole warp, as the emulated ptx functions call them: each
-// lane brings its operands, the last one computes for all (warp_instructions.h).
+// collectives.h: how the lanes of a warp come together.
 #pragma once
 
 #include <cstdint>
-
-#include "tests/emulator/device_side.h"
-#include "tests/emulator/warp_instructions.h"
+#include <source_location>
 
 namespace tconv::emulator {
 
-void warp_mma_f16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void warp_mma_bf16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void warp_mma_tf32(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void warp_mma_f64(double* sum, const double* a, const double* b, const Where& where);
-void warp_mma_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+/// What the lanes brought; null for lanes that take no part.
+struct Lanes {
+  uint32_t mask = 0;
+  void* operand[32] = {};
+};
 
-/// `matrices` is 1, 2 or 4. The first 8 * matrices lanes read the 16 bytes at `shared`.
-void warp_ldmatrix(uint32_t* matrix, uint32_t shared, int matrices, bool transposed,
-                   const Where& where);
-
-uint64_t warp_shuffle(Shuffle mode, uint32_t mask, uint64_t value, uint32_t operand, int width,
-                      const Where& where);
-
-/// What the votes of `mask` say, one bit a lane.
-uint32_t warp_ballot(uint32_t mask, bool predicate, const Where& where);
+/// Waits for all lanes of `mask` at the same place; the last one does
+/// `act` for all of them. Orders no memory accesses. `name` is for findings; the same `name` and
+/// `where` from all lanes, or it is one.
+void collective(const char* name, uint32_t mask, void* operand,
+                void (*act)(const Lanes&, const std::source_location& where),
+                const std::source_location& where);
 
 }  // namespace tconv::emulator

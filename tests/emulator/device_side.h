@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <source_location>
 
+#include "tests/emulator/shuffle.h"
+
 namespace tconv::emulator {
 
 using Where = std::source_location;
 
-// ---- Launches
-// ------------------------------------------------------------------------------------
+// ---- Launches. ----------------------------------------------------------------------------------
 
 /// A parameter of a kernel. What a pointer to const leads to is constant while the kernel runs,
 /// unless another parameter leads there, too.
@@ -29,49 +30,40 @@ struct KernelType {
 };
 void know_kernel(const void* kernel, const KernelType& type);
 
-// ---- Shared memory
-// -------------------------------------------------------------------------------
+// ---- Shared memory. -----------------------------------------------------------------------------
 
 unsigned char* dynamic_shared();
 uint32_t shared_address(const void* shared);
 
-// ---- Synchronisation
-// -----------------------------------------------------------------------------
+// ---- Synchronisation. ---------------------------------------------------------------------------
 
 void sync_block(const Where& where);
 void sync_warp(uint32_t mask, const Where& where);
 void sync_named(uint32_t id, uint32_t threads, const Where& where);
 void arrive_named(uint32_t id, uint32_t threads, const Where& where);
 
-// ---- cp.async
-// ------------------------------------------------------------------------------------
+// ---- cp.async. ----------------------------------------------------------------------------------
 
 void cp_async(uint32_t shared, const void* global, uint32_t size, uint32_t bytes,
               const Where& where);
 void cp_async_commit_group(const Where& where);
 void cp_async_wait_group(uint32_t pending, const Where& where);
 
-// ---- Warps
-// ---------------------------------------------------------------------------------------
+// ---- Warps: all lanes named must come to the same place. Nothing here orders memory accesses. ---
 
-/// What the lanes of a warp brought to a collective instruction; null for lanes that take no part.
-struct Lanes {
-  uint32_t mask = 0;
-  void* operand[32] = {};
-};
-/// Waits for all lanes of `mask` (0: all threads of the warp) at the same place; the last one does
-/// `act` for all of them. Orders no memory accesses. `name` is for findings; the same `name` and
-/// `where` from all lanes, or it is one.
-void collective(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&),
-                const Where& where);
-/// The calling thread reads `bytes` of shared memory at `address`: checked as an access of a
-/// kernel. Where it lies, or null if it lies nowhere.
-const unsigned char* read_shared(uint32_t address, uint32_t bytes, const Where& where);
-/// In `act`: the lanes of this warp are one ldmatrix, 8 * matrices rows of 16 bytes each.
-void count_ldmatrix(const uint32_t* addresses, int matrices, const Where& where);
+void ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, const Where& where);
+void mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+void mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+void mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+void mma_m8n8k4_f64(double* sum, double a, double b, const Where& where);
+void mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+uint32_t cvt_rna_tf32(float x);
+/// The value of the lane that the shuffle reads.
+uint64_t shuffle(Shuffle mode, uint32_t mask, uint64_t value, uint32_t operand, int width,
+                 const Where& where);
+uint32_t ballot(uint32_t mask, bool predicate, const Where& where);
 
-// ---- Arithmetic that is one instruction on a GPU, and would be many instrumented blocks here.
-// ------
+// ---- Arithmetic that is one instruction on a GPU, and would be many instrumented blocks here. ---
 
 float widen_half(uint16_t bits);
 uint16_t round_to_half(float x);
@@ -79,12 +71,5 @@ uint16_t round_to_bfloat16(float x);
 /// Counts a multiply-add.
 float multiply_add(float a, float b, float sum);
 double multiply_add(double a, double b, double sum);
-
-// ---- Counting and findings
-// -----------------------------------------------------------------------
-
-void count_multiply_adds(uint64_t count);
-/// The calling thread did what it must not; the run goes on.
-void report(const char* kind, const char* detail, const Where& where);
 
 }  // namespace tconv::emulator

@@ -61,6 +61,7 @@ struct Counters {
   uint64_t launches = 0, blocks = 0, threads = 0;
   uint64_t barriers = 0;  ///< of a whole block, by block
   uint64_t multiply_adds = 0;
+  double useful_multiply_adds = 0;  ///< of the problem whose run this launch begins
   // Only with Config::count:
   Requests global_loads, global_stores, async_copies, shared_loads, shared_stores, ldmatrix;
 

@@ -501,11 +501,19 @@ Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where
 
 /// Waits for the lanes of `mask`; the last one does `act` and, with `orders_memory`, joins what
 /// they have seen.
-void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&),
+void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&, const Where&),
           bool orders_memory, const Where& where) {
   const int warp = s.current->id / kWarp, lane = s.current->id % kWarp;
   const uint32_t bit = 1U << lane;
-  mask = mask == 0 ? all_lanes(warp) : mask & all_lanes(warp);
+  // __syncwarp() of a block's last, partial warp names lanes that do not exist: that is usual. In
+  // an instruction that exchanges values it is a mistake.
+  if (const uint32_t missing = mask & ~all_lanes(warp); missing != 0) {
+    if (!orders_memory) {
+      report_at("warp divergence", where, std::string(name) + ": its mask names missing threads");
+      abandon_launch();
+    }
+    mask &= all_lanes(warp);
+  }
   if ((mask & bit) == 0) {
     report_at("warp divergence", where, std::string(name) + ": the caller is not in its mask");
     abandon_launch();
@@ -515,7 +523,7 @@ void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lane
   meeting.lanes.operand[lane] = operand;
   wait(Waiting::warp, name, where);
   if (meeting.lanes.mask == mask) {
-    if (act != nullptr) act(meeting.lanes);
+    if (act != nullptr) act(meeting.lanes, where);
     const std::vector<int> members = members_of(meeting);
     if (orders_memory) join(members);
     s.rendezvous.erase(s.rendezvous.begin() + (&meeting - s.rendezvous.data()));
@@ -544,8 +552,8 @@ void sync_warp(uint32_t mask, const Where& where) {
   meet("__syncwarp", mask, nullptr, nullptr, true, where);
 }
 
-void collective(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&),
-                const Where& where) {
+void collective(const char* name, uint32_t mask, void* operand,
+                void (*act)(const Lanes&, const Where&), const Where& where) {
   meet(name, mask, operand, act, false, where);
 }
 

@@ -8,6 +8,7 @@
 #include <source_location>
 #include <vector>
 
+#include "tests/emulator/collectives.h"
 #include "tests/emulator/device_side.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/state.h"

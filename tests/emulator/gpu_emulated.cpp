@@ -3,6 +3,7 @@
 // Everything is done before a call returns, so streams and events are nothing; there are no times.
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "src/host/compare.h"
 #include "src/host/device_models.h"
@@ -10,6 +11,7 @@
 #include "src/host/errors.h"
 #include "src/host/gpu.h"
 #include "src/host/gpu_words.h"
+#include "src/host/problem.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/launch.h"
 #include "tests/emulator/state.h"
@@ -37,10 +39,14 @@ class EmulatedGpu final : public host::Gpu {
 
   void launch(const host::Launch& launch) override {
     check(launch);
-    const Report& report = run(launch);
+    const Report& report = run(launch, std::exchange(useful_multiply_adds_, 0));
     if (report.clean()) return;
     throw DeviceError(failed_call_words("the emulator", report.text(),
                                         std::string("a launch of the row ") + launch.name));
+  }
+
+  void begin_run(const host::Problem& problem) override {
+    useful_multiply_adds_ = problem.useful_macs();
   }
 
   bool is_capturing(host::Stream) override { return false; }
@@ -89,6 +95,8 @@ class EmulatedGpu final : public host::Gpu {
     throw DeviceError(failed_call_words("the emulator", "a configuration no GPU takes",
                                         std::string("a launch of the row ") + launch.name));
   }
+
+  double useful_multiply_adds_ = 0;
 };
 
 }  // namespace

@@ -77,17 +77,19 @@ const Config& config() { return current_config; }
 const std::vector<Report>& reports() { return all_reports; }
 void forget_reports() { all_reports.clear(); }
 
-const Report& run(const host::Launch& launch) {
+const Report& run(const host::Launch& launch, double useful_multiply_adds) {
   const auto known = known_kernels().find(launch.kernel);
   if (known == known_kernels().end()) throw std::invalid_argument("launch: not a kernel");
   const KernelType& type = known->second;
   prepare_memory();
   const Constants constants(type, launch.arguments);
-  const Run run_once{.shape = {{launch.grid[0], launch.grid[1], launch.grid[2]},
+  const Run run_once{.name = launch.name,
+                     .shape = {{launch.grid[0], launch.grid[1], launch.grid[2]},
                                {launch.block[0], launch.block[1], launch.block[2]}},
                      .shared_bytes = launch.shared_bytes,
                      .body = [&] { type.invoke(launch.kernel, launch.arguments); }};
   all_reports.push_back(current_config.count ? run_counted(run_once) : run_once());
+  all_reports.back().counters.useful_multiply_adds = useful_multiply_adds;
   return all_reports.back();
 }
 

@@ -20,6 +20,7 @@ void Counters::add(const Counters& other) {
   threads += other.threads;
   barriers += other.barriers;
   multiply_adds += other.multiply_adds;
+  useful_multiply_adds += other.useful_multiply_adds;
   global_loads.add(other.global_loads);
   global_stores.add(other.global_stores);
   async_copies.add(other.async_copies);

@@ -11,6 +11,8 @@
 #include <optional>
 #include <span>
 
+#include "tests/emulator/shuffle.h"
+
 namespace tconv::emulator {
 
 constexpr int kLanes = 32;
@@ -45,8 +47,6 @@ void mma_m16n8k32_s8(const MmaWarp<int32_t, uint32_t>& warp);
 void ldmatrix(std::span<const void* const> rows, const std::array<uint32_t*, kLanes>& registers);
 void ldmatrix_trans(std::span<const void* const> rows,
                     const std::array<uint32_t*, kLanes>& registers);
-
-enum class Shuffle { idx, up, down, bfly };
 
 /// The lane that `lane` reads from: its own where the source lies outside its segment of `width`
 /// lanes (a power of two up to 32), as __shfl_sync and its kin have it. `operand` is the source
