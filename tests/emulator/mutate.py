@@ -11,11 +11,13 @@ else (a crash, a timeout) was noticed, too, but no test said what was wrong: it 
                      --minimum percent must be noticed and the others be explained (--explained)
 
 A random mutation that does not compile, or compiles to the same object, is none: the next takes its
-place. Commands are templates, split like a shell does: {copy} is the folder with the copied sources,
-{source} and {object} one translation unit, {objects} all of them, {program} the test program.
+place. Commands are templates, split like a shell does: {project} is the root, {copy} the folder with
+the copied sources, {source} and {object} one translation unit, {objects} all of them, {program} the
+test program. Instead of a template, a database (compile_commands.json) says how a unit is compiled:
+the copy then goes in front of the root among the include folders.
 
 Lists: [{"name": ..., "file": ..., "from": ..., "to": ..., "why": ...}]: in `file` the text `from`,
-which is there once, becomes `to`. Explained survivors have no name; `from` and `to` are whole lines.
+which is there once, becomes `to`. Explained survivors have no name; there `from` and `to` are lines.
 
 Exit codes: 0 as it should be, 1 not, 2 wrong usage or a list that does not fit the sources.
 """
@@ -63,7 +65,7 @@ class Result:
     output: str = ""
 
 
-# ---- Where a line may be changed -------------------------------------------------------------------
+# ---- Where a line may be changed ------------------------------------------------------------------
 
 # Binary operators as clang-format writes them: with a space on both sides. Pointers, references and
 # the brackets of templates have none.
@@ -128,8 +130,8 @@ def listed_mutations(project, path):
         text = (project / entry["file"]).read_text()
         count = text.count(entry["from"])
         if count != 1 or "\n" in entry["from"]:
-            raise WrongList(f"{path}: {name}: in {entry['file']} {count} times and not once, on one "
-                            f"line: {entry['from']}")
+            raise WrongList(f"{path}: {name}: in {entry['file']} {count} times and not once, on "
+                            f"one line: {entry['from']}")
         number = text[:text.index(entry["from"])].count("\n")
         line = text.split("\n")[number]
         changed = line.replace(entry["from"], entry["to"])
@@ -138,22 +140,41 @@ def listed_mutations(project, path):
         yield Mutation(entry["file"], number + 1, line.strip(), changed.strip(), name, entry["why"])
 
 
-# ---- One mutation ----------------------------------------------------------------------------------
+# ---- One mutation ---------------------------------------------------------------------------------
 
 class Runner:
     def __init__(self, options):
         self.options = options
         self.project = pathlib.Path(options.project)
         self.baseline = None  # the bytes of the objects without a mutation
+        self.templates = {source: self.compile_template(source) for source in options.source}
+
+    def compile_template(self, source):
+        """The words of the command for one translation unit."""
+        if self.options.compile:
+            return shlex.split(self.options.compile)
+        path = str(self.project / source)
+        entries = json.loads(pathlib.Path(self.options.database).read_text())
+        entry = next((e for e in entries if e["file"] == path), None)
+        if entry is None:
+            raise WrongList(f"{self.options.database} has no entry for {path}")
+        words = [w.replace("{", "{{").replace("}", "}}") for w in shlex.split(entry["command"])]
+        if pathlib.Path(words[0]).name == "ccache":
+            words = words[1:]
+        words[words.index(path)] = "{source}"
+        words[words.index("-o") + 1] = "{object}"
+        words.insert(words.index(f"-I{self.project}"), "-I{copy}")
+        # Names of files in the object are those of the project, so that objects can be compared.
+        return words + ["-ffile-prefix-map={copy}={project}"]
 
     def copy_sources(self, copy):
         for folder in self.options.copy:
             shutil.copytree(self.project / folder, copy / folder)
 
     def command(self, template, **places):
-        """The words of a template; {objects} becomes several."""
+        """The words of a template, with its places filled; {objects} becomes several."""
         words = []
-        for word in shlex.split(template):
+        for word in template:
             if word == "{objects}":
                 words += places["objects"]
             else:
@@ -169,8 +190,8 @@ class Runner:
         objects = []
         for i, source in enumerate(self.options.source):
             object_file = str(copy / f"unit{i}.o")
-            done = self.execute(self.command(self.options.compile, copy=copy, object=object_file,
-                                             source=copy / source))
+            done = self.execute(self.command(self.templates[source], copy=copy,
+                                             object=object_file, source=copy / source))
             if done.returncode != 0:
                 return objects, done.stdout
             objects.append(object_file)
@@ -178,17 +199,23 @@ class Runner:
 
     def link_and_run(self, copy, objects):
         program = str(copy / "program")
-        done = self.execute(self.command(self.options.link, copy=copy, objects=objects,
-                                         program=program))
+        done = self.execute(self.command(shlex.split(self.options.link), copy=copy,
+                                         objects=objects, program=program))
         if done.returncode != 0:
             raise WrongList(f"the link command fails:\n{done.stdout}")
         try:
-            done = self.execute(self.command(self.options.run, copy=copy, program=program),
-                                self.options.timeout)
+            done = self.execute(self.command(shlex.split(self.options.run), copy=copy,
+                                             program=program), self.options.timeout)
         except subprocess.TimeoutExpired:
             return HUNG, ""
         outcome = {0: SURVIVED, 1: CAUGHT}.get(done.returncode, CRASHED)
         return outcome, done.stdout
+
+    def code_bytes(self, object_file):
+        """The object without its debug information, which knows columns."""
+        stripped = object_file + ".stripped"
+        self.execute(["strip", "-g", object_file, "-o", stripped])
+        return pathlib.Path(stripped).read_bytes()
 
     def try_one(self, mutation):
         with tempfile.TemporaryDirectory(dir=self.options.scratch) as folder:
@@ -204,7 +231,7 @@ class Runner:
             objects, error = self.build(copy)
             if error is not None:
                 return Result(mutation, NOT_COMPILED, error)
-            contents = [pathlib.Path(o).read_bytes() for o in objects]
+            contents = [self.code_bytes(o) for o in objects]
             if mutation is None:
                 self.baseline = contents
             elif contents == self.baseline:
@@ -217,11 +244,11 @@ class Runner:
             raise WrongList(f"without any mutation: {result.outcome}\n{result.output}")
 
 
-# ---- Many ------------------------------------------------------------------------------------------
+# ---- Many -----------------------------------------------------------------------------------------
 
 def try_all(runner, mutations, wanted, jobs):
-    """Results in the order of the mutations, until `wanted` of them count. More than needed are tried
-    at once; those behind the last that counts are forgotten, so that a seed gives one answer."""
+    """Results in the order of the mutations, until `wanted` of them count. More than needed are
+    tried at once; those behind the last that counts are forgotten: a seed gives one answer."""
     results, counted = [], 0
     waiting = iter(mutations)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -316,7 +343,9 @@ def parse(arguments):
                         help="a folder that is copied, relative to the root; may be repeated")
     parser.add_argument("--source", action="append", required=True,
                         help="a translation unit to compile from the copy; may be repeated")
-    parser.add_argument("--compile", required=True, help="template of a command")
+    compiling = parser.add_mutually_exclusive_group(required=True)
+    compiling.add_argument("--compile", help="template of a command")
+    compiling.add_argument("--database", help="a compile_commands.json")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
     parser.add_argument("--timeout", type=float, default=120, help="of a run, in seconds")
@@ -336,8 +365,8 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
-    runner = Runner(options)
     try:
+        runner = Runner(options)
         runner.check_baseline()
         return (run_broken if options.mode == "broken" else run_random)(runner, options)
     except (WrongList, OSError) as error:

@@ -90,6 +90,26 @@ class MutateTest(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("2 times", output)
 
+    def test_compiles_as_a_database_says(self):
+        database = self.root / "compile_commands.json"
+        source = self.root / "src/clamp.cpp"
+        database.write_text(json.dumps([{
+            "file": str(source), "directory": str(self.root),
+            "command": f"ccache {COMPILER} -g -O1 -I{self.root}/src -I{self.root} -o x.o -c {source}"}]))
+        path = self.root / "broken.json"
+        path.write_text(json.dumps([
+            {"name": "a", "file": "src/limit.h", "from": "10", "to": "11", "why": "caught"},
+            {"name": "b", "file": "src/clamp.cpp", "from": "0 : x", "to": "0    : x", "why": "same"},
+        ]))
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = mutate.main(["--project", str(self.root), "--copy", "src", "--source",
+                                "src/clamp.cpp", "--database", str(database), "--link", self.link,
+                                "broken", str(path)])
+        self.assertEqual(code, 1)
+        self.assertIn("caught 1 / 2", output.getvalue())
+        self.assertIn("changed nothing", output.getvalue())
+
     def test_refuses_a_test_that_fails_anyway(self):
         (self.root / "test.cpp").write_text("int main() { return 1; }\n")
         code, output = self.broken(("limit", "src/limit.h", "10", "11"))
