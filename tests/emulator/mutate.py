@@ -348,7 +348,7 @@ def parse(arguments):
     compiling.add_argument("--database", help="a compile_commands.json")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
-    parser.add_argument("--timeout", type=float, default=120, help="of a run, in seconds")
+    parser.add_argument("--timeout", type=float, default=30, help="of a run, in seconds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--scratch", help="where the copies are made, and removed again")
     modes = parser.add_subparsers(dest="mode", required=True)
