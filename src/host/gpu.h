@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu.h: the seam to a GPU: memory, streams, events, launches and facts behind one small interface.
-// Implementations: CUDA (gpu_cuda.cpp), none (gpu_none.cpp, a build without CUDA), a fake (tests).
+// Implementations: CUDA (gpu_cuda.cpp), none (gpu_none.cpp, a build without CUDA), a fake (tests),
+// the emulator (tests/emulator).
 // Kernel families launch through it and call no runtime function besides.
 #pragma once
 
@@ -9,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "compare.h"
 #include "device.h"
 
 namespace tconv::host {
+
+class Problem;
 
 /// A cudaStream_t and a cudaEvent_t, opaque above the implementations.
 using Stream = void*;
@@ -53,6 +57,9 @@ class Gpu {
   /// captured.
   virtual void load(const void* kernel) = 0;
   virtual void launch(const Launch& launch) = 0;
+  /// The launches from now on are a run of `problem`: for those who watch (the emulator counts its
+  /// useful multiply-adds).
+  virtual void begin_run(const Problem& /*problem*/) {}
   virtual bool is_capturing(Stream stream) = 0;
 
   virtual void* allocate(std::size_t bytes) = 0;
@@ -61,6 +68,10 @@ class Gpu {
   virtual void copy(void* to, const void* from, std::size_t bytes, Copy kind, Stream stream) = 0;
   virtual void fill(void* memory, int byte, std::size_t bytes, Stream stream) = 0;
   virtual void synchronise(Stream stream) = 0;
+
+  /// compare_on_host of two tensors in device memory, after what is enqueued on `stream`; waits.
+  /// This one copies both to the host: for implementations that cannot do better.
+  virtual CompareResult compare(const void* a, const void* b, const Region& region, Stream stream);
 
   virtual Event create_event() = 0;
   virtual void destroy_event(Event event) noexcept = 0;
