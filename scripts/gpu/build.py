@@ -14,7 +14,7 @@ PACKED = ROOT / "gpu_deps"
 CONFIGURE_LIMIT_S = 120
 ERROR_CHARACTERS = 3000  # of what a failing build said at last
 PLACES = {"test": "tests/gpu", "probe": "probes", "bench": "bench"}  # by the word before the _
-WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu")
+WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu|tconv_emulated")
 
 
 class CannotBuild(Exception):
