@@ -98,12 +98,4 @@ class Buffer {
   std::size_t count_;
 };
 
-/// Raises the dynamic shared memory of a kernel.
-template <typename Kernel>
-void allow_shared(Kernel* kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-        "cudaFuncSetAttribute(MaxDynamicSharedMemorySize)");
-}
-
 }  // namespace tconv::probes

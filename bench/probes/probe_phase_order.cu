@@ -4,6 +4,7 @@
 // how they are made? No arithmetic: Y(n, 2h + r_h, 2w + r_w, c) = X(n, h, w, c). Not yet run on a
 // GPU.
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
@@ -161,7 +162,7 @@ struct Bench {
   PhaseMaps maps = phase_maps<kChannels>(reinterpret_cast<unsigned char*>(y.get()));
 
   explicit Bench(Report& to) : report(to) {
-    fill_chunks<<<1024, 256>>>(x.get(), static_cast<uint32_t>(kInputChunks));
+    launch(fill_chunks, {1024, 256}, x.get(), static_cast<uint32_t>(kInputChunks));
   }
 
   template <Order kOrder, Store kStore>
@@ -169,13 +170,12 @@ struct Bench {
     const unsigned blocks = Copy<kChannels>::kRows * (kOrder == Order::kInOneBlock ? 1 : kPhases);
     const unsigned shared = Copy<kChannels>::kRowChunks * 16;
     const auto enqueue = [&] {
-      spread<kChannels, kOrder, kStore><<<blocks, kThreads, shared>>>(x.get(), y.get(), maps);
+      launch(spread<kChannels, kOrder, kStore>, {blocks, kThreads, shared}, x.get(), y.get(), maps);
     };
     check(cudaMemset(y.get(), 0xff, y.count() * sizeof(uint4)), "cudaMemset");
     enqueue();
     const Buffer<unsigned long long> wrong(1, 0);
-    count_wrong<kChannels><<<1024, 256>>>(x.get(), y.get(), wrong.get());
-    check(cudaGetLastError(), "launch");
+    launch(count_wrong<kChannels>, {1024, 256}, x.get(), y.get(), wrong.get());
     if (wrong.read()[0] != 0) {
       report.wrong(what + ": " + std::to_string(wrong.read()[0]) + " chunks of Y are wrong");
     }
