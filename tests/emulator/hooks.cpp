@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // hooks.cpp: what GCC calls for each access of instrumented code (-fsanitize=thread, whose runtime
-// is not linked: this file stands in for it) and at each basic block
-// (-fsanitize-coverage=trace-pc).
+// is not linked: this file stands in for it), at each basic block (-fsanitize-coverage=trace-pc),
+// and where an array's bounds are known and left (-fsanitize=bounds): arrays of a thread's own are
+// no tensors.
+#include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"
 
@@ -76,6 +78,12 @@ void __tsan_vptr_read(void**) {}
 
 void __sanitizer_cov_trace_pc() {
   if (tconv::emulator::hot.counting) tconv::emulator::enter_basic_block(CALLER);
+}
+
+void __ubsan_handle_out_of_bounds(void*, void* index) {
+  tconv::emulator::report_at_pc("local array out of bounds", CALLER,
+                                "index " + std::to_string(reinterpret_cast<intptr_t>(index)));
+  tconv::emulator::abandon_launch();
 }
 
 }  // extern "C"

@@ -155,9 +155,10 @@ class Runner:
             return shlex.split(self.options.compile)
         path = str(self.project / source)
         entries = json.loads(pathlib.Path(self.options.database).read_text())
-        entry = next((e for e in entries if e["file"] == path), None)
+        part = f"/{self.options.target}.dir/" if self.options.target else ""
+        entry = next((e for e in entries if e["file"] == path and part in e["command"]), None)
         if entry is None:
-            raise WrongList(f"{self.options.database} has no entry for {path}")
+            raise WrongList(f"{self.options.database} has no entry for {path} {part}")
         words = [w.replace("{", "{{").replace("}", "}}") for w in shlex.split(entry["command"])]
         if pathlib.Path(words[0]).name == "ccache":
             words = words[1:]
@@ -346,6 +347,7 @@ def parse(arguments):
     compiling = parser.add_mutually_exclusive_group(required=True)
     compiling.add_argument("--compile", help="template of a command")
     compiling.add_argument("--database", help="a compile_commands.json")
+    parser.add_argument("--target", help="whose command of the database, of several for one unit")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
     parser.add_argument("--timeout", type=float, default=30, help="of a run, in seconds")

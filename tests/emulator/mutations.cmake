@@ -11,12 +11,13 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
   ${CMAKE_CXX_COMPILER})
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
-# tconv_mutations(NAME TEST program SOURCE file [FILES file...] [FILTER tests] [RANDOM count]):
+# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [FILES file...] [RANDOM count]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
-# explained/NAME.json explains. SOURCE is the kernel's translation unit, TEST a target of this folder
-# that links it, FILTER which of its tests are run.
+# explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
+# tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
+# tests are run.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "TEST;SOURCE;FILTER;RANDOM" "FILES" ${ARGN})
+  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;RANDOM" "FILES" ${ARGN})
   get_filename_component(unit ${m_SOURCE} NAME)
   string(REPLACE "." "[.]" unit "${unit}")
   # Everything that the test links, but the unit.
@@ -31,7 +32,7 @@ function(tconv_mutations name)
     "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n$<JOIN:${libraries},\n>\n")
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
     --copy src/cuda --copy tests/emulator/kernels --source ${m_SOURCE}
-    --database ${PROJECT_BINARY_DIR}/compile_commands.json
+    --database ${PROJECT_BINARY_DIR}/compile_commands.json --target ${m_IN}
     --link "${CMAKE_CXX_COMPILER} {objects} @${rest} -o {program}"
     --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
   add_test(NAME mutations_broken_${name}
@@ -51,14 +52,14 @@ function(tconv_mutations name)
 endfunction()
 
 if(TCONV_TEST_ALL)
+  set(of_gather src/cuda/gather.cu src/cuda/index.cuh src/cuda/epilogue.cuh src/cuda/dtype.cuh)
+  tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
+    FILTER * FILES ${of_gather} RANDOM 60)
   set(kernels tests/emulator/kernels)
-  tconv_mutations(gather TEST test_gather_emulated FILTER GatherEmulated.*
-    SOURCE src/cuda/gather.cu FILES src/cuda/gather.cu src/cuda/index.cuh src/cuda/epilogue.cuh
-    RANDOM 60)
-  tconv_mutations(matrix_product TEST test_teaching_kernels FILTER TeachingMatrixProduct.*
-    SOURCE ${kernels}/matrix_product.cu RANDOM 60)
-  tconv_mutations(reduction TEST test_teaching_kernels FILTER TeachingReduction.*
-    SOURCE ${kernels}/reduction.cu RANDOM 30)
-  tconv_mutations(transpose TEST test_teaching_kernels FILTER *TeachingTranspose.*
-    SOURCE ${kernels}/transpose.cu RANDOM 30)
+  tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)
+  tconv_mutations(reduction SOURCE ${kernels}/reduction.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER TeachingReduction.* RANDOM 30)
+  tconv_mutations(transpose SOURCE ${kernels}/transpose.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER *TeachingTranspose.* RANDOM 30)
 endif()

@@ -93,9 +93,11 @@ class MutateTest(unittest.TestCase):
     def test_compiles_as_a_database_says(self):
         database = self.root / "compile_commands.json"
         source = self.root / "src/clamp.cpp"
-        database.write_text(json.dumps([{
-            "file": str(source), "directory": str(self.root),
-            "command": f"ccache {COMPILER} -g -O1 -I{self.root}/src -I{self.root} -o x.o -c {source}"}]))
+        flags = f"-g -O1 -I{self.root}/src -I{self.root}"
+        database.write_text(json.dumps([
+            {"file": str(source), "command": f"false {flags} -o library.dir/x.o -c {source}"},
+            {"file": str(source),
+             "command": f"ccache {COMPILER} {flags} -o part/kernels.dir/x.o -c {source}"}]))
         path = self.root / "broken.json"
         path.write_text(json.dumps([
             {"name": "a", "file": "src/limit.h", "from": "10", "to": "11", "why": "caught"},
@@ -104,7 +106,8 @@ class MutateTest(unittest.TestCase):
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = mutate.main(["--project", str(self.root), "--copy", "src", "--source",
-                                "src/clamp.cpp", "--database", str(database), "--link", self.link,
+                                "src/clamp.cpp", "--database", str(database), "--target", "kernels",
+                                "--link", self.link,
                                 "broken", str(path)])
         self.assertEqual(code, 1)
         self.assertIn("caught 1 / 2", output.getvalue())
