@@ -164,7 +164,7 @@ void require_right(Report& report, const Buffer<int>& wrong, const std::string& 
 template <bool kThroughL1>
 Rate measure_cp_async(Report& report, const Buffer<uint32_t>& data, const Region& region,
                       const std::string& what, const char* predicted) {
-  constexpr uint32_t kCount = (16u << 20) / kGroupBytes;
+  constexpr uint32_t kCount = kStreamedBytes / kGroupBytes;
   constexpr uint32_t kShared = kGroups * kGroupBytes;
   const auto blocks = static_cast<unsigned>(report.gpu().multiProcessorCount);
   const Buffer<long long> clocks(blocks, 0);
@@ -193,7 +193,7 @@ Rate measure_multicast(Report& report, const Tensor& tensor, uint32_t size) {
     throw std::runtime_error("no cluster of " + std::to_string(size) + " blocks fits");
   }
   shape.blocks = clusters * size;
-  const uint32_t count = (16u << 20) / kBoxBytes;
+  const uint32_t count = kStreamedBytes / kBoxBytes;
   const Buffer<long long> clocks(shape.blocks, 0);
   const Buffer<int> failed(1, 0);
   const Buffer<int> wrong(1, 0);
@@ -215,7 +215,7 @@ Rate measure_multicast(Report& report, const Tensor& tensor, uint32_t size) {
 
 void measure(Report& report) {
   const Buffer<uint32_t> data(kDataBytes / 4);
-  launch(fill_words, {512, 256}, data.get(), kDataBytes / 4);
+  launch(fill_words, {kFillBlocks, 256}, data.get(), kDataBytes / 4);
   const Region all{0, kDataBytes, 37};
   // 32 KiB for each block, twice the size of a group: after the first round all hits.
   const Region own{2 * kGroupBytes, 2 * kGroupBytes, 0};

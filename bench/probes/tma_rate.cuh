@@ -9,6 +9,7 @@
 #include "bench/probes/device.cuh"
 #include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
+#include "bench/probes/sizes.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/shared.cuh"
@@ -122,7 +123,7 @@ template <typename Loader>
 Rate measure_tma(Report& report, const Loader& loader, uint32_t box_bytes) {
   const Ring ring = Ring::of(box_bytes);
   const auto blocks = static_cast<unsigned>(report.gpu().multiProcessorCount);
-  const uint32_t count = (16u << 20) / box_bytes;  // 16 MiB an SM
+  const uint32_t count = kStreamedBytes / box_bytes;
   const Buffer<long long> clocks(blocks, 0);
   const Buffer<int> failed(1, 0);
   const auto kernel = tma_rate<Loader>;
