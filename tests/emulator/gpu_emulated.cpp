@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu_emulated.cpp: the seam to a GPU (src/host/gpu.h) over the emulator: the third implementation.
-// Everything is done before a call returns, so streams and events are nothing; there are no times.
+// Everything is done before a call returns, so streams are nothing.
+#include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <map>
 #include <new>
 #include <utility>
 
-#include "src/host/compare.h"
 #include "src/host/device_models.h"
-#include "src/host/dtype.h"
 #include "src/host/errors.h"
 #include "src/host/gpu.h"
 #include "src/host/gpu_words.h"
@@ -35,7 +36,10 @@ class EmulatedGpu final : public host::Gpu {
 
   int current_device() override { return 0; }
   std::string pending_error() override { return ""; }
-  void load(const void*) override {}
+  void load(const void* kernel, std::size_t shared_bytes) override {
+    std::size_t& allowed = allowed_shared_[kernel];
+    allowed = std::max(allowed, shared_bytes);
+  }
 
   void launch(const host::Launch& launch) override {
     check(launch);
@@ -74,29 +78,39 @@ class EmulatedGpu final : public host::Gpu {
   }
   void synchronise(host::Stream) override {}
 
-  host::Event create_event() override { return this; }
-  void destroy_event(host::Event) noexcept override {}
-  void record(host::Event, host::Stream) override {}
-  double elapsed_us(host::Event, host::Event) override { return 0; }
+  // Times are the emulation's own.
+  host::Event create_event() override { return new Clock::time_point; }
+  void destroy_event(host::Event event) noexcept override { delete &time_of(event); }
+  void record(host::Event event, host::Stream) override { time_of(event) = Clock::now(); }
+  double elapsed_us(host::Event from, host::Event to) override {
+    return std::chrono::duration<double, std::micro>(time_of(to) - time_of(from)).count();
+  }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point& time_of(host::Event event) {
+    return *static_cast<Clock::time_point*>(event);
+  }
+
   /// What the runtime would refuse.
-  static void check(const host::Launch& launch) {
+  void check(const host::Launch& launch) {
     constexpr unsigned kMostGridX = (1U << 31) - 1, kMostGridYz = 65535, kMostThreads = 1024;
     const auto* const grid = launch.grid;
     const auto* const block = launch.block;
     const uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
+    const std::size_t allowed = std::max(host::kUnaskedSharedBytes, allowed_shared_[launch.kernel]);
     const bool grid_fits = grid[0] >= 1 && grid[1] >= 1 && grid[2] >= 1 && grid[0] <= kMostGridX &&
                            grid[1] <= kMostGridYz && grid[2] <= kMostGridYz;
     if (grid_fits && threads >= 1 && threads <= kMostThreads && block[2] <= 64 &&
-        launch.shared_bytes <= kMostSharedBytes) {
+        launch.shared_bytes <= kMostSharedBytes && launch.shared_bytes <= allowed) {
       return;
     }
-    throw DeviceError(failed_call_words("the emulator", "a configuration no GPU takes",
+    throw DeviceError(failed_call_words("the emulator", "a configuration that CUDA refuses",
                                         std::string("a launch of the row ") + launch.name));
   }
 
   double useful_multiply_adds_ = 0;
+  std::map<const void*, std::size_t> allowed_shared_;
 };
 
 }  // namespace
