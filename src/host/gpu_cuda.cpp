@@ -167,6 +167,17 @@ class CudaGpu final : public Gpu {
     cudaFuncAttributes attributes{};
     check("cudaFuncGetAttributes", "the loading of a kernel",
           [&] { return cudaFuncGetAttributes(&attributes, kernel); });
+    // More than 48 KiB of dynamic shared memory has to be asked for, once per kernel and device.
+    int device = 0, most = 0;
+    check("cudaFuncSetAttribute", "the shared memory of a kernel", [&] {
+      cudaError_t status = cudaGetDevice(&device);
+      if (status == cudaSuccess) {
+        status = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+      }
+      if (status != cudaSuccess) return status;
+      most -= static_cast<int>(attributes.sharedSizeBytes);
+      return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    });
   }
 
   void launch(const Launch& l) override {
