@@ -10,9 +10,9 @@ file(GLOB gather_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cuda/*.cu
 function(tconv_broken_gather name file expression)
   set(copy ${CMAKE_CURRENT_BINARY_DIR}/broken_gather/${name})
   set(breaker ${CMAKE_CURRENT_SOURCE_DIR}/scripts/break_source)
-  add_custom_command(OUTPUT ${copy}/gather.cu VERBATIM DEPENDS ${gather_sources} ${breaker}
+  add_custom_command(OUTPUT ${copy}/src/cuda/gather.cu VERBATIM DEPENDS ${gather_sources} ${breaker}
     COMMAND ${breaker} ${PROJECT_SOURCE_DIR}/src/cuda ${copy} ${file} ${expression})
-  add_custom_target(broken_gather_${name}_source DEPENDS ${copy}/gather.cu)
+  add_custom_target(broken_gather_${name}_source DEPENDS ${copy}/src/cuda/gather.cu)
   tconv_gather_on_host(broken_gather_${name}_objects ${copy})
   add_dependencies(broken_gather_${name}_objects broken_gather_${name}_source)
   add_executable(broken_gather_${name} $<TARGET_OBJECTS:test_gather_host_objects>
@@ -30,7 +30,7 @@ tconv_broken_gather(flipped_taps gather.cu "s/filters\\.offset\\(r, s,/filters.o
 tconv_broken_gather(residual_strides gather.cu "s/d\\.residual\\.offset/d.output.offset/")
 tconv_broken_gather(padding gather.cu "s/input_index\\(d\\.h, p, r\\)/input_index(d.h, p + 1, r)/")
 tconv_broken_gather(steps index.cuh "s/\\.h = step_of<Index>\\(e\\.h, strides\\.h\\)/.h = step_of<Index>(e.h, e.w * strides.w)/")
-tconv_broken_gather(not_fused dtype.cuh "s/return fmaf\\(a, b, sum\\)/return a * b + sum/")
+tconv_broken_gather(not_fused ptx/fma.cuh "s/return __fmaf_rn\\(a, b, sum\\)/return a * b + sum/")
 tconv_broken_gather(bias_type epilogue.cuh "s/load_value<Sum>\\(e\\.bias_type/load_value<Sum>(e.output_type/")
 tconv_broken_gather(prelu_channel epilogue.cuh "s/slopes\\)\\[k\\]/slopes)[0 * k]/")
 tconv_broken_gather(overflow epilogue.cuh "s/exp\\(x < 0 \\? x : -x\\)/exp(-x)/")

@@ -7,7 +7,7 @@
 #include <cub/device/device_reduce.cuh>
 #include <string>
 
-#include "dtype.cuh"
+#include "src/cuda/dtype.cuh"
 #include "src/host/compare.h"
 #include "src/host/device_memory.h"
 #include "src/host/errors.h"

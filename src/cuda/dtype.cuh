@@ -26,9 +26,6 @@ __device__ inline double value_of(double x) { return x; }
 __device__ inline float value_of(Half x) { return __half2float(__ushort_as_half(x.bits)); }
 __device__ inline float value_of(BFloat16 x) { return __uint_as_float(uint32_t{x.bits} << 16); }
 
-__device__ inline float multiply_add(float a, float b, float sum) { return fmaf(a, b, sum); }
-__device__ inline double multiply_add(double a, double b, double sum) { return fma(a, b, sum); }
-
 /// Element `i` of an array of `type`, f64 only where Sum is. The branch is the same for all
 /// threads.
 template <typename Sum>

@@ -6,7 +6,7 @@
 // grants an activation: 8 units of the last place.
 #pragma once
 
-#include "dtype.cuh"
+#include "src/cuda/dtype.cuh"
 #include "src/host/kernel_table.h"
 
 namespace tconv::cuda {

@@ -13,10 +13,11 @@
 #include <memory>
 #include <string>
 
-#include "dtype.cuh"
-#include "epilogue.cuh"
-#include "index.cuh"
-#include "launch.cuh"
+#include "src/cuda/dtype.cuh"
+#include "src/cuda/epilogue.cuh"
+#include "src/cuda/index.cuh"
+#include "src/cuda/launch.cuh"
+#include "src/cuda/ptx/fma.cuh"
 #include "src/host/kernel_table.h"
 
 namespace tconv::cuda {
@@ -58,7 +59,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm<Index>)
       const T* pixel = input + d.input.offset(n, h, w, first_c);
       const T* tap = filters + d.filters.offset(r, s, k_in_group, first_c);
       for (Index c = 0; c < d.in_c_per_group; ++c) {
-        sum = multiply_add(value_of(pixel[c * d.input.c]), value_of(tap[c * d.filters.c]), sum);
+        sum = ptx::fma_rn(value_of(pixel[c * d.input.c]), value_of(tap[c * d.filters.c]), sum);
       }
     }
   }

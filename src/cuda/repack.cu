@@ -11,9 +11,9 @@
 #include <algorithm>
 #include <array>
 
-#include "epilogue.cuh"
-#include "index.cuh"
-#include "launch.cuh"
+#include "src/cuda/epilogue.cuh"
+#include "src/cuda/index.cuh"
+#include "src/cuda/launch.cuh"
 #include "src/host/repack.h"
 
 namespace tconv::cuda {

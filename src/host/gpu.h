@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu.h: the seam to a GPU: memory, streams, events, launches and facts behind one small interface.
-// Implementations: CUDA (gpu_cuda.cpp), none (gpu_none.cpp, a build without CUDA), a fake (tests).
+// Implementations: CUDA (gpu_cuda.cpp), none (gpu_none.cpp, a build without CUDA), a fake (tests),
+// the emulator (tests/emulator).
 // Kernel families launch through it and call no runtime function besides.
 #pragma once
 
@@ -12,6 +13,8 @@
 #include "device.h"
 
 namespace tconv::host {
+
+class Problem;
 
 /// A cudaStream_t and a cudaEvent_t, opaque above the implementations.
 using Stream = void*;
@@ -53,6 +56,9 @@ class Gpu {
   /// captured.
   virtual void load(const void* kernel) = 0;
   virtual void launch(const Launch& launch) = 0;
+  /// The launches from now on are a run of `problem`: for those who watch (the emulator counts its
+  /// useful multiply-adds).
+  virtual void begin_run(const Problem& /*problem*/) {}
   virtual bool is_capturing(Stream stream) = 0;
 
   virtual void* allocate(std::size_t bytes) = 0;

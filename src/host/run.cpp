@@ -58,8 +58,10 @@ void check_workspace(const Plan& plan, const Tensors& tensors, std::size_t state
 }
 
 void launch(const Plan& plan, const Tensors& tensors, Stream stream) {
-  naming_the_problem(plan,
-                     [&] { plan.kernel().launch(plan.problem(), plan.state(), tensors, stream); });
+  naming_the_problem(plan, [&] {
+    if (plan.device().kind == DeviceKind::cuda) gpu().begin_run(plan.problem());
+    plan.kernel().launch(plan.problem(), plan.state(), tensors, stream);
+  });
 }
 
 using HostCopy = std::vector<std::byte>;

@@ -10,6 +10,7 @@
 
 #define __global__
 #define __device__
+#define __forceinline__ inline
 #define __launch_bounds__(...)
 
 struct ThreadCoordinates {
@@ -17,4 +18,6 @@ struct ThreadCoordinates {
 };
 inline thread_local ThreadCoordinates blockIdx, threadIdx;
 
+inline float __fmaf_rn(float a, float b, float sum) { return fmaf(a, b, sum); }
+inline double __fma_rn(double a, double b, double sum) { return fma(a, b, sum); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }

@@ -8,7 +8,7 @@
 
 // The library may have the row already, made by nvcc.
 #define gather_kernel gather_kernel_on_host
-#include "gather.cu"
+#include "src/cuda/gather.cu"
 #undef gather_kernel
 
 namespace tconv::test {

@@ -11,7 +11,7 @@
 #define load_epilogue load_epilogue_made_here
 #define enqueue_repack enqueue_repack_made_here
 #define enqueue_epilogue enqueue_epilogue_made_here
-#include "repack.cu"
+#include "src/cuda/repack.cu"
 
 namespace tconv::test {
 

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// gpu_emulated.cpp: the seam to a GPU (src/host/gpu.h) over the emulator: the third implementation.
+// Everything is done before a call returns, so streams and events are nothing; there are no times.
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "src/host/compare.h"
+#include "src/host/device_models.h"
+#include "src/host/dtype.h"
+#include "src/host/errors.h"
+#include "src/host/gpu.h"
+#include "src/host/gpu_words.h"
+#include "src/host/problem.h"
+#include "tests/emulator/emulator.h"
+#include "tests/emulator/launch.h"
+#include "tests/emulator/state.h"
+
+namespace tconv::emulator {
+namespace {
+
+using host::DeviceError;
+using host::failed_call_words;
+
+class EmulatedGpu final : public host::Gpu {
+ public:
+  std::string absence() override { return ""; }
+
+  std::vector<host::DeviceFacts> devices() override {
+    host::DeviceFacts facts = host::device_model("h200");
+    facts.name = "emulated GPU";
+    facts.ordinal = 0;
+    return {facts};
+  }
+
+  int current_device() override { return 0; }
+  std::string pending_error() override { return ""; }
+  void load(const void*) override {}
+
+  void launch(const host::Launch& launch) override {
+    check(launch);
+    const Report& report = run(launch, std::exchange(useful_multiply_adds_, 0));
+    if (report.clean()) return;
+    throw DeviceError(failed_call_words("the emulator", report.text(),
+                                        std::string("a launch of the row ") + launch.name));
+  }
+
+  void begin_run(const host::Problem& problem) override {
+    useful_multiply_adds_ = problem.useful_macs();
+  }
+
+  bool is_capturing(host::Stream) override { return false; }
+
+  void* allocate(std::size_t bytes) override {
+    try {
+      return emulator::allocate(bytes);
+    } catch (const std::bad_alloc&) {
+      throw DeviceError(failed_call_words("the emulator's allocation", "out of memory",
+                                          std::to_string(bytes) + " bytes of device memory",
+                                          "the emulator has 4 GiB: take a smaller problem"));
+    }
+  }
+  void release(void* memory) noexcept override { emulator::release(memory); }
+
+  void copy(void* to, const void* from, std::size_t bytes, host::Copy kind, host::Stream) override {
+    if (bytes == 0) return;
+    std::memcpy(to, from, bytes);
+    if (kind != host::Copy::to_host) set_written(to, bytes, true);
+  }
+  void fill(void* memory, int byte, std::size_t bytes, host::Stream) override {
+    if (bytes == 0) return;
+    std::memset(memory, byte, bytes);
+    set_written(memory, bytes, true);
+  }
+  void synchronise(host::Stream) override {}
+
+  host::Event create_event() override { return this; }
+  void destroy_event(host::Event) noexcept override {}
+  void record(host::Event, host::Stream) override {}
+  double elapsed_us(host::Event, host::Event) override { return 0; }
+
+ private:
+  /// What the runtime would refuse.
+  static void check(const host::Launch& launch) {
+    constexpr unsigned kMostGridX = (1U << 31) - 1, kMostGridYz = 65535, kMostThreads = 1024;
+    const auto* const grid = launch.grid;
+    const auto* const block = launch.block;
+    const uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
+    const bool grid_fits = grid[0] >= 1 && grid[1] >= 1 && grid[2] >= 1 && grid[0] <= kMostGridX &&
+                           grid[1] <= kMostGridYz && grid[2] <= kMostGridYz;
+    if (grid_fits && threads >= 1 && threads <= kMostThreads && block[2] <= 64 &&
+        launch.shared_bytes <= kMostSharedBytes) {
+      return;
+    }
+    throw DeviceError(failed_call_words("the emulator", "a configuration no GPU takes",
+                                        std::string("a launch of the row ") + launch.name));
+  }
+
+  double useful_multiply_adds_ = 0;
+};
+
+}  // namespace
+
+host::Gpu& emulated_gpu() {
+  static auto* const gpu = new EmulatedGpu;
+  return *gpu;
+}
+
+}  // namespace tconv::emulator
