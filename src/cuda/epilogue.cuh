@@ -104,15 +104,17 @@ __device__ inline uint32_t rounded_pair(DType type, float low, float high) {
 __device__ inline void store_run(DType type, void* data, int64_t i, const float (&x)[8]) {
   if (type == DType::f32) {
     auto* to = reinterpret_cast<Bytes16*>(static_cast<float*>(data) + i);
-    to[0] = {__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]),
-             __float_as_uint(x[3])};
-    to[1] = {__float_as_uint(x[4]), __float_as_uint(x[5]), __float_as_uint(x[6]),
-             __float_as_uint(x[7])};
+    const Bytes16 low = {__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]),
+                         __float_as_uint(x[3])};
+    const Bytes16 high = {__float_as_uint(x[4]), __float_as_uint(x[5]), __float_as_uint(x[6]),
+                          __float_as_uint(x[7])};
+    to[0] = low;
+    to[1] = high;
     return;
   }
-  *reinterpret_cast<Bytes16*>(static_cast<uint16_t*>(data) + i) = {
-      rounded_pair(type, x[0], x[1]), rounded_pair(type, x[2], x[3]),
-      rounded_pair(type, x[4], x[5]), rounded_pair(type, x[6], x[7])};
+  const Bytes16 all = {rounded_pair(type, x[0], x[1]), rounded_pair(type, x[2], x[3]),
+                       rounded_pair(type, x[4], x[5]), rounded_pair(type, x[6], x[7])};
+  *reinterpret_cast<Bytes16*>(static_cast<uint16_t*>(data) + i) = all;
 }
 
 __device__ inline float half_of(DType type, uint32_t pair, int upper) {

@@ -88,8 +88,9 @@ class Storer {
     float* at = staging_ + warp_.lane / 4 * kPitch + warp_.lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; ++j) {
-      *reinterpret_cast<Pair*>(at + j * 8) = {sums[j][0], sums[j][1]};
-      *reinterpret_cast<Pair*>(at + j * 8 + 8 * kPitch) = {sums[j][2], sums[j][3]};
+      const Pair upper = {sums[j][0], sums[j][1]}, lower = {sums[j][2], sums[j][3]};
+      *reinterpret_cast<Pair*>(at + j * 8) = upper;
+      *reinterpret_cast<Pair*>(at + j * 8 + 8 * kPitch) = lower;
     }
   }
 
