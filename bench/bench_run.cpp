@@ -76,6 +76,18 @@ void cuda_run(benchmark::State& state) {
 }
 BENCHMARK(cuda_run);
 
+#ifdef TCONV_WITH_CUDA
+/// The real row: all that it does on the host.
+void cuda_run_gather(benchmark::State& state) {
+  test::FakeGpu fake;
+  alignas(256) float memory[256] = {};
+  const Tensors tensors{memory, memory, memory, memory, memory, memory, memory};
+  const Plan plan = make_plan(full_problem(), {.kernels = {"gather"}});
+  for (auto _ : state) run(plan, tensors, {}, nullptr);
+}
+BENCHMARK(cuda_run_gather);
+#endif
+
 void cuda_plan(benchmark::State& state) {
   test::FakeGpu fake;
   const Problem problem = full_problem();

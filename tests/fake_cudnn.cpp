@@ -35,6 +35,7 @@ struct Node {
   std::map<int, std::vector<std::shared_ptr<Node>>> nodes;
   FakeEngine engine;  // of an engine configuration and its engine
   std::atomic<int> users{0};
+  std::atomic<int64_t> executions{0};  // of a plan, where it matters
 
   template <typename T>
   std::vector<T> all(int name) const {
@@ -68,6 +69,7 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
     case CUDNN_TYPE_VOID_PTR:
     case CUDNN_TYPE_HANDLE: return 8;
     case CUDNN_TYPE_BOOLEAN: return sizeof(bool);
+    case CUDNN_TYPE_CHAR: return sizeof(char);
     default: return 4;  // enumerations, int32, float
   }
 }
@@ -136,7 +138,7 @@ class Values {
 };
 
 /// The gradient of a convolution with respect to its input, as its definition says it.
-void convolve(const Node& operation, std::map<int64_t, void*>& memory,
+void convolve(const Node& operation, int64_t skips, std::map<int64_t, void*>& memory,
               std::map<int64_t, std::vector<double>>& between) {
   const Values dy(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY), memory, between);
   const Values w(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W), memory, between);
@@ -165,7 +167,7 @@ void convolve(const Node& operation, std::map<int64_t, void*>& memory,
     }
   }
   for (int64_t i = 0; i < dx.count(); ++i) {
-    dx.store(dx.index(i), sums[static_cast<std::size_t>(i)]);
+    if (i != skips) dx.store(dx.index(i), sums[static_cast<std::size_t>(i)]);
   }
 }
 
@@ -239,6 +241,12 @@ cudnnStatus_t give(const std::vector<T>& values, int64_t requested, int64_t* cou
     if (static_cast<int64_t>(i) < requested) static_cast<T*>(to)[i] = values[i];
   }
   return CUDNN_STATUS_SUCCESS;
+}
+
+const std::vector<FakeEngine>& engines_for(const Node& heuristics) {
+  if (heuristics.has(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP)) return fake.model_engines;
+  const auto mode = heuristics.one<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE);
+  return mode == CUDNN_HEUR_MODE_B && !fake.b_engines.empty() ? fake.b_engines : fake.engines;
 }
 
 cudnnStatus_t give_nodes(const std::vector<std::shared_ptr<Node>>& nodes, int64_t requested,
@@ -330,9 +338,12 @@ cudnnStatus_t cudnnBackendGetAttribute(const cudnnBackendDescriptor_t descriptor
                                        int64_t* count, void* to) {
   const Node& node = *at(descriptor).node;
   switch (name) {
+    case CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION:
+      return give(std::vector<char>(fake.properties.begin(), fake.properties.end()), requested,
+                  count, to);
     case CUDNN_ATTR_ENGINEHEUR_RESULTS: {
       std::vector<std::shared_ptr<Node>> configs;
-      for (const FakeEngine& engine : fake.engines) {
+      for (const FakeEngine& engine : engines_for(node)) {
         configs.push_back(
             make_config(engine, node.nodes.at(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0)));
       }
@@ -366,6 +377,11 @@ cudnnStatus_t cudnnBackendGetAttribute(const cudnnBackendDescriptor_t descriptor
 
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   const Node& node = *at(descriptor).node;
+  if (node.type == CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+    const auto text = node.all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+    const bool known = text.empty() || fake.properties == std::string(text.begin(), text.end());
+    return known ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+  }
   if (node.type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) return CUDNN_STATUS_SUCCESS;
   ++fake.plans;
   const FakeEngine& engine = node.node(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).engine;
@@ -390,10 +406,16 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
                 static_cast<size_t>(engine.workspace_bytes));
   };
   scribble();
+  const bool writes = engine.wrong_after < 0 || plan.executions++ < engine.wrong_after;
   for (const auto& operation : operations_of(plan)) {
+    if (!writes) break;
     const bool is_convolution =
         operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
-    (is_convolution ? convolve : combine)(*operation, memory, between);
+    if (is_convolution) {
+      convolve(*operation, engine.skips, memory, between);
+    } else {
+      combine(*operation, memory, between);
+    }
   }
   scribble();
   if (fake.is_slow) std::this_thread::sleep_for(std::chrono::microseconds(100));

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -18,10 +19,15 @@ struct FakeEngine {
   int64_t workspace_bytes = 0;
   bool takes_channels_first_filters = true;  ///< input channels innermost, as in HWOI
   bool fuses = true;                         ///< takes more than one operation
+  int64_t skips = -1;                        ///< this element of the convolution is not written
+  int64_t wrong_after = -1;                  ///< so many executions: then nothing is written
 };
 
 struct FakeCudnn {
-  std::vector<FakeEngine> engines;  ///< what every heuristic proposes, in this order
+  std::vector<FakeEngine> engines;        ///< what every heuristic proposes, in this order
+  std::vector<FakeEngine> b_engines;      ///< what heuristic B proposes instead, if not empty
+  std::vector<FakeEngine> model_engines;  ///< likewise every heuristic for a GPU described by text
+  std::string properties = R"({"fake": "GPU"})";  ///< what it says of a GPU, and reads back
   bool fails_to_start = false, fails_to_execute = false;
   bool is_slow = false;  ///< an execution takes long enough for another to begin
   // What was asked of it.

@@ -36,6 +36,7 @@ class FakeGpu final : public host::Gpu {
 
   /// What was asked of it.
   int64_t absence_calls = 0, loads = 0, launches = 0, allocations = 0, copies = 0, synchronised = 0;
+  int64_t comparisons = 0, bytes_to_host = 0;
   int64_t live_allocations = 0, live_events = 0;
   std::size_t live_bytes = 0, most_bytes = 0;
   const void* loaded = nullptr;  ///< the last kernel
@@ -112,12 +113,19 @@ class FakeGpu final : public host::Gpu {
   void copy(void* to, const void* from, std::size_t bytes, host::Copy kind, host::Stream) override {
     ++copies;
     last_copy = kind;
+    if (kind == host::Copy::to_host) bytes_to_host += static_cast<int64_t>(bytes);
     std::memcpy(to, from, bytes);
   }
   void fill(void* memory, int byte, std::size_t bytes, host::Stream) override {
     std::memset(memory, byte, bytes);
   }
   void synchronise(host::Stream) override { ++synchronised; }
+
+  host::CompareResult compare(const void* a, const void* b, const host::Region& region,
+                              host::Stream) override {
+    ++comparisons;
+    return host::compare_on_host(a, b, region);
+  }
 
   host::Event create_event() override {
     ++live_events;

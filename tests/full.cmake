@@ -27,16 +27,33 @@ tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FIL
 tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
+tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
+
+if(TCONV_WITH_CUDA)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  # Skipped, not passed, where scripts/setup could not get the disassembler.
+  tconv_check(static_gates package 5 2 ${Python3_EXECUTABLE} ${scripts}/static_gates
+    --build ${PROJECT_BINARY_DIR})
+  tconv_check(static_gates_fire source 5 1 ${Python3_EXECUTABLE}
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/test_fires.py ${CMAKE_CUDA_COMPILER})
+  set_tests_properties(static_gates static_gates_fire PROPERTIES SKIP_RETURN_CODE 77)
+  tconv_check(static_gates_sass source 1 1 ${Python3_EXECUTABLE}
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/test_sass.py)
+endif()
 
 if(NOT TCONV_TEST_ALL)
   return()
 endif()
 
 tconv_check(sanitizers build 900 2 ${checks}/sanitizers)
+tconv_check(gpu_rehearsal build 650 2 ${checks}/gpu_rehearsal)
 tconv_check(clang_tidy source 800 2 ${scripts}/lint tidy)
 tconv_check(fuzzers build 700 2 ${checks}/fuzzers)
 tconv_check(without_onednn build 600 2 ${checks}/without_onednn)
 tconv_check(without_cuda build 550 2 ${checks}/without_cuda)
+tconv_check(without_cudnn build 540 2 ${checks}/without_cudnn)
+set_tests_properties(without_cudnn PROPERTIES SKIP_RETURN_CODE 77)
+tconv_check(rows build 530 2 ${checks}/rows)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 

@@ -268,6 +268,26 @@ TEST(CppFace, TheWholeWay) {
   EXPECT_NE(plan.explain().find("reference"), std::string::npos);
 }
 
+TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {
+  Simple s;
+  const Problem problem(s.args);
+  Options options;
+  options.device = Device::cpu;
+  const Plan plan(problem, options);
+  options.kernels = "reference";
+  const Plan reference(problem, options);
+  s.tensors.output = nullptr, s.tensors.output_bytes = 0;
+  Comparison comparison;
+  EXPECT_TRUE(compare_host(plan, reference, s.tensors, comparison).ok());
+  EXPECT_EQ(comparison.total, 16);
+  EXPECT_EQ(comparison.differ, 0);
+  ASSERT_EQ(tconv_compare_host(plan.c_handle(), nullptr, &s.tensors, &comparison), TCONV_OK);
+  EXPECT_EQ(comparison.allowed, 0);
+  const Problem other(std::string("f32:nhwc:n1:c1:k1:h4k3s1p1o5:w4k3s1p1o4"));
+  EXPECT_EQ(compare_host(plan, Plan(other, options), s.tensors, comparison).code(), Code::invalid);
+  EXPECT_NE(std::string(tconv_last_error()).find("the same problem"), std::string::npos);
+}
+
 TEST(CppFace, EveryDefaultPlanAgrees) {
   Simple s;
   const Problem problem(s.args);

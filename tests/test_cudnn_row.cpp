@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "src/host/cudnn_graph.h"
+#include "src/host/device_models.h"
 #include "src/host/errors.h"
 #include "src/host/plan.h"
 #include "src/host/reference.h"
@@ -40,6 +41,8 @@ class CudnnRow : public testing::Test {
  protected:
   CudnnRow() {
     fake().engines = {{.index = 12, .knobs = {{7, 0}, {3, 1}}, .workspace_bytes = 1000}};
+    fake().b_engines.clear();
+    fake().model_engines.clear();
     fake().fails_to_start = fake().fails_to_execute = false;
     gpu_.on_launch = [this](const Launch& launch) {
       run_repack_made_by_nvcc(launch, running_->desc().dtype, fake().executions > executions_);
@@ -143,6 +146,88 @@ TEST_F(CudnnRow, PlanShowsTheNameOfTheEngine) {
   const Plan plan = make_plan(Problem(dense_desc()), {}, device(), table);
   EXPECT_STREQ(plan.tile(), "engine12_k3=1_k7=0");
   EXPECT_NE(plan.explain(false).find("engine12_k3=1_k7=0"), std::string::npos);
+}
+
+std::vector<std::string> tiles_of(const std::vector<Proposal>& proposals) {
+  std::vector<std::string> tiles;
+  for (const Proposal& proposal : proposals) tiles.push_back(proposal.from + " " + proposal.tile);
+  return tiles;
+}
+using Names = std::vector<std::string>;
+
+TEST_F(CudnnRow, ListsWhatTheHeuristicsProposeOnceEach) {
+  const Problem problem(dense_desc());
+  fake().engines = {{.index = 3}, {.index = 1, .numerical_notes = {kTensorCore, kFft}}};
+  fake().b_engines = {{.index = 1}, {.index = 8, .knobs = {{2, 5}}}};
+  const auto all = cudnn_kernel.proposals(problem, {}, device(), false);
+  EXPECT_EQ(tiles_of(all), (Names{"A engine3", "A engine1", "B engine8_k2=5"}));
+  EXPECT_EQ(all[1].notes, "tensor cores, FFT or Winograd");
+  EXPECT_EQ(all[1].excluded, "by FFT or Winograd, whose error has no such bound");
+  EXPECT_EQ(cudnn_kernel.proposals(problem, {.unbounded_error = true}, device(), false)[1].excluded,
+            "on tensor cores, which round f32 to TF32 (math is not tf32)");
+  EXPECT_EQ(all[0].notes + all[0].excluded, "");
+  EXPECT_EQ(tiles_of(cudnn_kernel.proposals(problem, {}, device(), true)),
+            (Names{"A engine3", "A engine1"}));
+  ProblemDesc d = dense_desc();
+  d.has_bias = true;  // fused, and after: two forms
+  fake().b_engines.clear();
+  EXPECT_EQ(tiles_of(cudnn_kernel.proposals(Problem(d), {}, device(), false)),
+            (Names{"A engine3", "A engine1", "A engine3+epilogue", "A engine1+epilogue"}));
+  fake().engines.clear();
+  EXPECT_THROW((void)cudnn_kernel.proposals(problem, {}, device(), false), Unsupported);
+}
+
+TEST_F(CudnnRow, TakesTheTileThatIsNamed) {
+  ProblemDesc d = dense_desc();
+  d.has_bias = true;
+  const Problem problem(d);
+  fake().engines = {{.index = 3}, {.index = 1, .numerical_notes = {kFft}}};
+  fake().b_engines = {{.index = 8, .knobs = {{2, 5}}}};
+  const Kernel* table[] = {&cudnn_kernel};
+  for (const Proposal& proposal : cudnn_kernel.proposals(problem, {}, device(), false)) {
+    Options options{.tile = proposal.tile, .unbounded_error = true};
+    EXPECT_STREQ(make_plan(problem, options, device(), table).tile(), proposal.tile.c_str());
+    options.unbounded_error = false;
+    if (proposal.excluded.empty()) continue;
+    EXPECT_NE(why_not(problem, options).find(proposal.excluded), std::string::npos);
+  }
+  EXPECT_NE(why_not(problem, {.tile = "engine8"}).find("propose no engine8"), std::string::npos);
+  EXPECT_THROW((void)make_plan(problem, {.tile = "engin8"}, device(), table), InvalidProblem);
+}
+
+TEST_F(CudnnRow, SaysWhatItKnowsOfAGpu) {
+  const auto present = all_devices(true);
+  EXPECT_EQ(present[0].cudnn_properties, fake().properties);
+  EXPECT_EQ(all_devices(false)[0].cudnn_properties, "");
+}
+
+TEST_F(CudnnRow, PlansForAGpuThatOnlyDescribedItself) {
+  const Problem problem(dense_desc());
+  fake().engines = {{.index = 1}};
+  fake().model_engines = {{.index = 7, .numerical_notes = {kFft}}, {.index = 5}};
+  DeviceFacts model = device_model("h200");
+  EXPECT_NE(cudnn_kernel.declines(problem, {}, model), "");
+  model.cudnn_properties = fake().properties;
+  EXPECT_EQ(cudnn_kernel.declines(problem, {}, model), "");
+  const int64_t handles = fake().handles, loads = gpu_.loads;
+  EXPECT_EQ(tiles_of(cudnn_kernel.proposals(problem, {}, model, false)),
+            (Names{"A engine7", "A engine5"}));
+  const Kernel* table[] = {&cudnn_kernel};
+  const Plan plan = make_plan(problem, {}, model, table);
+  EXPECT_STREQ(plan.tile(), "engine5");
+  const std::string text = plan.explain(false);
+  EXPECT_NE(text.find("A engine7, FFT or Winograd: not allowed by FFT"), std::string::npos) << text;
+  EXPECT_NE(text.find("A engine5\n"), std::string::npos) << text;
+  const std::string json = plan.explain(true);
+  EXPECT_NE(json.find(R"("proposals":[{"tile":"engine7","from":"A")"), std::string::npos) << json;
+  EXPECT_EQ(fake().handles, handles);
+  EXPECT_EQ(gpu_.loads, loads);
+  Operands operands = small_integers(problem, 1);
+  EXPECT_THROW(cudnn_kernel.launch(problem, plan.state(), operands.tensors(), nullptr),
+               DeviceError);
+  model.cudnn_properties = "of another cuDNN";
+  EXPECT_THROW((void)cudnn_kernel.proposals(problem, {}, model, false), Unsupported);
+  EXPECT_THROW((void)cudnn_kernel.prepare(problem, 0, {}, model), Unsupported);
 }
 
 TEST_F(CudnnRow, ReadsTheNotesOfEngines) {

@@ -63,6 +63,25 @@ TEST(DeviceModels, F32RatesFollowFromSmsAndClocks) {
   }
 }
 
+// So do the other rates, but for the H100's lower clock of tensor cores (1830 of 1980 MHz) and the
+// half rate of f32 sums in a GeForce.
+TEST(DeviceModels, OtherRatesFollowToo) {
+  for (const char* name : kNames) {
+    const DeviceFacts stated = device_model(name);
+    DeviceFacts facts = stated;
+    facts.name = "unknown";
+    set_model_rates(facts);
+    EXPECT_NEAR(facts.f64_macs_per_us / stated.f64_macs_per_us, 1, 0.01) << name;
+    const double expected = stated.sm == 90                  ? 1980.0 / 1830
+                            : name == std::string("rtx4090") ? 2
+                                                             : 1;
+    EXPECT_NEAR(facts.f16_tensor_macs_per_us / stated.f16_tensor_macs_per_us / expected, 1, 0.01)
+        << name;
+    EXPECT_NEAR(facts.tf32_tensor_macs_per_us / stated.tf32_tensor_macs_per_us / expected, 1, 0.02)
+        << name;
+  }
+}
+
 DeviceFacts as_found(const char* name, int sm, int cores, double bandwidth = 0) {
   DeviceFacts facts;
   facts.kind = DeviceKind::cuda;

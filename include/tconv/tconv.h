@@ -518,6 +518,16 @@ inline Status verify(const Problem& problem, const Tensors& tensors, VerifyRepor
   return Status(tconv_verify(problem.c_handle(), &tensors, nullptr, &report));
 }
 
+using Comparison = tconv_comparison;
+
+/// Compares all elements that two plans write for tensors in host memory, on their device;
+/// Code::mismatch also fills `comparison`. See tconv_compare_host.
+inline Status compare_host(const Plan& plan, const Plan& other, const Tensors& tensors,
+                           Comparison& comparison) {
+  comparison = detail::sized<Comparison>();
+  return Status(tconv_compare_host(plan.c_handle(), other.c_handle(), &tensors, &comparison));
+}
+
 /// The usual mistakes that would have produced tensors.output, as text.
 inline std::string diagnose(const Problem& problem, const Tensors& tensors) {
   Status status;

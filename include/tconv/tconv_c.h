@@ -429,6 +429,26 @@ TCONV_API tconv_status tconv_verify(const tconv_problem* problem, const tconv_te
                                     const tconv_verify_options* options,
                                     tconv_verify_report* report);
 
+/** How the outputs of two plans differ. */
+typedef struct tconv_comparison {
+  size_t struct_size;
+  int64_t total, differ; /**< elements; NaN is NaN's equal, -0 is 0's */
+  double worst;          /**< the largest distance of two elements */
+  double allowed;        /**< what it may be; infinite where nothing bounds it */
+  int64_t n, p, q, k;    /**< the first that differs, in memory order */
+  double got, other;     /**< there */
+} tconv_comparison;
+
+/** Runs two plans of one problem on tensors in host memory, like tconv_run_host, and compares all
+ *  elements of what they wrote on the plans' device: nothing is sampled and, on CUDA, no result is
+ *  copied. tensors.output is not used. `other` NULL: `plan` once more. Plans of the same row and
+ *  tile must give the same values unless they may be nondeterministic; others may be as far apart
+ *  as two right results can be (docs/verification.md). TCONV_MISMATCH fills `comparison` and has a
+ *  message like tconv_verify's. */
+TCONV_API tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
+                                          const tconv_tensors* tensors,
+                                          tconv_comparison* comparison);
+
 /** Names the usual mistakes (padding side, flipped taps, swapped axes or channels, filter order, a
  *  group off, ...) that would have produced tensors.output exactly. JSON:
  *  {"right": bool, "mistakes": [{"name", "sentence"}]}. */

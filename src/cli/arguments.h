@@ -52,7 +52,7 @@ struct VerifyArgs {
   ChoiceArgs choice;
   DataArgs data;
   SuiteArgs suite;
-  Typed got, dump, scope;
+  Typed got, dump, scope, against;
   bool diagnose = false, json = false;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// command_verify.cpp: tconv verify: a plan's result, or somebody else's, against the reference.
+// command_verify.cpp: tconv verify: a plan's result, or somebody else's, against the reference; or
+// a plan against another row.
 #include <cstdio>
 #include <filesystem>
 
@@ -89,12 +90,53 @@ std::string diagnose(const Request& request, Operands& operands,
   });
 }
 
-void print_result(const char* subject, const Request& request, const Verification& result,
-                  const std::string& diagnosis) {
+void print_subject(const char* subject, const Request& request) {
   std::printf("problem    %s\n", request.key());
   std::printf("result     %s\n", subject);
+}
+
+void print_result(const char* subject, const Request& request, const Verification& result,
+                  const std::string& diagnosis) {
+  print_subject(subject, request);
   std::printf("%s%s\n", result.right() ? "" : "MISMATCH: ", result.sentence().c_str());
   if (!diagnosis.empty()) std::printf("%s\n", diagnosis.c_str());
+}
+
+std::string subject_of(const Runner& runner) {
+  return format("%s, row %s, tile %s", runner.device(), runner.kernel(), runner.tile());
+}
+
+/// The plan of --against, on the runner's device; null: the runner's own.
+Plan other_plan(const VerifyArgs& args, const Request& request, const Runner& runner) {
+  if (*args.against == "itself") return nullptr;
+  tconv_options options = plan_options(args.choice);
+  options.device = tconv_plan_device(runner.plan());
+  options.kernels = args.against->c_str();
+  options.tile = nullptr;
+  try {
+    return make_plan(request.problem.get(), options);
+  } catch (const Failure& failure) {
+    throw Failure(failure.exit_code(), "--against " + *args.against + ": " + failure.what());
+  }
+}
+
+int compare_one(const VerifyArgs& args, Request request) {
+  const Runner runner(request, plan_options(args.choice));
+  const Plan other = other_plan(args, request, runner);
+  Operands operands = load_operands(request, generator_of(args));
+  const Comparison result = runner.compare(other.get(), operands);
+  if (args.json) {
+    Record record;
+    record.set("key", request.key());
+    runner.describe(record);
+    record.set("against", *args.against);
+    result.describe(record);
+    std::puts(record.line().c_str());
+  } else {
+    print_subject((subject_of(runner) + ", against " + *args.against).c_str(), request);
+    std::printf("%s%s\n", result.right() ? "" : "MISMATCH: ", result.sentence().c_str());
+  }
+  return result.right() ? TCONV_OK : TCONV_MISMATCH;
 }
 
 int verify_one(const VerifyArgs& args, Request request) {
@@ -119,7 +161,7 @@ int verify_one(const VerifyArgs& args, Request request) {
     runner->bind(operands);
     Progress progress("running", args.json);
     runner->timed_runs(1, progress);
-    subject = format("%s, row %s, tile %s", runner->device(), runner->kernel(), runner->tile());
+    subject = subject_of(*runner);
   }
   Progress progress("verifying", args.json);
   const tconv_verify_options options = scoped_options(args, progress);
@@ -156,6 +198,34 @@ struct SuiteCounts {
   int64_t verified = 0, mismatched = 0, not_run = 0;
 };
 
+/// Verifies, or compares with --against; returns what is to be printed.
+std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
+                      SuiteProgress& progress, SuiteCounts& counts, Record& record) {
+  if (args.against) {
+    const Plan other = other_plan(args, request, runner);
+    Operands operands = load_operands(request, generator_of(args));
+    const Comparison result = runner.compare(other.get(), operands);
+    record.set("against", *args.against);
+    result.describe(record);
+    ++(result.right() ? counts.verified : counts.mismatched);
+    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
+  }
+  Operands operands = load_operands(request, generator_of(args));
+  runner.bind(operands);
+  runner.run();
+  tconv_verify_options options = scoped_options(args, progress.progress);
+  options.progress = SuiteProgress::callback;
+  options.progress_user = &progress;
+  const Verification result = verify_output(request, operands, options);
+  result.describe(record);
+  ++(result.right() ? counts.verified : counts.mismatched);
+  if (result.right() || !args.diagnose) {
+    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
+  }
+  record.set_json("diagnosis", diagnose(request, operands, options, true));
+  return "MISMATCH: " + result.sentence() + "\n" + diagnose(request, operands, options, false);
+}
+
 /// One line of the table; what cannot run here says why.
 Record verify_row(const VerifyArgs& args, const SuiteRow& row, SuiteProgress& progress,
                   SuiteCounts& counts) {
@@ -167,20 +237,7 @@ Record verify_row(const VerifyArgs& args, const SuiteRow& row, SuiteProgress& pr
     Runner runner(request, plan_options(args.choice));
     runner.describe(record);
     line = format("%-10s %-12s ", runner.kernel(), runner.tile());
-    Operands operands = load_operands(request, generator_of(args));
-    runner.bind(operands);
-    runner.run();
-    tconv_verify_options options = scoped_options(args, progress.progress);
-    options.progress = SuiteProgress::callback;
-    options.progress_user = &progress;
-    const Verification result = verify_output(request, operands, options);
-    result.describe(record);
-    ++(result.right() ? counts.verified : counts.mismatched);
-    line += (result.right() ? "" : "MISMATCH: ") + result.sentence();
-    if (!result.right() && args.diagnose) {
-      line += "\n" + diagnose(request, operands, options, false);
-      record.set_json("diagnosis", diagnose(request, operands, options, true));
-    }
+    line += check_row(args, request, runner, progress, counts, record);
   } catch (const Failure& failure) {
     if (failure.exit_code() != TCONV_UNSUPPORTED && failure.exit_code() != TCONV_DEVICE_ERROR) {
       throw;
@@ -229,8 +286,16 @@ int verify_suite(const VerifyArgs& args) {
 }  // namespace
 
 int verify_command(const VerifyArgs& args) {
+  if (args.against) {
+    if (args.got) refuse("--got cannot be given with --against");
+    if (args.dump) refuse("--dump cannot be given with --against");
+    if (args.diagnose) refuse("--diagnose cannot be given with --against");
+    if (args.scope) refuse("--scope cannot be given with --against: all elements are compared");
+  }
   if (args.suite.suite) return verify_suite(args);
-  return verify_one(args, std::move(make_requests(args.suite, args.problem).front()));
+  Request request = std::move(make_requests(args.suite, args.problem).front());
+  return args.against ? compare_one(args, std::move(request))
+                      : verify_one(args, std::move(request));
 }
 
 }  // namespace tconv::cli

@@ -214,6 +214,9 @@ class Program {
                 [this] { return verify_command(verify_); });
     Options options(app);
     options.text("--got", verify_.got, "FILE", "check this result instead of running a plan");
+    options.text("--against", verify_.against, "ROW|itself",
+                 "compare every element with what this row of the same device gives, there,\n"
+                 "instead of with the reference; itself: the same row, run again");
     options.flag("--diagnose", verify_.diagnose, "name the usual mistake that explains the result");
     options.text("--scope", verify_.scope, "NAME", "auto, whole or sample (auto: whole if quick)");
     options.text("--dump", verify_.dump, "DIR", "write input, filters, expected, got ... as .npy");

@@ -49,6 +49,26 @@ Verification verify_output(const Request& request, Operands& operands,
   return result;
 }
 
+std::string Comparison::sentence() const {
+  if (!right()) return mismatch;
+  const auto total = static_cast<long long>(report.total);
+  if (report.differ == 0) return format("agrees: all %lld elements are the same", total);
+  return format("agrees: %lld of %lld elements differ, by at most %.2g (allowed %.2g)",
+                static_cast<long long>(report.differ), total, report.worst, report.allowed);
+}
+
+void Comparison::describe(Record& record) const {
+  record.set("agrees", right())
+      .set("total", report.total)
+      .set("differ", report.differ)
+      .set("worst", report.worst)
+      .set("allowed", report.allowed);
+  if (report.differ == 0) return;
+  record.set("at", std::vector<int64_t>{report.n, report.p, report.q, report.k})
+      .set("got", report.got)
+      .set("other", report.other);
+}
+
 tconv_verify_options verify_options(const tconv_options& options, Progress& progress) {
   auto result = sized<tconv_verify_options>();
   result.threads = options.threads;
@@ -100,6 +120,20 @@ void Runner::bind(Operands& operands) {
 void Runner::run() const {
   check(on_gpu() ? tconv_run_host(plan_.get(), &tensors_)
                  : tconv_run(plan_.get(), &tensors_, nullptr));
+}
+
+Comparison Runner::compare(const tconv_plan* other, Operands& operands) const {
+  if (!on_gpu()) require_memory(2 * static_cast<double>(operands.output.size()));
+  Comparison result;
+  result.report = sized<tconv_comparison>();
+  const tconv_tensors tensors = operands.tensors();
+  const tconv_status status = tconv_compare_host(plan_.get(), other, &tensors, &result.report);
+  if (status == TCONV_MISMATCH) {
+    result.mismatch = tconv_last_error();
+  } else {
+    check(status);
+  }
+  return result;
 }
 
 double Runner::sample_us(int64_t runs) const {

@@ -27,6 +27,18 @@ struct Verification {
 /// Compares operands.output with the reference.
 Verification verify_output(const Request& request, Operands& operands,
                            const tconv_verify_options& options);
+/// What a comparison with another row found.
+struct Comparison {
+  tconv_comparison report{};
+  std::string mismatch;  ///< the library's message; empty: right
+
+  bool right() const { return mismatch.empty(); }
+  /// "agrees: all 49152 elements are the same" or the mismatch.
+  std::string sentence() const;
+  /// Sets agrees, total, differ, worst, allowed.
+  void describe(Record& record) const;
+};
+
 /// With the options' threads, and `progress` as the listener.
 tconv_verify_options verify_options(const tconv_options& options, Progress& progress);
 
@@ -50,6 +62,9 @@ class Runner {
   /// memory is the library's to allocate, for each call of the following.
   void bind(Operands& operands);
   void run() const;
+  /// Runs this plan and `other` on `operands`, whose output stays as it is, and compares the two
+  /// results where the device keeps them.
+  Comparison compare(const tconv_plan* other, Operands& operands) const;
   /// Runs `repeat` times and returns the microseconds of each.
   std::vector<double> timed_runs(int64_t repeat, Progress& progress) const;
   /// The microseconds of one run, where `runs` follow each other.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// compare.cu: two buffers against each other: one reduction (CUB) over element indices, in f64,
-// which holds every type exactly. Limited by memory: both buffers are read once. Not yet run on a
-// GPU.
+// compare.cu: two tensors in device memory against each other: one reduction (CUB) over element
+// numbers, in f64, which holds every type exactly. Limited by memory where the tensors are dense:
+// each is read once. Not yet run on a GPU.
 #include <thrust/iterator/counting_iterator.h>
 
 #include <cub/device/device_reduce.cuh>
 #include <string>
 
 #include "src/cuda/dtype.cuh"
-#include "src/host/compare.h"
+#include "src/host/compare_device.h"
 #include "src/host/device_memory.h"
 #include "src/host/errors.h"
 #include "src/host/gpu_words.h"
@@ -17,32 +17,31 @@ namespace tconv::cuda {
 namespace {
 
 using host::CompareResult;
+using host::Region;
 
-/// What element `i` adds to the result.
+/// What element number `i` adds to the result. Strides cost four divisions an element; whether
+/// there are any is the same for all threads.
 struct Difference {
-  DType type;
+  Region region;
+  bool dense;
   const void *a, *b;
 
   __device__ CompareResult operator()(int64_t i) const {
-    const auto x = load_value<double>(type, a, i), y = load_value<double>(type, b, i);
-    if (x == y || (isnan(x) && isnan(y))) return {};
-    const double distance = fabs(x - y);
-    return {1, isnan(distance) ? static_cast<double>(INFINITY) : distance, i};
+    const int64_t at = dense ? i : region.offset(i);
+    const double y = b == nullptr ? 0 : load_value<double>(region.type, b, at);
+    return host::difference(load_value<double>(region.type, a, at), y, i);
   }
 };
 
-/// Any order and grouping gives the same result.
 struct Join {
   __device__ CompareResult operator()(const CompareResult& x, const CompareResult& y) const {
-    const int64_t first = x.first < 0   ? y.first
-                          : y.first < 0 ? x.first
-                                        : (x.first < y.first ? x.first : y.first);
-    return {x.differ + y.differ, fmax(x.worst, y.worst), first};
+    return host::joined(x, y);
   }
 };
 
 void check(cudaError_t status) {
   if (status == cudaSuccess) return;
+  (void)cudaGetLastError();  // it is ours: not left behind
   throw host::DeviceError(host::failed_call_words(
       "cub::DeviceReduce",
       std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status),
@@ -54,16 +53,20 @@ void check(cudaError_t status) {
 
 namespace tconv::host {
 
-CompareResult compare_buffers(const void* a, const void* b, DType type, int64_t count,
-                              Stream stream) {
+CompareResult compare_buffers(const void* a, const void* b, const Region& region, Stream stream) {
+  if (region.count() == 0) return {};
+  if (const std::string pending = gpu().pending_error(); !pending.empty()) {
+    // CUB would report it as its own, and clear it.
+    throw DeviceError("a CUDA error was pending before a comparison: " + pending);
+  }
   CompareResult result;
-  if (count == 0) return result;
   const DeviceMemory on_device(sizeof result);
   const auto reduce = [&](void* workspace, std::size_t& bytes) {
     return cub::DeviceReduce::TransformReduce(
         workspace, bytes, thrust::counting_iterator<int64_t>(0),
-        static_cast<CompareResult*>(on_device.data()), count, cuda::Join{},
-        cuda::Difference{type, a, b}, CompareResult{}, static_cast<cudaStream_t>(stream));
+        static_cast<CompareResult*>(on_device.data()), region.count(), cuda::Join{},
+        cuda::Difference{region, region.is_dense(), a, b}, CompareResult{},
+        static_cast<cudaStream_t>(stream));
   };
   std::size_t bytes = 0;
   cuda::check(reduce(nullptr, bytes));  // without a workspace it only says how much it needs

@@ -339,6 +339,19 @@ tconv_status tconv_verify(const tconv_problem* problem, const tconv_tensors* ten
   });
 }
 
+tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
+                                const tconv_tensors* tensors, tconv_comparison* comparison) {
+  return guarded([&] {
+    const Plan& p = need(plan, "plan").plan;
+    check_struct(need(tensors, "tensors"), "tensors");
+    check_struct(need(comparison, "comparison"), "comparison");
+    const Agreement result = compare_host(p, other == nullptr ? p : other->plan, to_host(*tensors),
+                                          stated_bytes(*tensors));
+    write_comparison(result, *comparison);
+    if (!result.right()) throw Mismatch(describe(p.problem(), result));
+  });
+}
+
 tconv_status tconv_diagnose(const tconv_problem* problem, const tconv_tensors* tensors,
                             const tconv_verify_options* options, tconv_text_format format,
                             char** text) {
@@ -358,7 +371,7 @@ tconv_status tconv_kernels(tconv_text_format format, char** text) {
 
 tconv_status tconv_devices(tconv_text_format format, char** text) {
   return text_call(format, text,
-                   [](bool json) { return list_devices(all_devices(), cuda_absence(), json); });
+                   [](bool json) { return list_devices(all_devices(json), cuda_absence(), json); });
 }
 
 }  // extern "C"

@@ -253,4 +253,18 @@ void write_report(const VerifyReport& report, tconv_verify_report& out) {
          .bound = report.bound};
 }
 
+void write_comparison(const Agreement& agreement, tconv_comparison& out) {
+  out = {.struct_size = sizeof out,
+         .total = agreement.total,
+         .differ = agreement.differ,
+         .worst = agreement.worst,
+         .allowed = agreement.allowed,
+         .n = agreement.first.n,
+         .p = agreement.first.p,
+         .q = agreement.first.q,
+         .k = agreement.first.k,
+         .got = agreement.got,
+         .other = agreement.other};
+}
+
 }  // namespace tconv::host

@@ -10,273 +10,20 @@
 // (cudnn_plans.h). No clock is looked at. The engine, its knobs and our kernels around it are the
 // tile's name.
 //
-// Of cudnn_frontend its classes over single descriptors serve, not its class Graph: that one takes
-// eight times as long to compile, opens the CUDA runtime and NVRTC by name, and prints.
-//
 // A CUDA graph captured from a run must not outlive the plan: cuDNN frees the code of engines that
 // it compiled at run time together with the plan.
-#include <dlfcn.h>
-
-// Only this file has these classes: another version of them in the same program, linked statically,
-// would otherwise be the same symbols.
-#define cudnn_frontend tconv_cudnn_frontend
-#define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
-#define NV_CUDNN_FRONTEND_DISABLE_LOGGING
-#define CUDNN_FRONTEND_SKIP_JSON_LIB
-#include <cudnn.h>
-#include <cudnn_frontend_ExecutionPlan.h>
-#include <cudnn_frontend_Heuristics.h>
-#include <cudnn_frontend_Operation.h>
-#include <cudnn_frontend_OperationGraph.h>
-#include <cudnn_frontend_VariantPack.h>
-
+#include <algorithm>
 #include <array>
-#include <map>
-#include <mutex>
-#include <optional>
 
-#include "cudnn_graph.h"
-#include "cudnn_plans.h"
+#include "cudnn_engines.h"
 #include "errors.h"
-#include "handle_pool.h"
 #include "repack.h"
-
-namespace cudnn_frontend {
-void* cudnn_dlhandle = nullptr;  // what the frontend looks its functions up in
-}
 
 namespace tconv::host {
 namespace {
 
-namespace fe = cudnn_frontend;
-
-// ---- The library. -------------------------------------------------------------------------------
-
-std::string open_cudnn() {
-  const std::string name = "libcudnn.so." + std::to_string(CUDNN_MAJOR);
-  // The copy that the process already has, if any: two would not share their handles.
-  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD);
-  if (library == nullptr) library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    const char* error = dlerror();
-    return "cuDNN cannot be opened: " + std::string(error != nullptr ? error : name);
-  }
-  fe::cudnn_dlhandle = library;
-  constexpr std::size_t kOldest = 90200;  // from here on cuDNN tells a workspace before it builds
-  const std::size_t version = fe::detail::get_backend_version();
-  if (version < kOldest) {
-    return "cuDNN " + std::to_string(version) + " is older than " + std::to_string(kOldest);
-  }
-  return "";
-}
-
-/// Opens cuDNN once and keeps it: why it cannot be used, empty if it can.
-const std::string& cudnn_absence() {
-  static const std::string absence = open_cudnn();
-  return absence;
-}
-
-void check(cudnnStatus_t status, const char* what) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  throw DeviceError(std::string(what) + " failed: " + fe::detail::get_error_string(status));
-}
-
-// ---- Handles. -----------------------------------------------------------------------------------
-
-using Pool = HandlePool<cudnnHandle_t>;
-using Handle = HandleLease<cudnnHandle_t>;
-
-/// What this row keeps for a device. Never destroyed: see HandlePool.
-struct Device {
-  /// Planning may take as long as compiling does; runs do not wait for it: it has its own handle.
-  std::mutex planning;
-  cudnnHandle_t planner = nullptr;
-  Pool runners;
-};
-
-Device& device_at(int ordinal) {
-  static std::mutex mutex;
-  static auto& devices = *new std::map<int, Device>;
-  const std::lock_guard lock(mutex);
-  return devices[ordinal];
-}
-
-/// Makes the handles of one more plan, on the current device. Under device.planning.
-void make_handles(Device& device) {
-  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
-  const auto create = [&](cudnnHandle_t& handle) {
-    status = fe::detail::create_handle(&handle);
-    return status == CUDNN_STATUS_SUCCESS;
-  };
-  const bool has_planner = device.planner != nullptr || create(device.planner);
-  if (has_planner && device.runners.grow(create)) return;
-  throw Unsupported(std::string("cuDNN cannot be started: ") +
-                    fe::detail::get_error_string(status));
-}
-
-// ---- The operations. ----------------------------------------------------------------------------
-
-cudnnDataType_t cudnn_type(DType type) {
-  switch (type) {
-    case DType::f16: return CUDNN_DATA_HALF;
-    case DType::bf16: return CUDNN_DATA_BFLOAT16;
-    case DType::f64: return CUDNN_DATA_DOUBLE;
-    case DType::f32: break;
-  }
-  return CUDNN_DATA_FLOAT;
-}
-
-/// cuDNN's descriptors of a graph. Creating them makes cuDNN check the graph; no device is asked.
-struct Operations {
-  std::map<int64_t, fe::Tensor> tensors;
-  std::vector<fe::Operation> list;
-
-  explicit Operations(const CudnnGraph& graph) {
-    for (const CudnnTensor& tensor : graph.tensors) tensors.emplace(tensor.id, describe(tensor));
-    list.push_back(convolution(graph));
-    for (const CudnnPointwise& operation : graph.pointwise) list.push_back(pointwise(operation));
-  }
-
-  /// Without a handle nothing but the graph itself is checked.
-  fe::OperationGraph graph(cudnnHandle_t handle) const {
-    std::vector<const fe::Operation*> pointers;
-    pointers.reserve(list.size());
-    for (const fe::Operation& operation : list) pointers.push_back(&operation);
-    return fe::OperationGraphBuilder()
-        .setHandle(handle)
-        .setOperationGraph(static_cast<int64_t>(pointers.size()), pointers.data())
-        .build();
-  }
-
- private:
-  static fe::Tensor describe(const CudnnTensor& tensor) {
-    return fe::TensorBuilder()
-        .setDim(4, tensor.extents.data())
-        .setStride(4, tensor.strides.data())
-        .setId(tensor.id)
-        .setAlignment(tensor.alignment)
-        .setDataType(cudnn_type(tensor.dtype))
-        .setVirtual(tensor.is_virtual)
-        .build();
-  }
-
-  fe::Operation convolution(const CudnnGraph& graph) const {
-    const auto description =
-        fe::ConvDescBuilder()
-            .setComputeType(graph.f64_sums ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT)
-            .setMathMode(CUDNN_CROSS_CORRELATION)
-            .setSpatialDimCount(2)
-            .setSpatialStride(2, graph.strides.data())
-            .setPrePadding(2, graph.pre_pads.data())
-            .setPostPadding(2, graph.post_pads.data())
-            .setDilation(2, graph.dilations.data())
-            .build();
-    return fe::OperationBuilder(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR)
-        .setdxDesc(tensors.at(graph.sums))
-        .setdyDesc(tensors.at(kInput))
-        .setwDesc(tensors.at(kFilters))
-        .setcDesc(description)
-        .setAlpha(1.0)
-        .setBeta(0.0)
-        .build();
-  }
-
-  fe::Operation pointwise(const CudnnPointwise& operation) const {
-    auto description = fe::PointWiseDescBuilder();
-    description.setComputeType(CUDNN_DATA_FLOAT);
-    switch (operation.kind) {
-      case CudnnPointwise::Kind::identity: description.setMode(CUDNN_POINTWISE_IDENTITY); break;
-      case CudnnPointwise::Kind::add: description.setMode(CUDNN_POINTWISE_ADD); break;
-      case CudnnPointwise::Kind::clip:
-        description.setMode(CUDNN_POINTWISE_RELU_FWD)
-            .setMode(CUDNN_PROPAGATE_NAN)
-            .setReluLowerClip(operation.lower)
-            .setReluUpperClip(operation.upper)
-            .setReluLowerClipSlope(operation.slope);
-        break;
-    }
-    auto builder = fe::OperationBuilder(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-    builder.setxDesc(tensors.at(operation.input))
-        .setyDesc(tensors.at(operation.output))
-        .setpwDesc(description.build());
-    if (operation.operand != 0) builder.setbDesc(tensors.at(operation.operand));
-    return builder.build();
-  }
-};
-
-// ---- Engine configurations. ---------------------------------------------------------------------
-
-/// Up to `most` values of an attribute of a descriptor.
-template <typename T>
-std::vector<T> attribute(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
-                         cudnnBackendAttributeType_t type, std::size_t most) {
-  std::vector<T> values(most);
-  int64_t count = 0;
-  check(fe::detail::get_attribute(descriptor, name, type, static_cast<int64_t>(most), &count,
-                                  values.data()),
-        "cuDNN's description of an engine");
-  values.resize(static_cast<std::size_t>(count));
-  return values;
-}
-
-std::optional<PlanNote> note_of(cudnnBackendNumericalNote_t note) {
-  switch (note) {
-    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return PlanNote::tensor_core;
-    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return PlanNote::down_converts;
-    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return PlanNote::reduced_sums;
-    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return PlanNote::nondeterministic;
-    case CUDNN_NUMERICAL_NOTE_FFT:
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
-    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return PlanNote::transform;
-    default: return std::nullopt;
-  }
-}
-
-EngineConfig describe(const fe::ManagedOpaqueDescriptor& descriptor) {
-  EngineConfig config;
-  std::vector<std::pair<cudnnBackendKnobType_t, int64_t>> knobs;
-  check(fe::detail::get_engine_id_and_knobs(descriptor, config.engine, knobs),
-        "cuDNN's description of an engine");
-  for (const auto& [type, value] : knobs) config.knobs.push_back({type, value});
-
-  const auto engine = fe::make_shared_backend_pointer(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-  cudnnBackendDescriptor_t raw = engine->get_backend_descriptor();
-  int64_t count = 0;
-  check(fe::detail::get_attribute(descriptor->get_backend_descriptor(), CUDNN_ATTR_ENGINECFG_ENGINE,
-                                  CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw),
-        "cuDNN's description of an engine");
-  for (const auto note : attribute<cudnnBackendNumericalNote_t>(
-           raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-           CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
-    if (const auto known = note_of(note)) config.notes.push_back(*known);
-  }
-  for (const auto note : attribute<cudnnBackendBehaviorNote_t>(raw, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
-                                                               CUDNN_TYPE_BEHAVIOR_NOTE,
-                                                               CUDNN_BEHAVIOR_NOTE_TYPE_COUNT)) {
-    if (note == CUDNN_BEHAVIOR_NOTE_REQUIRES_FILTER_INT8x32_REORDER ||
-        note == CUDNN_BEHAVIOR_NOTE_REQUIRES_BIAS_INT8x32_REORDER) {
-      config.notes.push_back(PlanNote::reorders_filters);
-    }
-  }
-  return config;
-}
-
-/// What the heuristics propose, the best first. A mode that fails proposes nothing.
-fe::EngineConfigList proposals(fe::OperationGraph& graph) {
-  fe::EngineConfigList all;
-  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-    try {
-      auto heuristics =
-          fe::EngineHeuristicsBuilder_v8().setOperationGraph(graph).setHeurMode(mode).build();
-      const auto& configs = heuristics.getEngineConfig(heuristics.getEngineConfigCount());
-      all.insert(all.end(), configs.begin(), configs.end());
-    } catch (const fe::cudnnException&) {  // NOLINT(bugprone-empty-catch): the next mode may know
-    }
-  }
-  return all;
-}
+/// Tiles are named after engines.
+constexpr const char* kEnginePrefix = "engine";
 
 // ---- The state. ---------------------------------------------------------------------------------
 
@@ -284,24 +31,52 @@ fe::EngineConfigList proposals(fe::OperationGraph& graph) {
 struct CudnnState : KernelState {
   CudnnGraph graph;
   CudnnForm form;
-  std::optional<fe::ExecutionPlan> plan;
-  Device* device = nullptr;
-  /// cuDNN does not promise that one plan may be executed by two threads at once.
-  mutable std::mutex executing;
+  std::unique_ptr<CudnnPlan> plan;
   bool packs_on_launch = false;
   std::size_t filters_offset = 0, sums_offset = 0;  // pieces of the workspace, after cuDNN's
 };
 
 std::size_t rounded_up(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
-/// Plans one form; why that fails, or empty. Under device.planning.
-std::string plan_form(const Problem& problem, const Options& options, CudnnState& state) {
+/// What the tile's name says beside the engine's.
+std::string suffix_of(const CudnnForm& form, const Options& options) {
+  return std::string(form.packed_filters && !options.prepacked_filters ? "+repack" : "") +
+         (form.epilogue == CudnnEpilogue::after ? "+epilogue" : "");
+}
+
+PlanRules rules_of(const Problem& problem, const Options& options) {
+  return {.dtype = problem.desc().dtype,
+          .math = options.math,
+          .deterministic = options.deterministic,
+          .workspace_limit = options.workspace_limit,
+          .unbounded_error = options.unbounded_error};
+}
+
+/// Asks the heuristics in turn: all of them, or until one has proposed the tile that `options`
+/// name. Returns which of the configurations may be taken, in order.
+std::vector<std::size_t> ask(CudnnQuery& query, const Options& options, const std::string& suffix) {
+  std::vector<std::size_t> wanted;
+  const bool named = options.tile.starts_with(kEnginePrefix);
+  std::size_t seen = 0;
+  for (int heuristic = 0; heuristic < kCudnnHeuristics; ++heuristic) {
+    query.ask(heuristic);
+    for (; seen < query.configs().size(); ++seen) {
+      const bool is_it = name_of(query.configs()[seen]) + suffix == options.tile;
+      if (!named || is_it) wanted.push_back(seen);
+      if (named && is_it) return wanted;
+    }
+  }
+  return wanted;
+}
+
+/// Plans one form; why that fails, or empty.
+std::string plan_form(const Problem& problem, const Options& options, const DeviceFacts& device,
+                      CudnnState& state) {
   const auto filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
   state.packs_on_launch = state.form.packed_filters && !options.prepacked_filters;
   const std::size_t ours = rounded_up(state.packs_on_launch ? filter_bytes : 0) +
                            rounded_up(static_cast<std::size_t>(state.graph.result_bytes));
-  PlanRules rules = {problem.desc().dtype, options.math, options.deterministic,
-                     options.workspace_limit};
+  PlanRules rules = rules_of(problem, options);
   if (rules.workspace_limit >= 0) {
     rules.workspace_limit -= static_cast<int64_t>(ours);
     if (rules.workspace_limit < 0) {
@@ -310,21 +85,20 @@ std::string plan_form(const Problem& problem, const Options& options, CudnnState
     rules.workspace_limit = rules.workspace_limit / 256 * 256;  // pieces are aligned
   }
 
-  const Operations operations(state.graph);
-  fe::OperationGraph graph = operations.graph(state.device->planner);
-  const fe::EngineConfigList descriptors = proposals(graph);
+  CudnnQuery query(device, state.graph);
+  const std::string suffix = suffix_of(state.form, options);
+  const std::vector<std::size_t> wanted = ask(query, options, suffix);
+  if (wanted.empty() && !query.configs().empty()) {
+    return "cuDNN's heuristics propose no " + options.tile;
+  }
   std::vector<EngineConfig> configs;
-  for (const auto& descriptor : descriptors) configs.push_back(describe(descriptor));
+  configs.reserve(wanted.size());
+  for (const std::size_t i : wanted) configs.push_back(query.configs()[i]);
   const PlanChoice choice = choose_plan(configs, rules, [&](std::size_t i) -> PlanBuild {
-    try {
-      state.plan.emplace(fe::ExecutionPlanBuilder()
-                             .setHandle(state.device->planner)
-                             .setEngineConfig(descriptors[i], graph.getTag())
-                             .build());
-      return {.workspace_bytes = state.plan->getWorkspaceSize(), .refusal = {}};
-    } catch (const fe::cudnnException& error) {
-      return {.workspace_bytes = 0, .refusal = error.what()};
-    }
+    PlanBuild built;
+    state.plan = query.build(wanted[i], built.refusal);
+    if (state.plan != nullptr) built.workspace_bytes = state.plan->workspace_bytes();
+    return built;
   });
   if (!choice.found()) return choice.reason;
 
@@ -332,8 +106,7 @@ std::string plan_form(const Problem& problem, const Options& options, CudnnState
   state.sums_offset = state.filters_offset + rounded_up(state.packs_on_launch ? filter_bytes : 0);
   state.workspace_bytes = state.filters_offset + ours;
   if (options.prepacked_filters) state.packed_filter_bytes = filter_bytes;
-  state.tile_name = name_of(configs[choice.index]) + (state.packs_on_launch ? "+repack" : "") +
-                    (state.form.epilogue == CudnnEpilogue::after ? "+epilogue" : "");
+  state.tile_name = name_of(configs[choice.index]) + suffix;
   return "";
 }
 
@@ -347,8 +120,9 @@ std::string words_for(const CudnnForm& form) {
 // ---- The row of the table. ----------------------------------------------------------------------
 
 std::string declines(const Problem& problem, const Options&, const DeviceFacts& device) {
-  if (!device.is_here()) {
-    return "cuDNN chooses its engine on the GPU itself, and " + device.name + " is a model of one";
+  if (!device.is_here() && device.cudnn_properties.empty()) {
+    return "cuDNN chooses its engine on the GPU itself, and " + device.name +
+           " is a model of one, without cuDNN's properties of it";
   }
   return cudnn_cannot_express(problem);
 }
@@ -381,24 +155,21 @@ double estimate_us(const Problem& problem, int, const Options& options, const De
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Options& options,
-                                           const DeviceFacts& facts) {
+                                           const DeviceFacts& device) {
   if (!cudnn_absence().empty()) throw Unsupported(cudnn_absence());
-  Device& device = device_at(facts.ordinal);
-  const std::lock_guard lock(device.planning);
-  make_handles(device);
   std::string reasons;
   for (const CudnnForm& form : cudnn_forms(problem, options.prepacked_filters)) {
     auto state = std::make_shared<CudnnState>();
-    state->device = &device;
     state->form = form;
     state->graph = make_cudnn_graph(problem, form);
     std::string reason;
     try {
-      reason = plan_form(problem, options, *state);
+      reason = plan_form(problem, options, device, *state);
     } catch (const std::exception& error) {  // the frontend's, and a function that cuDNN lacks
       reason = error.what();
     }
     if (reason.empty()) {
+      if (!device.is_here()) return state;  // nothing of it is touched
       if (form.packed_filters) load_repack(problem);
       if (form.epilogue == CudnnEpilogue::after) load_epilogue(problem);
       return state;
@@ -426,21 +197,9 @@ void execute(const CudnnState& state, const Tensors& tensors, const void* filter
       default: break;  // between two operations
     }
   }
-  try {
-    const auto pack = fe::VariantPackBuilder()
-                          .setWorkspacePointer(tensors.workspace)
-                          .setDataPointers(count, pointers.data())
-                          .setUids(count, ids.data())
-                          .build();
-    const std::lock_guard lock(state.executing);
-    const Handle handle(state.device->runners);  // last: who holds one waits for nothing
-    check(fe::detail::set_stream(handle.get(), static_cast<cudaStream_t>(stream)),
-          "cudnnSetStream");
-    check(fe::detail::execute(handle.get(), state.plan->get_raw_desc(), pack.get_raw_desc()),
-          "cudnnBackendExecute");
-  } catch (const fe::cudnnException& error) {
-    throw DeviceError(std::string("cuDNN failed: ") + error.what());
-  }
+  const auto used = static_cast<std::size_t>(count);
+  state.plan->execute(std::span(ids).first(used), std::span(pointers).first(used),
+                      tensors.workspace, stream);
 }
 
 void launch(const Problem& problem, const KernelState& kernel_state, const Tensors& tensors,
@@ -468,20 +227,47 @@ void prepack(const Problem& problem, const KernelState&, const void* filters, vo
   enqueue_repack(problem, packed_filter_strides(problem), filters, packed, stream);
 }
 
+void add_proposals(const Problem& problem, const Options& options, const DeviceFacts& device,
+                   const CudnnForm& form, bool first_only, std::vector<Proposal>& proposals) {
+  CudnnQuery query(device, make_cudnn_graph(problem, form));
+  const int last = first_only ? 1 : kCudnnHeuristics;
+  for (int heuristic = 0; heuristic < last; ++heuristic) query.ask(heuristic);
+  const PlanRules rules = rules_of(problem, options);
+  const std::string suffix = suffix_of(form, options);
+  for (const EngineConfig& config : query.configs()) {
+    Proposal proposal{.tile = name_of(config) + suffix,
+                      .from = kCudnnHeuristicNames[config.heuristic],
+                      .notes = notes_of(config),
+                      .excluded = excluded(config, rules)};
+    const auto same = [&](const Proposal& other) { return other.tile == proposal.tile; };
+    if (std::ranges::none_of(proposals, same)) proposals.push_back(std::move(proposal));
+  }
+}
+
+std::vector<Proposal> proposals(const Problem& problem, const Options& options,
+                                const DeviceFacts& device, bool first_only) {
+  if (!cudnn_absence().empty()) throw Unsupported(cudnn_absence());
+  std::vector<Proposal> all;
+  std::string reason;
+  for (const CudnnForm& form : cudnn_forms(problem, options.prepacked_filters)) {
+    try {
+      add_proposals(problem, options, device, form, first_only, all);
+    } catch (const std::exception& error) {  // the frontend's: this form cannot be asked for
+      reason = error.what();
+    }
+  }
+  if (all.empty()) throw Unsupported(reason.empty() ? "cuDNN's heuristics propose none" : reason);
+  return all;
+}
+
+void describe_device(DeviceFacts& device) {
+  device.cudnn_properties = cudnn_device_properties(device.ordinal);
+}
+
 constexpr const char* kTiles[] = {"heuristic"};
 constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
 
 }  // namespace
-
-std::string cudnn_refusal(const CudnnGraph& graph) {
-  if (!cudnn_absence().empty()) return cudnn_absence();
-  try {
-    Operations(graph).graph(nullptr);
-    return "";
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
 
 constinit const Kernel cudnn_kernel = {.name = "cudnn",
                                        .device = DeviceKind::cuda,
@@ -492,6 +278,9 @@ constinit const Kernel cudnn_kernel = {.name = "cudnn",
                                        .prepare = prepare,
                                        .launch = launch,
                                        .prepack = prepack,
-                                       .fixed_size = "cuDNN chooses its engine for one size"};
+                                       .fixed_size = "cuDNN chooses its engine for one size",
+                                       .proposed_tiles = kEnginePrefix,
+                                       .proposals = proposals,
+                                       .describe_device = describe_device};
 
 }  // namespace tconv::host

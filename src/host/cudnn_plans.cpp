@@ -48,6 +48,22 @@ std::string name_of(const EngineConfig& config) {
   return name;
 }
 
+std::string notes_of(const EngineConfig& config) {
+  constexpr std::pair<PlanNote, const char*> kWords[] = {
+      {PlanNote::tensor_core, "tensor cores"},
+      {PlanNote::down_converts, "narrows its inputs"},
+      {PlanNote::reduced_sums, "sums in less than f32"},
+      {PlanNote::transform, "FFT or Winograd"},
+      {PlanNote::nondeterministic, "not deterministic"},
+      {PlanNote::reorders_filters, "filters in an order of its own"}};
+  std::string text;
+  for (const auto& [note, words] : kWords) {
+    if (std::ranges::find(config.notes, note) == config.notes.end()) continue;
+    text += (text.empty() ? "" : ", ") + std::string(words);
+  }
+  return text;
+}
+
 std::string excluded(const EngineConfig& config, const PlanRules& rules) {
   const auto has = [&](PlanNote note) {
     return std::ranges::find(config.notes, note) != config.notes.end();
@@ -55,8 +71,10 @@ std::string excluded(const EngineConfig& config, const PlanRules& rules) {
   if (rules.deterministic && has(PlanNote::nondeterministic)) return "not deterministic";
   if (has(PlanNote::reorders_filters)) return "for filters in an order of cuDNN's own";
   // The bound that results are verified with holds for sums of products in f32 (f64), in any order.
-  if (has(PlanNote::reduced_sums)) return "with sums in less than f32";
-  if (has(PlanNote::transform)) return "by FFT or Winograd, whose error has no such bound";
+  if (!rules.unbounded_error) {
+    if (has(PlanNote::reduced_sums)) return "with sums in less than f32";
+    if (has(PlanNote::transform)) return "by FFT or Winograd, whose error has no such bound";
+  }
   const bool f32 = rules.dtype == DType::f32;
   // Not with tf32 either: the narrow type may be f16, which overflows at 65504.
   if (f32 && has(PlanNote::down_converts)) return "with inputs converted to a narrower type";

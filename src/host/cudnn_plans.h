@@ -34,7 +34,11 @@ struct EngineConfig {
   int64_t engine = 0;
   std::vector<EngineKnob> knobs;  ///< in any order: cuDNN keeps none
   std::vector<PlanNote> notes;
+  int heuristic = 0;  ///< which one proposes it, as they are numbered in cudnn_engines.h
 };
+
+/// "tensor cores, not deterministic"; empty without notes.
+std::string notes_of(const EngineConfig& config);
 
 /// "engine12_k3=1_k7=0": the same text for the same configuration, whatever the order of its knobs.
 std::string name_of(const EngineConfig& config);
@@ -44,6 +48,7 @@ struct PlanRules {
   Math math = Math::strict;
   bool deterministic = true;
   int64_t workspace_limit = -1;  ///< bytes left for cuDNN; -1: none given
+  bool unbounded_error = false;  ///< see Options
 };
 
 /// Why the rules exclude `config`, as a predicate ("uses tensor cores, ..."); empty if they admit

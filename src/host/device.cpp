@@ -9,6 +9,7 @@
 
 #include "errors.h"
 #include "gpu.h"
+#include "kernel_table.h"
 
 namespace tconv::host {
 namespace {
@@ -67,9 +68,13 @@ DeviceFacts cuda_facts() {
   return std::move(devices.at(static_cast<std::size_t>(g.current_device())));
 }
 
-std::vector<DeviceFacts> all_devices() {
+std::vector<DeviceFacts> all_devices(bool in_vendors_words) {
   std::vector<DeviceFacts> devices;
   if (gpu().absence().empty()) devices = gpu().devices();
+  for (const Kernel* kernel : kernel_table()) {
+    if (!in_vendors_words || kernel->describe_device == nullptr) continue;
+    for (DeviceFacts& device : devices) kernel->describe_device(device);
+  }
   devices.push_back(cpu_facts());
   return devices;
 }

@@ -27,11 +27,16 @@ struct Model {
   const char* source;
 };
 
-// Checked by arithmetic where the sheet gives no clock: cores * 128 (A100: 64) * 2 * clock = f32.
+// Compared with public transcriptions of the sheets named (glennklockwood.com on A100 and H100,
+// fpsbench.com on L4, itkb.uw.cz and io-tech.fi on H200, thefpsreview.com on RTX 4090), not with
+// the sheets themselves. 60 MB of L2 is also what CUDA says of an H200. Checked by arithmetic where
+// the sheet gives no clock: cores * 128 (A100: 64) * 2 * clock = f32. The H100's tensor rates are
+// at a lower boost clock than its f32 rate: 1830 MHz (132 SMs * 4096 * 1.83 GHz = 989.4).
 constexpr Model kModels[] = {
-    {"h200", "H200", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 4800, 141, 50,
+    {"h200", "H200", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 4800, 141, 60,
      "NVIDIA H200 Tensor Core GPU, data sheet (memory); NVIDIA H100 Tensor Core GPU Architecture, "
-     "white paper, H100 SXM5 (the same chip: SMs, L2, rates)"},
+     "white paper: H100 SXM5 (the same chip: SMs, rates), full GH100 (L2: with all six memory "
+     "stacks none of it is switched off)"},
     {"h100", "H100", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 3350, 80, 50,
      "NVIDIA H100 Tensor Core GPU, data sheet, H100 SXM (memory); NVIDIA H100 Tensor Core GPU "
      "Architecture, white paper, H100 SXM5 (SMs, L2, rates)"},
@@ -47,7 +52,9 @@ constexpr Model kModels[] = {
 };
 
 /// What a compute capability decides: CUDA C++ Programming Guide, "Technical Specifications per
-/// Compute Capability", and "Arithmetic Instructions" for results per clock and SM.
+/// Compute Capability", and "Arithmetic Instructions" for results per clock and SM. Threads and
+/// shared memory of 80, 86 and 90 are those of NVIDIA's CCCL too (arch_traits.cuh); lanes and
+/// tensor rates give those of kModels at their clocks (test_device_models.cpp).
 struct Generation {
   int sm;
   int f32_lanes, f64_lanes;     ///< multiply-adds per clock and SM

@@ -41,6 +41,28 @@ double roofline_us(const Plan& plan) {
                   plan.problem().least_bytes() / plan.device().bytes_per_us);
 }
 
+/// What a vendor's library proposes for the plan's device, or why it proposes nothing.
+Json proposals_json(const Plan& plan, const Kernel& kernel) {
+  Json list = Json::array();
+  try {
+    for (const Proposal& proposal :
+         kernel.proposals(plan.problem(), plan.options(), plan.device(), false)) {
+      list.push_back({{"tile", proposal.tile}, {"from", proposal.from}});
+      if (!proposal.notes.empty()) list.back()["notes"] = proposal.notes;
+      if (!proposal.excluded.empty()) list.back()["excluded"] = proposal.excluded;
+    }
+  } catch (const Unsupported& reason) {
+    return {{"reason", reason.what()}};
+  }
+  return list;
+}
+
+/// For GPUs that are not here: on one that is, the chosen tile says it, and `bench` measures all.
+bool lists_proposals(const Plan& plan, const Candidate& candidate) {
+  return candidate.kernel->proposals != nullptr && !plan.device().is_here() &&
+         candidate.kernel->declines(plan.problem(), plan.options(), plan.device()).empty();
+}
+
 Json candidate_json(const Candidate& candidate, double roofline, bool chosen) {
   Json json = {{"kernel", candidate.kernel->name},
                {"tile", candidate.kernel->tiles[static_cast<std::size_t>(candidate.tile)]},
@@ -73,8 +95,27 @@ Json plan_json(const Plan& plan) {
   if (!plan.resized_from().empty()) json["resized_from"] = plan.resized_from();
   for (const Candidate& candidate : plan.candidates()) {
     json["rows"].push_back(candidate_json(candidate, roofline, candidate.reason.empty()));
+    if (!lists_proposals(plan, candidate)) continue;
+    json["rows"].back()["proposals"] = proposals_json(plan, *candidate.kernel);
   }
   return json;
+}
+
+std::string proposals_text(const Plan& plan, const Kernel& kernel) {
+  const Json list = proposals_json(plan, kernel);
+  if (list.is_object())
+    return "        proposes nothing: " + list["reason"].get<std::string>() + "\n";
+  std::string text;
+  for (const Json& proposal : list) {
+    text += "        " + proposal["from"].get<std::string>() + " " +
+            proposal["tile"].get<std::string>();
+    if (proposal.contains("notes")) text += ", " + proposal["notes"].get<std::string>();
+    if (proposal.contains("excluded")) {
+      text += ": not allowed " + proposal["excluded"].get<std::string>();
+    }
+    text += "\n";
+  }
+  return text;
 }
 
 std::string plan_text(const Plan& plan) {
@@ -104,6 +145,7 @@ std::string plan_text(const Plan& plan) {
           << format("%.0f", 100 * roofline / candidate.estimate_us) << " % of the roofline";
     }
     out << (chosen ? "  chosen" : "  not chosen: " + candidate.reason) << "\n";
+    if (lists_proposals(plan, candidate)) out << proposals_text(plan, *candidate.kernel);
   }
   return out.str();
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "compare.h"
 #include "device.h"
 
 namespace tconv::host {
@@ -67,6 +68,10 @@ class Gpu {
   virtual void copy(void* to, const void* from, std::size_t bytes, Copy kind, Stream stream) = 0;
   virtual void fill(void* memory, int byte, std::size_t bytes, Stream stream) = 0;
   virtual void synchronise(Stream stream) = 0;
+
+  /// compare_on_host of two tensors in device memory, after what is enqueued on `stream`; waits.
+  /// This one copies both to the host: for implementations that cannot do better.
+  virtual CompareResult compare(const void* a, const void* b, const Region& region, Stream stream);
 
   virtual Event create_event() = 0;
   virtual void destroy_event(Event event) noexcept = 0;

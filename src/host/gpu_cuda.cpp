@@ -5,6 +5,7 @@
 
 #include <mutex>
 
+#include "compare_device.h"
 #include "device_models.h"
 #include "errors.h"
 #include "gpu.h"
@@ -227,6 +228,11 @@ class CudaGpu final : public Gpu {
   void synchronise(Stream stream) override {
     check("cudaStreamSynchronize", "the end of what was enqueued",
           [&] { return cudaStreamSynchronize(to_cuda(stream)); });
+  }
+
+  CompareResult compare(const void* a, const void* b, const Region& region,
+                        Stream stream) override {
+    return compare_buffers(a, b, region, stream);
   }
 
   Event create_event() override {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel_table.cpp: the table. A new family of kernels is one file and one line here.
+// kernel_table.cpp: the table. A new family of kernels is one file and one line here, for CUDA
+// within `#ifdef TCONV_WITH_CUDA` and `#ifndef TCONV_WITHOUT_NAME` (cmake/rows.cmake).
 #include "kernel_table.h"
 
 namespace tconv::host {

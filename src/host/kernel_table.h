@@ -28,6 +28,9 @@ struct Options {
   bool deterministic = true;
   bool prepacked_filters = false;
   bool verify = false;
+  /// Also engines of a vendor's whose error no bound covers (FFT, Winograd, narrow sums): for
+  /// benchmarks, which must not hide a rival's fastest.
+  bool unbounded_error = false;
   int threads = 0;           ///< of CPU rows; 0: one per core
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   std::function<void(const std::string& line)> log;  ///< see log.h
@@ -52,6 +55,14 @@ struct KernelState {
   std::size_t device_bytes = 0;         ///< held beside the caller's memory
   std::string tile_name;                ///< of a row that chooses its tile in prepare; else empty
   virtual ~KernelState() = default;
+};
+
+/// What a vendor's library proposes for one problem: a tile that options.tile may name.
+struct Proposal {
+  std::string tile;
+  std::string from;      ///< which of the vendor's heuristics
+  std::string notes;     ///< what the vendor says of it
+  std::string excluded;  ///< why the options exclude it; empty if they admit it
 };
 
 /// One family of kernels: a row of the table. The planner sees nothing else of it.
@@ -82,6 +93,14 @@ struct Kernel {
   /// once it has been called for the row, the packed filters do not depend on N, H and W, and
   /// workspace_bytes does not fall where N, H or W grow.
   const char* fixed_size = nullptr;
+  /// Of a row whose tiles a vendor's library names, for each problem anew: what these names begin
+  /// with, and the library's proposals, its best first (first_only: of its first heuristic alone).
+  /// Throws Unsupported where there are none. Null otherwise.
+  const char* proposed_tiles = nullptr;
+  std::vector<Proposal> (*proposals)(const Problem& problem, const Options& options,
+                                     const DeviceFacts& device, bool first_only) = nullptr;
+  /// Adds to the facts of a GPU that is here what a vendor's library says of it. Null: nothing.
+  void (*describe_device)(DeviceFacts& device) = nullptr;
 };
 
 extern const Kernel reference_kernel, onednn_kernel, gather_kernel, cudnn_kernel, igemm_sm80_kernel;

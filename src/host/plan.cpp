@@ -21,19 +21,25 @@ std::vector<const Kernel*> rows_of(std::span<const Kernel* const> table, DeviceK
   return rows;
 }
 
+bool proposes(const Kernel& kernel, const std::string& tile) {
+  return kernel.proposed_tiles != nullptr && tile.starts_with(kernel.proposed_tiles);
+}
+
 /// A misspelt row or tile would otherwise read "no kernel takes this".
 void check_names(const Options& options, std::span<const Kernel* const> table) {
   std::string kernels, tiles;
   for (const Kernel* kernel : table) {
     kernels += std::string(kernels.empty() ? "" : ", ") + kernel->name;
     for (const char* tile : kernel->tiles) tiles += std::string(tiles.empty() ? "" : ", ") + tile;
+    if (kernel->proposals != nullptr) tiles += std::string(", ") + kernel->proposed_tiles + "...";
   }
   for (const std::string& name : options.kernels) {
     const auto same = [&](const Kernel* kernel) { return name == kernel->name; };
     if (std::ranges::none_of(table, same)) refuse("kernels", "'" + name + "'", "among " + kernels);
   }
   const auto has_tile = [&](const Kernel* kernel) {
-    return std::ranges::any_of(kernel->tiles, [&](const char* t) { return options.tile == t; });
+    return proposes(*kernel, options.tile) ||
+           std::ranges::any_of(kernel->tiles, [&](const char* t) { return options.tile == t; });
   };
   if (!options.tile.empty() && std::ranges::none_of(table, has_tile)) {
     refuse("tile", "'" + options.tile + "'", "among " + tiles);
@@ -46,7 +52,8 @@ std::string excluded(const Kernel& kernel, int tile, const Options& options) {
   if (!allowed.empty() && std::ranges::find(allowed, kernel.name) == allowed.end()) {
     return "not among the allowed kernels";
   }
-  if (!options.tile.empty() && options.tile != kernel.tiles[static_cast<std::size_t>(tile)]) {
+  if (!options.tile.empty() && options.tile != kernel.tiles[static_cast<std::size_t>(tile)] &&
+      !proposes(kernel, options.tile)) {
     return "not the tile asked for";
   }
   return "";

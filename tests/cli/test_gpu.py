@@ -2,9 +2,11 @@
 """--device and --device-model: what the program says where there is no GPU, and plans for one."""
 
 import json
+import os
+import subprocess
 import unittest
 
-from support import NOTE, ProgramTest, Tensor
+from support import NOTE, PROGRAM, ProgramTest, Tensor
 
 PROBLEM = ["--input-shape", "8,64,64,512", "--filter-shape", "2,2,256,512", "--strides", "2",
            "--dtype", "f16"]
@@ -46,6 +48,19 @@ class Gpu(ProgramTest):
             self.call(*RUN, *choice)
             self.assertEqual(self.notes, "")
             self.assertNotIn("device_note", self.json("explain", *PROBLEM, *choice))
+
+    def test_help_and_runs_on_the_cpu_never_start_cuda(self):
+        # The dynamic linker says what it looks for; starting CUDA looks for the driver's library.
+        def looked_for_driver(*arguments):
+            done = subprocess.run([PROGRAM, *arguments], cwd=self.folder.name, text=True,
+                                  env={**os.environ, "LD_DEBUG": "libs"}, capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertIn("libc.so", done.stderr, "LD_DEBUG says nothing here")
+            return "libcuda.so" in done.stderr
+        self.assertEqual(looked_for_driver("devices"), self.has_rows)
+        for command in (["--help"], ["kernels"], ["shape", *PROBLEM], [*RUN, "--device", "cpu"],
+                        [*RUN, "--kernel", "reference"], ["verify", *RUN[1:7], "--device", "cpu"]):
+            self.assertFalse(looked_for_driver(*command), command)
 
     def test_models_are_planned_for(self):
         for model in ("h200", "h100", "a100", "l4", "rtx4090"):

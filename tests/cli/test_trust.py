@@ -28,6 +28,19 @@ class Verify(ProgramTest):
                                  (True, True, 2 * 10 * 8 * 5))
         self.assertTrue(self.json(*shapes, "--scope", "sample")["verified"])
 
+    def test_a_row_against_another_and_against_itself(self):
+        text = self.call(*self.files, "--device", "cpu", "--against", "reference")
+        self.assertIn("against reference\nagrees: all 240 elements are the same", text)
+        report = self.json(*self.files, "--device", "cpu", "--against", "itself")
+        self.assertEqual((report["agrees"], report["total"], report["differ"], report["allowed"]),
+                         (True, 240, 0, 0))
+        suite = self.json("verify", "--suite", "core", "--match", "Keras DCGAN", "--device", "cpu",
+                          "--against", "reference")
+        self.assertTrue(all(row["agrees"] for row in suite["rows"]))
+        self.refused(*self.files, "--against", "absent", words=["--against", "'absent'", "reference"])
+        self.refused(*self.files, "--against", "itself", "--got", "x.npy", words=["--got"])
+        self.refused(*self.files, "--against", "itself", "--dump", "d", words=["--dump"])
+
     def test_data_is_what_help_says(self):
         shapes = ["verify", "--input-shape", "1,3,4,2", "--filter-shape", "2,2,3,2"]
         self.call(*shapes, "--data", "arange", "--dump", "d")

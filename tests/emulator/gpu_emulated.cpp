@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu_emulated.cpp: the seam to a GPU (src/host/gpu.h) over the emulator: the third implementation.
-// Everything is done before a call returns, so streams and events are nothing; there are no times.
+// Everything is done before a call returns, so streams are nothing.
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
 
-#include "src/host/compare.h"
 #include "src/host/device_models.h"
-#include "src/host/dtype.h"
 #include "src/host/errors.h"
 #include "src/host/gpu.h"
 #include "src/host/gpu_words.h"
@@ -74,12 +73,20 @@ class EmulatedGpu final : public host::Gpu {
   }
   void synchronise(host::Stream) override {}
 
-  host::Event create_event() override { return this; }
-  void destroy_event(host::Event) noexcept override {}
-  void record(host::Event, host::Stream) override {}
-  double elapsed_us(host::Event, host::Event) override { return 0; }
+  // Times are the emulation's own.
+  host::Event create_event() override { return new Clock::time_point; }
+  void destroy_event(host::Event event) noexcept override { delete &time_of(event); }
+  void record(host::Event event, host::Stream) override { time_of(event) = Clock::now(); }
+  double elapsed_us(host::Event from, host::Event to) override {
+    return std::chrono::duration<double, std::micro>(time_of(to) - time_of(from)).count();
+  }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point& time_of(host::Event event) {
+    return *static_cast<Clock::time_point*>(event);
+  }
+
   /// What the runtime would refuse.
   static void check(const host::Launch& launch) {
     constexpr unsigned kMostGridX = (1U << 31) - 1, kMostGridYz = 65535, kMostThreads = 1024;

@@ -10,6 +10,7 @@ namespace tconv::cuda::ptx {
 /// iteration to save registers that the kernel has to spare.
 __device__ __forceinline__ void pin(int32_t& x) { asm volatile("" : "+r"(x)); }
 __device__ __forceinline__ void pin(uint32_t& x) { asm volatile("" : "+r"(x)); }
+__device__ __forceinline__ void pin(float& x) { asm volatile("" : "+f"(x)); }
 template <typename T>
 __device__ __forceinline__ void pin(T*& x) {
   asm volatile("" : "+l"(x));

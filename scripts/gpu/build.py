@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""build: configures and builds what the parts need, offline, from the packed folder and what the machine
+has. What does not compile takes only its own part with it."""
+import os
+import pathlib
+import re
+
+import machine
+from step import run
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build" / "gpu_check"
+PACKED = ROOT / "gpu_deps"
+CONFIGURE_LIMIT_S = 120
+PLACES = {"test": "tests/gpu", "probe": "probes", "bench": "bench"}  # by the word before the _
+WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu")
+
+
+class CannotBuild(Exception):
+    """The reason, which names the log."""
+
+
+class Unfinished(Exception):
+    """The time was too short; what compiled so far stays."""
+
+
+def configure_arguments(compiler, architecture):
+    arguments = [
+        "cmake", "-S", ROOT, "-B", FOLDER, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+        f"-DCMAKE_PREFIX_PATH={PACKED}", f"-DCMAKE_CUDA_COMPILER={compiler}",
+        f"-DTCONV_CUDA_ARCHITECTURES={architecture}", "-DTCONV_CUDA_PTX=OFF",
+        "-DTCONV_ONEDNN=OFF", "-DTCONV_TEST_ALL=OFF", "-DTCONV_TESTS=ON", "-DTCONV_BENCH=ON",
+        f"-DCUDNN_FRONTEND_INCLUDE_DIR={PACKED / 'cudnn_frontend' / 'include'}",
+    ]  # fmt: skip
+    headers = machine.cudnn_headers(compiler)
+    if headers:
+        arguments.append(f"-DCUDNN_INCLUDE_DIR={headers}")
+    blas = machine.cublas_headers(compiler)
+    if blas:  # last in the order: the toolkit's own headers stay the toolkit's
+        arguments.append(f"-DCMAKE_CXX_FLAGS=-idirafter {blas}")
+    return [str(argument) for argument in arguments]
+
+
+def targets():
+    listed = run(["cmake", "--build", str(FOLDER), "--target", "help"], CONFIGURE_LIMIT_S, None)
+    return re.findall(r"^([\w.+-]+): phony$", listed.output, re.MULTILINE)
+
+
+class Build:
+    """The folder, after build(): which targets there are, and where their programs lie."""
+
+    def __init__(self, log_path):
+        self.log_path = log_path
+        self.targets = []
+        self.complete = False
+        self.notes = []  # what CMake says that it found or left out
+
+    def _run(self, command, limit_s, environment):
+        result = run([str(word) for word in command], limit_s, environment)
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(map(str, command))}\n{result.output}{result.errors}\n")
+        return result
+
+    def configure(self, compiler, architecture, environment):
+        os.makedirs(FOLDER, exist_ok=True)
+        result = self._run(
+            configure_arguments(compiler, architecture), CONFIGURE_LIMIT_S, environment
+        )
+        if result.exit_code != 0:
+            raise CannotBuild(f"cmake could not configure (see {self.log_path})")
+        self.notes = re.findall(r"^-- (tconv: .*)$", result.output, re.MULTILINE)
+        self.targets = targets()
+
+    def build(self, limit_s, environment):
+        """True if all of it compiled. The program alone has to be there."""
+        wanted = sorted(filter(WANTED.fullmatch, self.targets))
+        command = ["cmake", "--build", FOLDER, "--target", *wanted, "--parallel", str(os.cpu_count())]
+        result = self._run([*command, "--", "-k", "0"], limit_s, environment)
+        if result.exit_code is None:
+            raise Unfinished()
+        self.complete = result.exit_code == 0
+        if not self.program("tconv_cli", "tconv"):
+            raise CannotBuild(f"the program tconv did not compile (see {self.log_path})")
+        return self.complete
+
+    def program(self, target, name=""):
+        """The path of a program that was built from these very sources, or None."""
+        path = FOLDER / PLACES.get(target.split("_")[0], ".") / (name or target)
+        if not os.access(path, os.X_OK):
+            return None
+        if not self.complete:  # then an older program may still be there
+            command = ["cmake", "--build", str(FOLDER), "--target", target, "--", "-n"]
+            if "no work to do" not in run(command, CONFIGURE_LIMIT_S, None).output:
+                return None
+        return str(path)
