@@ -3,6 +3,7 @@
 // igemm_sm80.cu.
 #pragma once
 
+#include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_tile.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/pin.cuh"
@@ -12,56 +13,51 @@ namespace tconv::cuda::igemm {
 
 using host::IgemmSlot;
 using host::IgemmTap;
-using host::kNoInput;
 
-/// One pixel of the window: where it comes from and where it goes.
-struct Pixel {
-  int32_t offset;   // bytes from the window's first pixel inside the input; kNoInput: zeros
-  uint32_t target;  // bytes from the stage, chunk 0
+/// The block's shared memory, as a pointer and as an address. The table of pixels comes first.
+struct Shared {
+  unsigned char* memory;
+  uint32_t address;
 };
 
-/// The input pixel of window pixel 0, moved inside: offsets of the others are never negative.
-struct Corner {
-  int h, w;  // may be outside
-  int in_h, in_w;
-};
-
-__device__ inline Corner corner_of(const IgemmParams& d, const Place& place) {
-  const IgemmGroup& group = d.groups[place.group];
-  Corner corner;
-  corner.h = place.h * d.h.input_step + place.subgrid_h + group.origin_h;
-  corner.w = place.w * d.w.input_step + place.subgrid_w + group.origin_w;
-  corner.in_h = max(0, min(corner.h, d.h.in - 1));
-  corner.in_w = max(0, min(corner.w, d.w.in - 1));
-  return corner;
-}
-
-/// Fills in the table of the window's pixels: all divisions are here, none in the main loop.
+/// Fills in the table of the window's pixels.
 template <int kTileIndex>
 __device__ inline void make_pixels(const IgemmParams& d, const Place& place, const Corner& corner,
                                    Pixel* pixels) {
-  constexpr int kRowBytes = Tiling<kTileIndex>::kRowBytes;
   for (int i = static_cast<int>(threadIdx.x); i < d.window_pixels;
        i += Tiling<kTileIndex>::kThreads) {
-    const int w = i % d.w.window, row = i / d.w.window;
-    const int h = row % d.h.window, n = row / d.h.window;
-    const int in_h = corner.h + h * d.h.input_step, in_w = corner.w + w * d.w.input_step;
-    const bool inside =
-        in_h >= 0 && in_h < d.h.in && in_w >= 0 && in_w < d.w.in && place.n + n < d.batch;
-    const int64_t offset =
-        n * d.input_n + (in_h - corner.in_h) * d.input_h + (in_w - corner.in_w) * d.input_w;
-    pixels[i].offset = inside ? static_cast<int32_t>(offset) : kNoInput;
-    pixels[i].target =
-        swizzled<kRowBytes>(n * d.image_pitch + h * d.pitch + w, 0,
-                            w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)));
+    pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
   }
 }
 
-/// A 16-byte chunk into shared memory: `bytes` of it from `source`, zeros after them.
-template <bool kWide>
-__device__ inline void copy_chunk(uint32_t target, const char* source, int bytes) {
-  static_assert(kWide);
-  ptx::cp_async_cg_16(target, source, bytes);
+/// A 16-byte chunk of channels, of which `bytes` exist, the rest zeros, that is aligned to `access`
+/// bytes in global memory, 8, 4 or 2: in pieces of that size.
+__device__ inline void copy_pieces(const Shared& shared, uint32_t target, const char* source,
+                                   int bytes, int access) {
+  if (access == 8) {
+#pragma unroll
+    for (int at = 0; at < 16; at += 8) {
+      ptx::cp_async_ca<8>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 8));
+    }
+  } else if (access == 4) {
+#pragma unroll
+    for (int at = 0; at < 16; at += 4) {
+      ptx::cp_async_ca<4>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 4));
+    }
+  } else {
+    // No copy is that narrow: through registers. The barrier that makes the stage's copies visible
+    // makes this visible too.
+    const auto* from = reinterpret_cast<const uint16_t*>(source);
+    uint32_t words[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t low = i * 4 < bytes ? from[i * 2] : 0;
+      const uint32_t high = i * 4 + 2 < bytes ? from[i * 2 + 1] : 0;
+      words[i] = low | high << 16;
+    }
+    const Bytes16 chunk = {words[0], words[1], words[2], words[3]};
+    *reinterpret_cast<Bytes16*>(shared.memory + (target - shared.address)) = chunk;
+  }
 }
 
 /// The copying half of a block: every thread has its share of each stage.
@@ -71,9 +67,12 @@ class Producer {
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
-                      const char* input, const char* filters, const Pixel* pixels, uint32_t windows,
-                      uint32_t stages)
-      : d_(d), group_(d.groups[place.group]), pixels_(pixels) {
+                      const char* input, const char* filters, const Shared& shared,
+                      uint32_t windows, uint32_t stages)
+      : d_(d),
+        group_(d.groups[place.group]),
+        shared_(shared),
+        pixels_(reinterpret_cast<const Pixel*>(shared.memory)) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -113,15 +112,24 @@ class Producer {
   }
 
  private:
-  __device__ int chunk_bytes() const { return max(0, min(bytes_left_, 16)); }
+  /// Of this thread's chunk of the channels: past the last one there are none.
+  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
+
+  __device__ void copy(uint32_t target, const char* source, int bytes) {
+    if constexpr (kWide) {
+      ptx::cp_async_cg_16(target, source, bytes);
+    } else {
+      copy_pieces(shared_, target, source, bytes, d_.access);
+    }
+  }
 
   __device__ void load_window() {
     const int bytes = chunk_bytes();
 #pragma unroll 1
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
-      copy_chunk<kWide>(windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
-                        input_ + max(pixel.offset, 0), pixel.offset < 0 ? 0 : bytes);
+      copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
+           pixel.offset < 0 ? 0 : bytes);
     }
     window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
   }
@@ -135,9 +143,8 @@ class Producer {
       const IgemmTap& tap = taps[pass / kPassesPerSlot];
       const bool used = (row_mask_ >> pass & 1) != 0 && (tap.window & host::kIgemmNoTap) == 0;
       const uint32_t offset = tap.filter + pass % kPassesPerSlot * pass_bytes_;
-      copy_chunk<kWide>(
-          filter_target_ + filter_stage_ + pass * Tile::kRowsPerPass * Tile::kRowBytes,
-          filters_ + (used ? offset : 0), used ? bytes : 0);
+      copy(filter_target_ + filter_stage_ + pass * Tile::kRowsPerPass * Tile::kRowBytes,
+           filters_ + (used ? offset : 0), used ? bytes : 0);
     }
   }
 
@@ -150,6 +157,7 @@ class Producer {
 
   const IgemmParams& d_;
   const IgemmGroup& group_;
+  const Shared shared_;
   const Pixel* pixels_;
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
   int row_, bytes_left_;

@@ -35,15 +35,12 @@ class Consumer {
 
   __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
       : d_(d), group_(d.groups[place.group]), channels_left_(d.channels), windows_(windows) {
-    const WarpPlace<kTileIndex> warp;
+    const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       const int m = warp.m + i * 16 + warp.lane % 16;
-      const int w = m & ((1 << d.w.log_box) - 1);
-      const int h = m >> d.w.log_box & ((1 << d.h.log_box) - 1);
-      const int n = m >> (d.w.log_box + d.h.log_box);
-      window_rows_[i] = (n * d.image_pitch + h * d.pitch + w) * Tile::kRowBytes;
+      window_rows_[i] = window_row(d, m) * Tile::kRowBytes;
       ptx::pin(window_rows_[i]);
     }
     // Positions, like rows of filters, have the number of the lane in their low three bits.

@@ -52,16 +52,16 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   if (static_cast<int>(blockIdx.x) >= d.gemm_blocks) return fill(d, epilogue, Tile::kThreads);
 
   // Prologue: the table of pixels, then the first kAhead iterations in flight.
-  unsigned char* shared = ptx::dynamic_shared();
-  auto* pixels = reinterpret_cast<Pixel*>(shared);
-  const uint32_t windows =
-      ptx::shared_address(shared) + align_up(d.window_pixels * sizeof(Pixel), 128);
+  unsigned char* memory = ptx::dynamic_shared();
+  const Shared shared = {memory, ptx::shared_address(memory)};
+  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
+  const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.window_bytes * d.window_stages;
-  const Place place = place_of<kTileIndex>(d);
+  const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
   const Corner corner = corner_of(d, place);
-  make_pixels<kTileIndex>(d, place, corner, pixels);
+  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
   __syncthreads();  // the table is there for all
-  Producer<kTileIndex, kWide> producer(d, place, corner, input, filters, pixels, windows, stages);
+  Producer<kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows, stages);
   Consumer<T, kTileIndex> consumer(d, place, windows, stages);
   const int chunks = (d.channels + Tile::kTile.k - 1) / Tile::kTile.k;
   const int iterations = chunks * d.groups[place.group].iterations;
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   // Epilogue: round once. The rings are free for staging.
   ptx::cp_async_wait_group<0>();
   __syncthreads();  // all have read the last iteration
-  auto* staging = reinterpret_cast<float*>(shared + (windows - ptx::shared_address(shared)));
+  auto* staging = reinterpret_cast<float*>(memory + table_bytes);
   constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
   Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
 }
@@ -108,14 +108,22 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
 
-template <typename T>
+template <typename T, bool kWide>
 KernelFunction kernel_of(int tile) {
   switch (tile) {
-    case 0: return igemm_sm80<T, 0, true>;
-    case 1: return igemm_sm80<T, 1, true>;
-    case 2: return igemm_sm80<T, 2, true>;
-    default: return igemm_sm80<T, 3, true>;
+    case 0: return igemm_sm80<T, 0, kWide>;
+    case 1: return igemm_sm80<T, 1, kWide>;
+    case 2: return igemm_sm80<T, 2, kWide>;
+    default: return igemm_sm80<T, 3, kWide>;
   }
+}
+
+KernelFunction kernel_of(const Problem& problem, int tile) {
+  const bool is_wide = igemm_access(problem) == 16;
+  if (problem.desc().dtype == DType::f16) {
+    return is_wide ? kernel_of<Half, true>(tile) : kernel_of<Half, false>(tile);
+  }
+  return is_wide ? kernel_of<BFloat16, true>(tile) : kernel_of<BFloat16, false>(tile);
 }
 
 struct IgemmState : KernelState {
@@ -130,7 +138,6 @@ std::string declines(const Problem& problem, const Options&, const DeviceFacts& 
   if (d.dtype != DType::f16 && d.dtype != DType::bf16) return "takes f16 and bf16";
   if (d.layout != Layout::nhwc) return "takes NHWC";
   if (d.filter_order != FilterOrder::hwoi) return "takes filters in the order HWOI";
-  if (igemm_access(problem) < 16) return "takes rows of channels that are aligned to 16 bytes";
   return plan_igemm(problem, kIgemmTiles[0], device).refused;
 }
 
@@ -146,8 +153,7 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   auto state = std::make_shared<IgemmState>();
   state->plan = plan_igemm(problem, kIgemmTiles[tile], device);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
-  state->kernel =
-      problem.desc().dtype == DType::f16 ? kernel_of<Half>(tile) : kernel_of<BFloat16>(tile);
+  state->kernel = kernel_of(problem, tile);
   state->threads = static_cast<unsigned>(kIgemmTiles[tile].threads());
   if (options.prepacked_filters) {
     state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());

@@ -9,39 +9,6 @@ namespace tconv::cuda::igemm {
 
 using host::IgemmSlot;
 
-/// A column of the product: which channel of the output, and how far its phase of W moves it.
-struct Column {
-  int k;      // over all groups of the problem
-  int phase;  // output pixels
-  bool exists;
-};
-
-__device__ inline Column column_of(const IgemmParams& d, const Place& place, const IgemmSlot& slot,
-                                   int column) {
-  const int j = column / d.out_channels;
-  return {.k = column - j * d.out_channels + place.conv_group * d.out_channels,
-          .phase = slot.phase_w + j * slot.column_step,
-          .exists = column < slot.columns};
-}
-
-/// A row of the product: the output pixel of phase 0 of W.
-struct Row {
-  int64_t output, residual;  // element offsets of the row of pixels, channel 0
-  int q;
-  bool exists;
-};
-
-__device__ inline Row row_of(const IgemmParams& d, const Place& place, int phase_h, int m) {
-  const int w = place.w + (m & ((1 << d.w.log_box) - 1));
-  const int h = place.h + (m >> d.w.log_box & ((1 << d.h.log_box) - 1));
-  const int n = place.n + (m >> (d.w.log_box + d.h.log_box));
-  const int p = (h * d.h.input_step + place.subgrid_h) * d.h.stride + phase_h;
-  return {.output = n * d.output_n + p * d.output_h,
-          .residual = n * d.residual_n + p * d.residual_h,
-          .q = (w * d.w.input_step + place.subgrid_w) * d.w.stride,
-          .exists = p < d.h.out && n < d.batch};
-}
-
 /// Writes a warp's sums. 16 rows at a time go through shared memory, from where a lane takes whole
 /// runs of channels: stores then fill sectors. `staging` is the warp's own.
 template <int kTileIndex>
@@ -152,7 +119,7 @@ class Storer {
   const Place& place_;
   const Epilogue<float>& epilogue_;
   float* staging_;
-  WarpPlace<kTileIndex> warp_;
+  WarpPlace<kTileIndex> warp_{static_cast<int>(threadIdx.x)};
   const IgemmSlot* slot_;
   int phase_h_;
 };
