@@ -96,8 +96,8 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     }
   }
 
-  // Epilogue: round once. The rings are free for staging.
-  ptx::cp_async_wait_group<0>();
+  // Epilogue: round once. All copies have landed, for the last iteration waited for its own: what
+  // is in flight are empty groups. The rings are free for staging.
   __syncthreads();  // all have read the last iteration
   auto* staging = reinterpret_cast<float*>(memory + table_bytes);
   constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
@@ -110,6 +110,7 @@ using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<
 
 template <typename T, bool kWide>
 KernelFunction kernel_of(int tile) {
+  static_assert(kIgemmTileCount == 4);
   switch (tile) {
     case 0: return igemm_sm80<T, 0, kWide>;
     case 1: return igemm_sm80<T, 1, kWide>;

@@ -106,7 +106,7 @@ class Storer {
   struct alignas(8) Pair {
     float x, y;
   };
-  /// Eight floats in two reads; every second lane the upper half first, against bank conflicts.
+  /// Eight floats in two reads.
   __device__ void read_run(const float* run, float (&sums)[8]) {
     const auto* from = reinterpret_cast<const Bytes16*>(run);
     const Bytes16 a = from[0], b = from[1];
