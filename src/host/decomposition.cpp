@@ -52,7 +52,9 @@ struct Reduced {
   }
 };
 
-/// x with  a*x = 1 (mod m),  gcd(a, m) = 1, by Euclid's algorithm on (a, m).
+}  // namespace
+
+// Euclid's algorithm on (a, m).
 int64_t inverse_mod(int64_t a, int64_t m) {
   int64_t r0 = m, r1 = a % m, x0 = 0, x1 = 1;
   while (r1 != 0) {
@@ -62,8 +64,6 @@ int64_t inverse_mod(int64_t a, int64_t m) {
   }
   return floor_mod(x0, m);
 }
-
-}  // namespace
 
 PhaseWindow phase_window(const Axis& axis, int64_t phase) {
   const Reduced reduced(axis);

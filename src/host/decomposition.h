@@ -56,6 +56,9 @@ constexpr Axis normalise(Axis axis) {
 /// How `phase` in [0, stride) meets the filter, in O(1) but for the inverse of d' mod s'.
 PhaseWindow phase_window(const Axis& axis, int64_t phase);
 
+/// x in [0, m) with  a*x = 1 (mod m); a and m share no factor.
+int64_t inverse_mod(int64_t a, int64_t m);
+
 /// Output positions of a phase in [0, out).
 constexpr int64_t phase_extent(const Axis& axis, int64_t phase) {
   return phase < axis.out ? ceil_div(axis.out - phase, axis.stride) : 0;

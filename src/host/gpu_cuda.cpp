@@ -163,11 +163,22 @@ class CudaGpu final : public Gpu {
     return pending == cudaSuccess ? std::string() : words(pending);
   }
 
-  void load(const void* kernel) override {
+  void load(const void* kernel, std::size_t shared_bytes) override {
+    // A kernel keeps the most that any plan asked for: plans of one row share it.
+    const std::scoped_lock lock(attributes_set_);
     // Modules are loaded lazily; asking for a kernel's attributes needs its code.
     cudaFuncAttributes attributes{};
     check("cudaFuncGetAttributes", "the loading of a kernel",
           [&] { return cudaFuncGetAttributes(&attributes, kernel); });
+    if (shared_bytes <= kUnaskedSharedBytes) return;
+    const auto purpose = [&] {
+      return std::to_string(shared_bytes) + " bytes of shared memory for a kernel";
+    };
+    if (attributes.maxDynamicSharedSizeBytes >= static_cast<int>(shared_bytes)) return;
+    check("cudaFuncSetAttribute", purpose, [&] {
+      return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(shared_bytes));
+    });
   }
 
   void launch(const Launch& l) override {
@@ -246,6 +257,7 @@ class CudaGpu final : public Gpu {
 
  private:
   std::once_flag absence_asked_, devices_asked_;
+  std::mutex attributes_set_;
   std::string absence_;
   std::vector<DeviceFacts> devices_;
 };

@@ -11,7 +11,7 @@ std::span<const Kernel* const> kernel_table() {
       &cudnn_kernel,
 #endif
 #ifdef TCONV_WITH_CUDA
-      &gather_kernel,
+      &igemm_sm80_kernel, &gather_kernel,
 #endif
 #ifdef TCONV_WITH_ONEDNN
       &onednn_kernel,

@@ -103,7 +103,7 @@ struct Kernel {
   void (*describe_device)(DeviceFacts& device) = nullptr;
 };
 
-extern const Kernel reference_kernel, onednn_kernel, gather_kernel, cudnn_kernel;
+extern const Kernel reference_kernel, onednn_kernel, gather_kernel, cudnn_kernel, igemm_sm80_kernel;
 
 /// Preferred first where estimates tie. The last row of each device takes everything.
 std::span<const Kernel* const> kernel_table();

@@ -50,6 +50,26 @@ void __tsan_write_range(const void* p, std::size_t n) {
   access_range(address_of(p), n, true, CALLER);
 }
 
+// Atomics of the host's part of a .cu file (shared_ptr): done, not watched. Kernels have none.
+#define TCONV_ATOMIC_HOOK(BITS)                                                                \
+  uint##BITS##_t __tsan_atomic##BITS##_load(const volatile uint##BITS##_t* p, int) {           \
+    return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                               \
+  }                                                                                            \
+  void __tsan_atomic##BITS##_store(volatile uint##BITS##_t* p, uint##BITS##_t x, int) {        \
+    __atomic_store_n(p, x, __ATOMIC_SEQ_CST);                                                  \
+  }                                                                                            \
+  uint##BITS##_t __tsan_atomic##BITS##_fetch_add(volatile uint##BITS##_t* p, uint##BITS##_t x, \
+                                                 int) {                                        \
+    return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);                                         \
+  }                                                                                            \
+  uint##BITS##_t __tsan_atomic##BITS##_fetch_sub(volatile uint##BITS##_t* p, uint##BITS##_t x, \
+                                                 int) {                                        \
+    return __atomic_fetch_sub(p, x, __ATOMIC_SEQ_CST);                                         \
+  }
+TCONV_ATOMIC_HOOK(8)
+TCONV_ATOMIC_HOOK(32)
+TCONV_ATOMIC_HOOK(64)
+
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_copy.cuh: how input windows and filters get into the shared memory of a block of
+// igemm_sm80.cu.
+#pragma once
+
+#include "src/cuda/epilogue.cuh"
+#include "src/cuda/igemm_tile.cuh"
+#include "src/cuda/ptx/cp_async.cuh"
+#include "src/cuda/ptx/pin.cuh"
+#include "src/cuda/smem.cuh"
+
+namespace tconv::cuda::igemm {
+
+using host::IgemmSlot;
+using host::IgemmTap;
+
+/// The block's shared memory, as a pointer and as an address. The table of pixels comes first.
+struct Shared {
+  unsigned char* memory;
+  uint32_t address;
+};
+
+/// Fills in the table of the window's pixels.
+template <int kTileIndex>
+__device__ inline void make_pixels(const IgemmParams& d, const Place& place, const Corner& corner,
+                                   Pixel* pixels) {
+  for (int i = static_cast<int>(threadIdx.x); i < d.window_pixels;
+       i += Tiling<kTileIndex>::kThreads) {
+    pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
+  }
+}
+
+/// A 16-byte chunk of channels, of which `bytes` exist, the rest zeros, that is aligned to `access`
+/// bytes in global memory, 8, 4 or 2: in pieces of that size.
+__device__ inline void copy_pieces(const Shared& shared, uint32_t target, const char* source,
+                                   int bytes, int access) {
+  if (access == 8) {
+#pragma unroll
+    for (int at = 0; at < 16; at += 8) {
+      ptx::cp_async_ca<8>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 8));
+    }
+  } else if (access == 4) {
+#pragma unroll
+    for (int at = 0; at < 16; at += 4) {
+      ptx::cp_async_ca<4>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 4));
+    }
+  } else {
+    // No copy is that narrow: through registers. The barrier that makes the stage's copies visible
+    // makes this visible too.
+    const auto* from = reinterpret_cast<const uint16_t*>(source);
+    uint32_t words[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t low = i * 4 < bytes ? from[i * 2] : 0;
+      const uint32_t high = i * 4 + 2 < bytes ? from[i * 2 + 1] : 0;
+      words[i] = low | high << 16;
+    }
+    const Bytes16 chunk = {words[0], words[1], words[2], words[3]};
+    *reinterpret_cast<Bytes16*>(shared.memory + (target - shared.address)) = chunk;
+  }
+}
+
+/// The copying half of a block: every thread has its share of each stage.
+template <int kTileIndex, bool kWide>
+class Producer {
+  using Tile = Tiling<kTileIndex>;
+
+ public:
+  __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
+                      const char* input, const char* filters, const Shared& shared,
+                      uint32_t windows, uint32_t stages)
+      : d_(d),
+        group_(d.groups[place.group]),
+        shared_(shared),
+        pixels_(reinterpret_cast<const Pixel*>(shared.memory)) {
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int chunk = thread % Tile::kChunksPerRow;
+    row_ = thread / Tile::kChunksPerRow;
+    chunk_bits_ = chunk << 4;
+    const int64_t first_byte = int64_t{place.conv_group} * d.channels * 2 + chunk * 16;
+    input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
+             first_byte;
+    filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
+               int64_t{place.repeat} * group_.repeat_filter + first_byte;
+    // Rows of later passes differ by a multiple of 8: they have the same key.
+    filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
+    pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
+    bytes_left_ = d.channels * 2 - chunk * 16;
+    windows_ = windows;
+    for (int pass = 0; pass < Tile::kPasses; ++pass) {
+      const int row = pass * Tile::kRowsPerPass + row_;
+      const int column = place.first_column + row % Tile::kN;
+      const IgemmSlot& slot = d.slots[group_.first_slot + row / Tile::kN];
+      if (column < slot.columns) row_mask_ |= 1u << pass;
+    }
+    ptx::pin(row_);
+    ptx::pin(chunk_bits_);
+    ptx::pin(input_);
+    ptx::pin(filters_);
+    ptx::pin(filter_target_);
+    ptx::pin(bytes_left_);
+    ptx::pin(row_mask_);
+  }
+
+  /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
+  /// window.
+  __device__ void issue() {
+    if (iteration_ == 0) load_window();
+    load_filters();
+    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
+    if (++iteration_ == group_.iterations) next_chunk();
+  }
+
+ private:
+  /// Of this thread's chunk of the channels: past the last one there are none.
+  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
+
+  __device__ void copy(uint32_t target, const char* source, int bytes) {
+    if constexpr (kWide) {
+      ptx::cp_async_cg_16(target, source, bytes);
+    } else {
+      copy_pieces(shared_, target, source, bytes, d_.access);
+    }
+  }
+
+  __device__ void load_window() {
+    const int bytes = chunk_bytes();
+#pragma unroll 1
+    for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
+      const Pixel pixel = pixels_[i];
+      copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
+           pixel.offset < 0 ? 0 : bytes);
+    }
+    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+  }
+
+  __device__ void load_filters() {
+    const IgemmTap* taps = d_.taps + group_.first_tap + iteration_ * Tile::kSlots;
+    const int bytes = chunk_bytes();
+#pragma unroll
+    for (int pass = 0; pass < Tile::kPasses; ++pass) {
+      constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+      const IgemmTap& tap = taps[pass / kPassesPerSlot];
+      const bool used = (row_mask_ >> pass & 1) != 0 && (tap.window & host::kIgemmNoTap) == 0;
+      const uint32_t offset = tap.filter + pass % kPassesPerSlot * pass_bytes_;
+      copy(filter_target_ + filter_stage_ + pass * Tile::kRowsPerPass * Tile::kRowBytes,
+           filters_ + (used ? offset : 0), used ? bytes : 0);
+    }
+  }
+
+  __device__ void next_chunk() {
+    iteration_ = 0;
+    input_ += Tile::kRowBytes;
+    filters_ += Tile::kRowBytes;
+    bytes_left_ -= Tile::kRowBytes;
+  }
+
+  const IgemmParams& d_;
+  const IgemmGroup& group_;
+  const Shared shared_;
+  const Pixel* pixels_;
+  const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
+  int row_, bytes_left_;
+  uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_, row_mask_ = 0;
+  int iteration_ = 0;
+  uint32_t window_stage_ = 0, filter_stage_ = 0;
+};
+
+}  // namespace tconv::cuda::igemm

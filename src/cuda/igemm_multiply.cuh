@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_multiply.cuh: how a warp of igemm_sm80.cu multiplies what lies in shared memory.
+#pragma once
+
+#include <type_traits>
+
+#include "src/cuda/dtype.cuh"
+#include "src/cuda/igemm_tile.cuh"
+#include "src/cuda/ptx/ldmatrix.cuh"
+#include "src/cuda/ptx/mma_sm80.cuh"
+#include "src/cuda/ptx/pin.cuh"
+#include "src/cuda/smem.cuh"
+
+namespace tconv::cuda::igemm {
+
+using host::IgemmTap;
+
+template <typename T>
+__device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  if constexpr (std::is_same_v<T, Half>) {
+    ptx::mma_m16n8k16_f16(sum, a, b);
+  } else {
+    ptx::mma_m16n8k16_bf16(sum, a, b);
+  }
+}
+
+/// The multiplying half of a block: a warp's share of it.
+template <typename T, int kTileIndex>
+class Consumer {
+  using Tile = Tiling<kTileIndex>;
+
+ public:
+  using Sums = float[Tile::kRowBlocks][Tile::kColumnBlocks][4];
+  Sums sums = {};
+
+  __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
+      : d_(d), group_(d.groups[place.group]), channels_left_(d.channels), windows_(windows) {
+    const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
+    slot_ = warp.slot;
+#pragma unroll
+    for (int i = 0; i < Tile::kRowBlocks; ++i) {
+      const int m = warp.m + i * 16 + warp.lane % 16;
+      window_rows_[i] = window_row(d, m) * Tile::kRowBytes;
+      ptx::pin(window_rows_[i]);
+    }
+    // Positions, like rows of filters, have the number of the lane in their low three bits.
+    lane_key_ = warp.lane % 8;
+    upper_half_ = warp.lane / 16 << 4;
+    const int row = warp.n + (warp.lane / 16 << 3) + lane_key_;
+    filter_rows_ =
+        stages + slot_ * Tile::kSlotBytes + swizzled<Tile::kRowBytes>(row, warp.lane / 8 % 2, row);
+    ptx::pin(lane_key_);
+    ptx::pin(upper_half_);
+    ptx::pin(filter_rows_);
+  }
+
+  /// Fragments of one 16-channel step of the current iteration.
+  __device__ void load(int step) {
+    const int set = step % 2;
+    const uint32_t window = tap().window;
+    const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
+    const uint32_t first = windows_ + window_stage_ + (window & ~(Tile::kRowBytes - 1u)) +
+                           (key ^ upper_half_ ^ static_cast<uint32_t>(step << 5));
+#pragma unroll
+    for (int i = 0; i < Tile::kRowBlocks; ++i) {
+      ptx::ldmatrix_x4(a_[set][i], window_rows_[i] + first);
+    }
+    const uint32_t rows = (filter_rows_ + filter_stage_) ^ static_cast<uint32_t>(step << 5);
+#pragma unroll
+    for (int j = 0; j < Tile::kColumnBlocks; j += 2) {
+      uint32_t pair[4];
+      ptx::ldmatrix_x4(pair, rows + j * 8 * Tile::kRowBytes);
+      b_[set][j][0] = pair[0], b_[set][j][1] = pair[1];
+      b_[set][j + 1][0] = pair[2], b_[set][j + 1][1] = pair[3];
+    }
+  }
+
+  /// True if the current iteration has something to multiply in `step`. All lanes agree. Channels
+  /// past the last are zeros: left out, they change nothing.
+  __device__ bool useful(int step) const {
+    return step * 16 < channels_left_ && (tap().window & host::kIgemmNoTap) == 0;
+  }
+
+  __device__ void multiply_step(int step) {
+#pragma unroll
+    for (int i = 0; i < Tile::kRowBlocks; ++i) {
+#pragma unroll
+      for (int j = 0; j < Tile::kColumnBlocks; ++j) {
+        multiply<T>(sums[i][j], a_[step % 2][i], b_[step % 2][j]);
+      }
+    }
+  }
+
+  __device__ void next_iteration() {
+    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
+    if (++iteration_ != group_.iterations) return;
+    iteration_ = 0;
+    channels_left_ -= Tile::kTile.k;
+    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+  }
+
+ private:
+  __device__ const IgemmTap& tap() const {
+    return d_.taps[group_.first_tap + iteration_ * Tile::kSlots + slot_];
+  }
+
+  const IgemmParams& d_;
+  const IgemmGroup& group_;
+  int channels_left_, slot_, iteration_ = 0;
+  uint32_t windows_, window_rows_[Tile::kRowBlocks], filter_rows_, lane_key_, upper_half_;
+  uint32_t window_stage_ = 0, filter_stage_ = 0;
+  uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];
+};
+
+}  // namespace tconv::cuda::igemm

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_tile.cuh: what a block and a warp of igemm_sm80.cu compute. The words are those of
+// igemm_plan.h.
+#pragma once
+
+#include <cstdint>
+
+#include "src/cuda/smem.cuh"
+#include "src/host/igemm_plan.h"
+
+namespace tconv::cuda::igemm {
+
+using host::IgemmGroup;
+using host::IgemmParams;
+using host::IgemmSlot;
+using host::kNoInput;
+
+/// What follows from a tile.
+template <int kTileIndex>
+struct Tiling {
+  static constexpr host::IgemmTile kTile = host::kIgemmTiles[kTileIndex];
+  static constexpr int kSlots = kTile.slots, kN = kTile.n, kAhead = kTile.ahead;
+  static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes();
+  static constexpr int kWarpM = kTile.warp_m, kWarpN = kTile.warp_n;
+  static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
+  static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
+  static constexpr int kRingBytes = (kAhead + 1) * kStageBytes;
+  // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
+  static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
+  static constexpr int kPasses = kSlots * kN / kRowsPerPass;
+  // Fragments: m16n8k16.
+  static constexpr int kRowBlocks = kWarpM / 16, kColumnBlocks = kWarpN / 8;
+  static constexpr int kSteps = kTile.k / 16;
+
+  static_assert(kN % kRowsPerPass == 0 && kRowsPerPass % 8 == 0 && kWarpN % 16 == 0);
+  static_assert(kSteps % 2 == 0, "two sets of fragments take turns");
+};
+
+/// What a block computes, read off its index. The innermost first: unit, so that all phases of a
+/// box run side by side and its input is read from memory once; then boxes along w, h and n.
+struct Place {
+  int group, repeat, first_column, conv_group;
+  int n;     // of the first position of the box
+  int h, w;  // likewise, counted within the subgrid
+  int subgrid_h, subgrid_w;
+};
+
+template <int kTileIndex>
+__device__ inline Place place_of(const IgemmParams& d, int block) {
+  int rest = block;
+  const auto next = [&](int extent) {
+    const int index = rest % extent;
+    rest /= extent;
+    return index;
+  };
+  Place place = {};
+  int unit = next(d.units);
+  place.w = next(d.w.tiles) << d.w.log_box;
+  place.subgrid_w = next(d.w.input_step);
+  place.h = next(d.h.tiles) << d.h.log_box;
+  place.subgrid_h = next(d.h.input_step);
+  place.n = next(d.batch_tiles) << d.log_box_n;
+  place.conv_group = rest;
+  while (unit >= d.groups[place.group].end_unit) ++place.group;
+  const IgemmGroup& group = d.groups[place.group];
+  unit -= group.first_unit;
+  place.first_column = unit % group.column_tiles * Tiling<kTileIndex>::kN;
+  place.repeat = unit / group.column_tiles;
+  return place;
+}
+
+/// What a warp multiplies: which slot, and where its tile lies in the block's.
+template <int kTileIndex>
+struct WarpPlace {
+  using Tile = Tiling<kTileIndex>;
+  int slot, m, n, lane;
+
+  __device__ explicit WarpPlace(int thread) {
+    const int warp = thread / 32, within = warp % Tile::kWarpsPerSlot;
+    slot = warp / Tile::kWarpsPerSlot;
+    m = within / Tile::kWarpsN * Tile::kWarpM;
+    n = within % Tile::kWarpsN * Tile::kWarpN;
+    lane = thread % 32;
+  }
+};
+
+/// `x`, but at least 0 and at most `most`.
+__device__ inline int clamp_to(int x, int most) { return max(0, min(x, most)); }
+
+/// One pixel of the window: where it comes from and where it goes.
+struct Pixel {
+  int32_t offset;   // bytes from the window's first pixel inside the input; kNoInput: zeros
+  uint32_t target;  // bytes from the stage, chunk 0
+};
+
+/// The input pixel of window pixel 0, moved inside: offsets of the others are never negative.
+struct Corner {
+  int h, w;  // may be outside
+  int in_h, in_w;
+};
+
+__device__ inline Corner corner_of(const IgemmParams& d, const Place& place) {
+  const IgemmGroup& group = d.groups[place.group];
+  Corner corner;
+  corner.h = place.h * d.h.input_step + place.subgrid_h + group.origin_h;
+  corner.w = place.w * d.w.input_step + place.subgrid_w + group.origin_w;
+  corner.in_h = clamp_to(corner.h, d.h.in - 1);
+  corner.in_w = clamp_to(corner.w, d.w.in - 1);
+  return corner;
+}
+
+/// Window pixel `i`. All divisions of the windows are here, none in the main loop.
+template <int kTileIndex>
+__device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const Corner& corner,
+                                 int i) {
+  const int w = i % d.w.window, row = i / d.w.window;
+  const int h = row % d.h.window, n = row / d.h.window;
+  const int in_h = corner.h + h * d.h.input_step, in_w = corner.w + w * d.w.input_step;
+  const bool inside =
+      in_h >= 0 && in_h < d.h.in && in_w >= 0 && in_w < d.w.in && place.n + n < d.batch;
+  const int64_t offset =
+      n * d.input_n + (in_h - corner.in_h) * d.input_h + (in_w - corner.in_w) * d.input_w;
+  return {.offset = inside ? static_cast<int32_t>(offset) : kNoInput,
+          .target = swizzled<Tiling<kTileIndex>::kRowBytes>(
+              n * d.image_pitch + h * d.pitch + w, 0,
+              w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)))};
+}
+
+/// The window pixel at which position m of the box reads tap 0, as a row of shared memory.
+__device__ inline uint32_t window_row(const IgemmParams& d, int m) {
+  const int w = m & ((1 << d.w.log_box) - 1);
+  const int h = m >> d.w.log_box & ((1 << d.h.log_box) - 1);
+  const int n = m >> (d.w.log_box + d.h.log_box);
+  return n * d.image_pitch + h * d.pitch + w;
+}
+
+/// A column of the product: which channel of the output, and how far its phase of W moves it.
+struct Column {
+  int k;      // over all groups of the problem
+  int phase;  // output pixels
+  bool exists;
+};
+
+__device__ inline Column column_of(const IgemmParams& d, const Place& place, const IgemmSlot& slot,
+                                   int column) {
+  const int j = column / d.out_channels;
+  return {.k = column - j * d.out_channels + place.conv_group * d.out_channels,
+          .phase = slot.phase_w + j * slot.column_step,
+          .exists = column < slot.columns};
+}
+
+/// A row of the product: the output pixel of phase 0 of W.
+struct Row {
+  int64_t output, residual;  // element offsets of the row of pixels, channel 0
+  int q;
+  bool exists;
+};
+
+__device__ inline Row row_of(const IgemmParams& d, const Place& place, int phase_h, int m) {
+  const int w = place.w + (m & ((1 << d.w.log_box) - 1));
+  const int h = place.h + (m >> d.w.log_box & ((1 << d.h.log_box) - 1));
+  const int n = place.n + (m >> (d.w.log_box + d.h.log_box));
+  const int p = (h * d.h.input_step + place.subgrid_h) * d.h.stride + phase_h;
+  return {.output = n * d.output_n + p * d.output_h,
+          .residual = n * d.residual_n + p * d.residual_h,
+          .q = (w * d.w.input_step + place.subgrid_w) * d.w.stride,
+          .exists = p < d.h.out && n < d.batch};
+}
+
+}  // namespace tconv::cuda::igemm

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_plan.cpp: see igemm_plan.h.
+#include "igemm_plan.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+#include <span>
+
+#include "decomposition.h"
+#include "igemm_slots.h"
+
+namespace tconv::host {
+namespace {
+
+// Positions, coordinates and offsets within a box are 31-bit numbers in the kernel: with every size
+// below this, and a box of at most 256 strides past the end, no sum of them is larger.
+constexpr int64_t kLargestSize = int64_t{1} << 28;
+constexpr int64_t kLargestStride = 65535;  // its square fits 32 bits: see IgemmReach
+constexpr int64_t kLargestBox = 256;
+constexpr int64_t kLargest32 = (int64_t{1} << 31) - 1;
+constexpr int64_t kElementBytes = 2;
+constexpr int64_t kReservedShared = 1024;  // of each block, by the hardware
+
+int32_t narrow(int64_t x) { return static_cast<int32_t>(x); }
+
+std::string axis_refused(const char* name, const Axis& original) {
+  if (original.in == 0) return "the input is empty: nothing is multiplied";
+  const Axis axis = normalise(original);
+  const int64_t largest =
+      std::max({axis.in, axis.out, axis.full(), std::abs(axis.pad_begin), axis.dilation});
+  if (largest > kLargestSize || axis.stride > kLargestStride ||
+      axis.stride * axis.dilation > kLargestSize / kLargestBox) {
+    return std::string(name) + ": sizes above 2^28, or strides above 65535, are for other rows";
+  }
+  if (class_bound(original) > kIgemmMaxSlots + 1) {
+    return std::string(name) + ": more than " + std::to_string(kIgemmMaxSlots) + " window classes";
+  }
+  return "";
+}
+
+std::string refused(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
+  if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
+  if (d.in_c == 0) return "no input channels: nothing is multiplied";
+  if (std::max({d.batch, d.in_c, d.out_c}) > kLargestSize ||
+      normalise(d.w).stride * problem.out_c_per_group() > kLargest32) {
+    return "batch or channels above 2^28 are for other rows";
+  }
+  if (problem.filter_bytes() > kLargest32) return "filters of 2 GiB and more are for other rows";
+  return "";
+}
+
+// ---- The box. -----------------------------------------------------------------------------------
+
+/// The shape of a box, as logarithms.
+struct Box {
+  int n, h, w;
+};
+
+/// The axis in boxes of 1 << log_box positions.
+IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t halo) {
+  const Axis& axis = parts.axis;
+  const int64_t positions = ceil_div(ceil_div(axis.out, axis.stride), step);
+  return {.in = narrow(axis.in),
+          .out = narrow(axis.out),
+          .stride = narrow(axis.stride),
+          .input_step = narrow(step),
+          .tiles = narrow(ceil_div(positions, int64_t{1} << log_box)),
+          .log_box = log_box,
+          .window = narrow((int64_t{1} << log_box) + halo)};
+}
+
+/// Rows of 64 bytes need rows in memory whose parity is that of the index that readers count by
+/// (src/cuda/smem.cuh): one pixel more where a group of 8 positions spans rows or images.
+void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
+  const auto odd = [](int64_t x) { return x % 2 != 0; };
+  const bool parity = tile.row_bytes() == 64;
+  p.pitch = p.w.window;
+  if (parity && box.w < 3 && odd(p.pitch) != (box.w == 0)) ++p.pitch;
+  p.image_pitch = p.h.window * p.pitch;
+  if (parity && box.w + box.h < 3 && odd(p.image_pitch) != (box.w + box.h == 0)) ++p.image_pitch;
+  p.window_pixels = p.h.window * p.w.window << box.n;
+}
+
+/// Taps from window row and column to bytes and swizzle key.
+void place_taps(const IgemmTile& tile, IgemmParams& p) {
+  if (p.group_count == 0) return;
+  const int taps =
+      p.groups[p.group_count - 1].first_tap + p.groups[p.group_count - 1].iterations * tile.slots;
+  for (IgemmTap& tap : std::span(p.taps, static_cast<std::size_t>(taps))) {
+    if ((tap.window & kIgemmEmpty) != 0) {
+      tap.window = kIgemmNoTap;
+      continue;
+    }
+    const uint32_t h = tap.window >> 16, w = tap.window & 0xffff;
+    const uint32_t row = h * static_cast<uint32_t>(p.pitch) + w, key = w + (h << p.w.log_box);
+    tap.window = row * static_cast<uint32_t>(tile.row_bytes()) | (key & kIgemmKeyMask);
+  }
+}
+
+/// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
+int64_t window_span(const Box& box, const IgemmParams& p) {
+  const auto last = [](const IgemmAxis& axis) {
+    return std::min<int64_t>(int64_t{axis.window - 1} * axis.input_step, axis.in - 1);
+  };
+  const int64_t images = std::min<int64_t>(int64_t{1} << box.n, p.batch) - 1;
+  return images * p.input_n + last(p.h) * p.input_h + last(p.w) * p.input_w;
+}
+
+constexpr int64_t kStageAlignment = 128;
+constexpr int64_t kPixelEntry = 8;
+
+int64_t pixel_table_bytes(const IgemmParams& p) {
+  return ceil_div(p.window_pixels * kPixelEntry, kStageAlignment) * kStageAlignment;
+}
+
+/// Bytes of shared memory: the table of pixels, the ring of windows, the ring of filters. The
+/// epilogue stages 16 rows of each warp where the rings were.
+int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
+  const int64_t rows = int64_t{p.image_pitch} << box.n;
+  const int64_t window = ceil_div(rows * tile.row_bytes(), kStageAlignment) * kStageAlignment;
+  int64_t fewest = kIgemmMaxTaps;
+  for (int g = 0; g < p.group_count; ++g) {
+    fewest = std::min<int64_t>(fewest, p.groups[g].iterations);
+  }
+  const int64_t stages = 1 + ceil_div(tile.ahead, fewest);
+  p.window_bytes = static_cast<uint32_t>(window);
+  p.window_stages = static_cast<uint32_t>(stages);
+  const int64_t rings = window * stages + int64_t{tile.ahead + 1} * tile.stage_bytes();
+  const int64_t warps = tile.threads() / 32;
+  const int64_t staging = warps * kIgemmStagedRows * (tile.warp_n + kIgemmStagingPad) * 4;
+  return pixel_table_bytes(p) + std::max(rings, staging);
+}
+
+// ---- Costs: a model, to rank boxes, tiles and rows.
+// ----------------------------------------------
+
+// mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
+// where it is the only instruction. Model numbers.
+double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
+// 5.5 TB/s over 132 SMs at 1980 MHz.
+constexpr double kL2BytesPerClock = 21;
+// Prologue, fill of the pipeline, epilogue of a 64x64 warp tile.
+constexpr double kBlockClocks = 4000;
+constexpr double kLaunchUs = 2.3;
+
+struct BlockCost {
+  double macs, l2_bytes;
+};
+
+double channels_issued(const Problem& problem) {
+  return static_cast<double>(ceil_div(problem.in_c_per_group(), 16) * 16);
+}
+
+/// Sums over the blocks of one box.
+BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
+  const auto channels = static_cast<double>(problem.in_c_per_group());
+  BlockCost cost = {0, 0};
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    int64_t taps = 0;
+    for (int i = 0; i < group.iterations * tile.slots; ++i) {
+      taps += (p.taps[group.first_tap + i].window & kIgemmEmpty) == 0 ? 1 : 0;
+    }
+    const double blocks = group.end_unit - group.first_unit;
+    cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
+    const double rows = p.window_pixels + static_cast<double>(taps) * tile.n;
+    cost.l2_bytes += blocks * rows * channels * kElementBytes;
+  }
+  return cost;
+}
+
+double block_clocks(const DeviceFacts& device, const BlockCost& cost) {
+  const double macs_per_clock =
+      device.f16_tensor_macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
+  return std::max(cost.macs / macs_per_clock, cost.l2_bytes / kL2BytesPerClock);
+}
+
+/// How many boxes cover the positions of all images.
+int64_t boxes_of(const IgemmParams& p) {
+  return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
+}
+
+int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
+  const int64_t fit = device.shared_bytes_per_core / (shared_bytes + kReservedShared);
+  return narrow(std::clamp<int64_t>(fit, 1, tile.blocks_per_sm));
+}
+
+/// `plan` with this box filled in; refused if it does not fit.
+IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
+                   const Box& box, const DeviceFacts& device, IgemmPlan plan) {
+  IgemmParams& p = plan.params;
+  p.h = cut(source.h, source.step_h, box.h, halo.h);
+  p.w = cut(source.w, source.step_w, box.w, halo.w);
+  p.batch_tiles = narrow(ceil_div(source.problem.desc().batch, int64_t{1} << box.n));
+  if (int64_t{p.h.window} * p.w.window << box.n > kLargestSize) {
+    plan.refused = "the window has too many pixels";
+    return plan;
+  }
+  if (window_span(box, p) > kLargest32) {
+    plan.refused = "a window spans more than 2 GiB";
+    return plan;
+  }
+  p.log_box_n = box.n;
+  lay_out_window(tile, box, p);
+  plan.shared_bytes = lay_out_shared(tile, box, p);
+  if (plan.shared_bytes > device.shared_bytes_per_block) {
+    plan.refused = "a window and its filters need " + std::to_string(plan.shared_bytes) +
+                   " bytes of shared memory, " + device.name + " has " +
+                   std::to_string(device.shared_bytes_per_block);
+    return plan;
+  }
+  plan.resident = resident_blocks(tile, device, plan.shared_bytes);
+  const BlockCost cost = box_cost(source.problem, tile, p);
+  const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
+  plan.issued_macs = boxes * cost.macs;
+  plan.l2_bytes = boxes * cost.l2_bytes;
+  return plan;
+}
+
+double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+  const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
+  const double block = block_clocks(device, {plan.issued_macs / blocks, plan.l2_bytes / blocks});
+  const double at_once = static_cast<double>(device.cores) * plan.resident;
+  const double waves = std::ceil(blocks / at_once);
+  // Blocks of an SM share its tensor cores; one hides what the others wait for.
+  const double busy = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
+  return busy * block + waves * kBlockClocks;
+}
+
+/// To choose a box: where the same number of waves serves, the one with less work.
+double box_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+  const double all = block_clocks(device, {plan.issued_macs, plan.l2_bytes});
+  return plan_clocks(device, plan) + all / device.cores +
+         plan.l2_bytes / kL2BytesPerClock / device.cores;
+}
+
+/// The cheapest of all boxes; equal ones: the widest rows.
+IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
+                        const DeviceFacts& device, const IgemmPlan& plan) {
+  const int log_m = std::countr_zero(static_cast<unsigned>(tile.m));
+  IgemmPlan best;
+  bool found = false;
+  double best_clocks = 0;
+  for (int n = 0; n <= log_m; ++n) {
+    for (int h = 0; h <= log_m - n; ++h) {
+      IgemmPlan next = with_box(source, tile, halo, {n, h, log_m - n - h}, device, plan);
+      if (!next.refused.empty()) {
+        if (!found) best.refused = next.refused;
+        continue;
+      }
+      const int64_t blocks = boxes_of(next.params) * next.params.units * next.params.conv_groups;
+      if (blocks > kLargest32) {
+        if (!found) best.refused = "more than 2^31 blocks";
+        continue;
+      }
+      next.params.gemm_blocks = narrow(blocks);
+      const double clocks = box_clocks(device, next);
+      if (found && clocks >= best_clocks) continue;
+      best = next;
+      best_clocks = clocks;
+      found = true;
+    }
+  }
+  return best;
+}
+
+// ---- The parameters that do not depend on the box. ----------------------------------------------
+
+IgemmReach reach_of(const AxisDecomposition& parts) {
+  const Axis& axis = parts.axis;
+  const int64_t gcd = std::gcd(axis.stride, axis.dilation), reduced = axis.stride / gcd;
+  const auto to_unsigned = [](int64_t x) { return static_cast<uint32_t>(x); };
+  return {.stride = to_unsigned(axis.stride),
+          .pad = to_unsigned(floor_mod(axis.pad_begin, axis.stride)),
+          .gcd = to_unsigned(gcd),
+          .reduced_stride = to_unsigned(reduced),
+          .inverse = to_unsigned(inverse_mod(axis.dilation / gcd, reduced)),
+          .tap_phases = to_unsigned(std::min(reduced, axis.kernel))};
+}
+
+bool multiples_of_8(const Strides& s) { return s.n % 8 == 0 && s.h % 8 == 0 && s.w % 8 == 0; }
+
+void fill_in_tensors(const Problem& problem, IgemmParams& p) {
+  const ProblemDesc& d = problem.desc();
+  p.batch = narrow(d.batch);
+  p.channels = narrow(problem.in_c_per_group());
+  p.out_channels = narrow(problem.out_c_per_group());
+  p.conv_groups = narrow(d.groups);
+  p.input_n = d.input_strides.n * kElementBytes;
+  p.input_h = d.input_strides.h * kElementBytes;
+  p.input_w = d.input_strides.w * kElementBytes;
+  p.access = igemm_access(problem);
+  p.filter_row = static_cast<uint32_t>(problem.filter_strides().k * kElementBytes);
+  p.output_n = d.output_strides.n, p.output_h = d.output_strides.h;
+  p.output_w = d.output_strides.w;
+  if (d.has_residual) {
+    p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
+    p.residual_w = d.residual_strides.w;
+  }
+  const bool wide = d.alignment % 16 == 0 && problem.out_c_per_group() % 8 == 0 &&
+                    multiples_of_8(d.output_strides) &&
+                    (!d.has_residual || multiples_of_8(d.residual_strides));
+  p.wide_stores = wide ? 1 : 0;
+}
+
+/// The outputs of an axis between which tapless ones lie, as blocks of the fill.
+int64_t fill_blocks(const IgemmSource& source, const IgemmTile& tile) {
+  if (source.h.tapless_phases == 0 && source.w.tapless_phases == 0) return 0;
+  const int64_t outputs = source.problem.output_extents().count();
+  return ceil_div(outputs, int64_t{tile.threads()} * kIgemmFillRun);
+}
+
+}  // namespace
+
+int igemm_access(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  int64_t access = std::gcd(int64_t{16}, int64_t{d.alignment});
+  const auto has_rows = [&](int64_t elements) {
+    access = std::gcd(access, elements * kElementBytes);
+  };
+  has_rows(problem.in_c_per_group());
+  has_rows(problem.filter_strides().k);
+  if (d.batch > 1) has_rows(d.input_strides.n);
+  if (d.h.in > 1) has_rows(d.input_strides.h);
+  if (d.w.in > 1) has_rows(d.input_strides.w);
+  return static_cast<int>(access);
+}
+
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device) {
+  IgemmPlan plan;
+  plan.refused = refused(problem);
+  if (!plan.refused.empty()) return plan;
+  const IgemmSource source(problem);
+  IgemmHalo halo;
+  fill_in_tensors(problem, plan.params);
+  plan.params.reach_h = reach_of(source.h);
+  plan.params.reach_w = reach_of(source.w);
+  plan.refused = add_groups(source, tile, plan.params, halo);
+  if (!plan.refused.empty()) return plan;
+  plan = with_best_box(source, tile, halo, device, plan);
+  if (!plan.refused.empty()) return plan;
+  place_taps(tile, plan.params);
+  plan.blocks = plan.params.gemm_blocks + fill_blocks(source, tile);
+  if (plan.blocks > kLargest32) plan.refused = "more than 2^31 blocks";
+  return plan;
+}
+
+double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device) {
+  const double compute_us = plan_clocks(device, plan) / device.clock_mhz;
+  return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
+}
+
+}  // namespace tconv::host

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_plan.h: how one problem is cut into the tiles of src/cuda/igemm_sm80.cu. Plain C++: the
+// kernel does what these numbers say, and the CPU tests prove them.
+//
+// Output p = q*stride + phase of an axis reads inputs  q + shift - input_step*t  (decomposition.h).
+// Where input_step is above 1, positions q are taken apart by q mod input_step: within such a
+// subgrid, inputs lie input_step pixels apart and taps one step apart, so that windows stay dense.
+//
+// A block owns a box of  m = box_n * box_h * box_w  positions and one to four slots: a slot is a
+// phase of H times a window class of W, whose phases are columns side by side (j, k), contiguous
+// rows of the filters. All slots of a block read one window of the input: the box and a halo.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "kernel_table.h"
+
+namespace tconv::host {
+
+/// What one block computes in one go. Few rows: each is there for a kind of problem.
+struct IgemmTile {
+  const char* name;
+  int slots;           ///< phases side by side, each with its own warps
+  int m, n, k;         ///< positions, columns of a slot, channels of a chunk
+  int ahead;           ///< iterations whose copies are in flight
+  int warp_m, warp_n;  ///< of one warp
+  int blocks_per_sm;   ///< what registers must leave room for
+
+  constexpr int row_bytes() const { return 2 * k; }
+  constexpr int warps_per_slot() const { return m / warp_m * (n / warp_n); }
+  constexpr int threads() const { return 32 * slots * warps_per_slot(); }
+  constexpr int stage_bytes() const { return slots * n * row_bytes(); }  ///< of filters
+};
+
+// Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
+// 64x64 wherever the columns fill it.
+inline constexpr IgemmTile kIgemmTiles[] = {
+    {"128x128", 1, 128, 128, 32, 3, 64, 64, 2},   // k == s, large Co, stride 1
+    {"64x64", 1, 64, 64, 64, 3, 32, 32, 4},       // few positions or columns
+    {"4x128x64", 4, 128, 64, 64, 1, 64, 64, 1},   // stride 2, Co <= 64: one window for all phases
+    {"2x128x128", 2, 128, 128, 64, 2, 64, 64, 1}  // stride 2, Co <= 128; k == s == 2
+};
+inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
+
+inline constexpr int kIgemmMaxTaps = 192;  // with these the parameters fit 4 KB
+inline constexpr int kIgemmMaxSlots = 25;
+inline constexpr int kIgemmMaxGroups = 25;
+inline constexpr int kIgemmMaxBlockSlots = 4;
+
+inline constexpr int kIgemmStagedRows = 16;  // of one warp, in the epilogue
+inline constexpr int kIgemmStagingPad = 8;   // f32 beside each: keeps writes apart in the banks
+inline constexpr int kIgemmFillRun = 16;     // outputs of a thread that fills
+
+/// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
+/// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
+struct IgemmTap {
+  uint32_t filter;  ///< byte offset of the filter row of column 0
+  uint32_t window;
+};
+inline constexpr uint32_t kIgemmKeyMask = 7;
+inline constexpr uint32_t kIgemmNoTap = 8;  ///< the slot has nothing to do in this iteration
+
+struct IgemmSlot {
+  int32_t phase_h, phase_w;  ///< of the first column
+  int32_t columns;           ///< phases of W times output channels of a group
+  int32_t column_step;       ///< output pixels between two phases of W
+};
+
+/// Slots that one block computes together, and how often the group is there: once per phase of H
+/// where it is a window class of H (one slot then).
+struct IgemmGroup {
+  int32_t first_slot;
+  int32_t first_tap, iterations;  ///< taps [first_tap, + iterations * tile.slots), slot innermost
+  int32_t origin_h, origin_w;     ///< input pixel of position 0 at the window's first pixel
+  int32_t column_tiles;
+  int32_t first_unit, end_unit;  ///< units: column tiles of each repetition, innermost first
+  int32_t repeat_phase;          ///< step of phase_h from one repetition to the next
+  uint32_t repeat_filter;        ///< step of the filters, in bytes
+};
+
+/// One spatial axis of the grid. Position q = (tile*box + i)*input_step + subgrid.
+struct IgemmAxis {
+  int32_t in, out, stride;
+  int32_t input_step;  ///< also the number of subgrids
+  int32_t tiles;       ///< of one subgrid
+  int32_t log_box;
+  int32_t window;  ///< pixels: box and halo
+};
+
+/// Which outputs of an axis some tap reaches: those with  k0(p) < tap_phases  (decomposition.h).
+struct IgemmReach {
+  uint32_t stride, pad;  ///< pad_begin mod stride
+  uint32_t gcd, reduced_stride, inverse;
+  uint32_t tap_phases;  ///< min(reduced_stride, kernel)
+
+  constexpr bool contains(uint32_t p) const {
+    const uint32_t u = (p % stride + pad) % stride;
+    return u % gcd == 0 && u / gcd * inverse % reduced_stride < tap_phases;
+  }
+};
+
+/// The parameters of the kernel beside its pointers: by value, the same for all blocks.
+struct IgemmParams {
+  IgemmAxis h, w;
+  int32_t batch, batch_tiles, log_box_n;
+  int32_t channels, out_channels;  ///< of one group of the problem
+  int32_t conv_groups;
+  int32_t units;        ///< blocks of one box
+  int32_t gemm_blocks;  ///< those after them write the outputs that no tap reaches
+  IgemmReach reach_h, reach_w;
+  // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
+  int32_t pitch, image_pitch, window_pixels;
+  uint32_t window_bytes, window_stages;
+  // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
+  int64_t input_n, input_h, input_w;
+  uint32_t filter_row;
+  int32_t access;  ///< bytes to which all rows of channels are aligned: 16, 8, 4 or 2
+  int64_t output_n, output_h, output_w, residual_n, residual_h, residual_w;
+  int32_t wide_stores;  ///< 1: runs of 8 columns may be stored with 16 bytes at once
+  IgemmGroup groups[kIgemmMaxGroups];
+  int32_t group_count;
+  IgemmSlot slots[kIgemmMaxSlots];
+  IgemmTap taps[kIgemmMaxTaps];
+};
+
+/// One tile for one problem.
+struct IgemmPlan {
+  std::string refused;  ///< why not; empty if the rest is filled in
+  IgemmParams params = {};
+  int64_t blocks = 0;
+  int64_t shared_bytes = 0;
+  int resident = 1;        ///< blocks that an SM holds at once
+  double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
+  double l2_bytes = 0;     ///< from the L2 cache: windows and filters of all blocks, at most
+};
+
+/// Bytes to which every row of channels is aligned, and every stride that leads to one: 16 to 2.
+int igemm_access(const Problem& problem);
+
+/// Cuts `problem` for `tile` on `device`. Cheap and pure.
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
+
+/// Model microseconds of a plan that is not refused.
+double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device);
+
+}  // namespace tconv::host

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_igemm_plan.cpp: how the implicit GEMM cuts problems, element by element: every output is
+// written once, every tap of it is multiplied once with the input that the definition (axis.h)
+// names, and all that a window holds lies where its readers look.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "src/host/device_models.h"
+#include "src/host/igemm_plan.h"
+#include "tests/cuda_on_host/cuda_on_host.h"
+#include "tests/support.h"
+
+using std::max;
+using std::min;
+#include "src/cuda/igemm_tile.cuh"
+
+namespace tconv::test {
+namespace {
+
+using namespace cuda::igemm;  // NOLINT(google-build-using-namespace): what is tested
+
+using Read = std::tuple<int64_t, int64_t, int64_t, int64_t>;  // r, s, h, w
+
+/// The definition.
+std::multiset<Read> reads_of(const ProblemDesc& d, int64_t p, int64_t q) {
+  std::multiset<Read> reads;
+  for (int64_t r = 0; r < d.h.kernel; ++r) {
+    for (int64_t s = 0; s < d.w.kernel; ++s) {
+      const int64_t h = input_index(d.h, p, r), w = input_index(d.w, q, s);
+      if (h != kNoInput && w != kNoInput) reads.insert({r, s, h, w});
+    }
+  }
+  return reads;
+}
+
+/// One problem, one tile: does on the CPU what the kernel's index arithmetic says.
+template <int kTileIndex>
+class Cover {
+  static constexpr IgemmTile kTile = kIgemmTiles[kTileIndex];
+  static constexpr int kRowBytes = kTile.row_bytes();
+
+ public:
+  explicit Cover(const Problem& problem)
+      : problem_(problem),
+        d_(problem.desc()),
+        plan_(plan_igemm(problem, kTile, device_model("h200"))),
+        written_(static_cast<std::size_t>(problem.output_extents().count())) {}
+
+  bool refused() const { return !plan_.refused.empty(); }
+
+  void expect_exact() {
+    const IgemmParams& p = plan_.params;
+    expect_rings();
+    for (int block = 0; block < p.gemm_blocks; ++block) {
+      place_ = place_of<kTileIndex>(p, block);
+      load_window();
+      for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
+    }
+    fill();
+    for (const int times : written_) ASSERT_EQ(times, 1) << problem_.key() << kTile.name;
+  }
+
+ private:
+  struct Held {
+    int64_t h, w;  ///< kNoInput: zeros
+    uint32_t target;
+  };
+
+  void expect_rings() {
+    const IgemmParams& p = plan_.params;
+    const int64_t table = ceil_div(p.window_pixels * int64_t{sizeof(Pixel)}, 128) * 128;
+    const int64_t rings =
+        int64_t{p.window_bytes} * p.window_stages + int64_t{kTile.ahead + 1} * kTile.stage_bytes();
+    EXPECT_GE(plan_.shared_bytes, table + rings);
+    EXPECT_LE(plan_.shared_bytes, device_model("h200").shared_bytes_per_block);
+    EXPECT_EQ(p.window_bytes % 128, 0U);
+    for (int g = 0; g < p.group_count; ++g) {
+      // Chunks that iterations in flight can touch beside the one that is read.
+      EXPECT_GE(p.window_stages, 1 + ceil_div(kTile.ahead, p.groups[g].iterations));
+    }
+  }
+
+  void load_window() {
+    const IgemmParams& p = plan_.params;
+    const Corner corner = corner_of(p, place_);
+    window_.clear();
+    std::set<uint32_t> rows;
+    for (int i = 0; i < p.window_pixels; ++i) {
+      const Pixel pixel = pixel_of<kTileIndex>(p, place_, corner, i);
+      const uint32_t row = pixel.target / kRowBytes;
+      ASSERT_TRUE(rows.insert(row).second) << "two pixels in one row";
+      ASSERT_LE((row + 1) * kRowBytes, p.window_bytes);
+      Held held = {kNoInput, kNoInput, pixel.target};
+      if (pixel.offset != kNoInput) {
+        ASSERT_GE(pixel.offset, 0);
+        const int64_t at =
+            pixel.offset + place_.n * p.input_n + corner.in_h * p.input_h + corner.in_w * p.input_w;
+        ASSERT_LE(at + d_.in_c * 2, problem_.input_bytes());
+        held.h = at % p.input_n / p.input_h, held.w = at % p.input_h / p.input_w;
+        ASSERT_EQ(at % p.input_w, 0);
+      }
+      window_[row] = held;
+    }
+  }
+
+  void expect_slot(int index) {
+    const IgemmParams& p = plan_.params;
+    const IgemmGroup& group = p.groups[place_.group];
+    const IgemmSlot& slot = p.slots[group.first_slot + index];
+    for (int m = 0; m < kTile.m; ++m) {
+      const Row row = row_of(p, place_, slot.phase_h + place_.repeat * group.repeat_phase, m);
+      for (int c = place_.first_column; c < place_.first_column + kTile.n; ++c) {
+        const Column column = column_of(p, place_, slot, c);
+        const int q = row.q + column.phase;
+        if (!row.exists || !column.exists || q >= p.w.out) continue;
+        const int64_t output = row.output + q * p.output_w + column.k;
+        ++written_.at(static_cast<std::size_t>(output));
+        if (column.k == place_.conv_group * p.out_channels) {
+          expect_reads(group, index, m, c, row.output / p.output_h % d_.h.out, q);
+        }
+      }
+    }
+  }
+
+  void expect_reads(const IgemmGroup& group, int slot, int m, int column, int64_t pixel_row,
+                    int q) {
+    const IgemmParams& p = plan_.params;
+    std::multiset<Read> reads;
+    for (int i = 0; i < group.iterations; ++i) {
+      const IgemmTap& tap = p.taps[group.first_tap + i * kTile.slots + slot];
+      if ((tap.window & kIgemmNoTap) != 0) continue;
+      const uint32_t row = window_row(p, m) + tap.window / kRowBytes;
+      ASSERT_EQ(window_.count(row), 1U) << "a tap outside the window";
+      const Held& held = window_[row];
+      ASSERT_EQ(held.target, cuda::swizzled<kRowBytes>(row, 0, m + (tap.window & kIgemmKeyMask)));
+      const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
+                             int64_t{column} * p.filter_row;
+      ASSERT_LT(filter, problem_.filter_bytes());
+      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels;
+      ASSERT_EQ(k, 0);
+      const int64_t rs = filter_row / p.out_channels;
+      if (held.h != kNoInput) {
+        reads.insert({rs / d_.w.kernel, rs % d_.w.kernel, held.h, held.w});
+      }
+    }
+    ASSERT_EQ(reads, reads_of(d_, pixel_row, q)) << problem_.key() << " " << kTile.name;
+  }
+
+  void fill() {
+    const IgemmParams& p = plan_.params;
+    const bool fills = plan_.blocks > p.gemm_blocks;
+    const int64_t run = int64_t{kTile.threads()} * kIgemmFillRun;
+    if (fills) {
+      EXPECT_GE((plan_.blocks - p.gemm_blocks) * run, static_cast<int64_t>(written_.size()));
+    }
+    for (std::size_t i = 0; i < written_.size(); ++i) {
+      const int64_t pixel = static_cast<int64_t>(i) / d_.out_c;
+      const auto p_out = static_cast<uint32_t>(pixel / d_.w.out % d_.h.out);
+      const auto q_out = static_cast<uint32_t>(pixel % d_.w.out);
+      if (p.reach_h.contains(p_out) && p.reach_w.contains(q_out)) continue;
+      if (fills) ++written_[i];
+    }
+  }
+
+  const Problem& problem_;
+  const ProblemDesc& d_;
+  IgemmPlan plan_;
+  std::vector<int> written_;
+  Place place_ = {};
+  std::map<uint32_t, Held> window_;
+};
+
+template <int kTileIndex>
+int expect_exact(const Problem& problem) {
+  Cover<kTileIndex> cover(problem);
+  if (cover.refused()) return 0;
+  cover.expect_exact();
+  return 1;
+}
+
+int expect_all_tiles(const Problem& problem) {
+  static_assert(kIgemmTileCount == 4);
+  return expect_exact<0>(problem) + expect_exact<1>(problem) + expect_exact<2>(problem) +
+         expect_exact<3>(problem);
+}
+
+ProblemDesc dense(std::mt19937_64& random, const RandomLimits& limits) {
+  ProblemDesc d = random_desc(random, limits);
+  d.layout = Layout::nhwc;
+  d.filter_order = FilterOrder::hwoi;
+  d.input_strides = d.output_strides = d.residual_strides = {};
+  return d;
+}
+
+TEST(IgemmPlan, WritesEachOutputAndMultipliesEachTapOnce) {
+  std::mt19937_64 random(20261125);
+  RandomLimits limits;
+  limits.dtypes = {DType::f16, DType::bf16};
+  limits.zero_sizes = false;
+  limits.max_in = 5, limits.max_channels = 3, limits.max_batch = 3;
+  int plans = 0;
+  const int problems = enumeration(4000, 250);
+  for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
+    plans += expect_all_tiles(Problem(dense(random, limits)));
+  }
+  EXPECT_GT(plans, problems * 2);
+}
+
+/// in, kernel, stride, padding, dilation of one axis.
+Axis axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1) {
+  Axis a = {.in = in, .kernel = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
+  a.out = a.full() - 2 * pad;
+  return a;
+}
+
+TEST(IgemmPlan, TakesWhatNetworksAsk) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = DType::f16;
+  d.batch = 3, d.in_c = 2, d.out_c = 5;
+  struct Case {
+    Axis h, w;
+    int tiles;  ///< that take it
+  };
+  const Case cases[] = {
+      {axis(4, 4, 2, 1), axis(5, 4, 2, 1), 4},        // DCGAN
+      {axis(9, 3, 2, 1), axis(7, 3, 2, 1), 4},        // U-Net, odd kernel
+      {axis(5, 2, 2, 0), axis(6, 2, 2, 0), 3},        // k == s: two phases of H
+      {axis(1, 4, 1, 0), axis(1, 4, 1, 0), 4},        // one pixel: four phases of H
+      {axis(1, 1, 1, 0), axis(30, 16, 8, 4), 3},      // HiFi-GAN
+      {axis(3, 64, 32, 16), axis(3, 64, 32, 16), 2},  // FCN-32s: too many phases for more
+      {axis(7, 3, 1, 1, 2), axis(9, 3, 1, 3, 3), 2},  // dilated: subgrids
+      {axis(7, 3, 2, 1, 2), axis(9, 2, 4, 1, 2), 3},  // stride and dilation share a factor
+      {axis(4, 2, 5, 0), axis(4, 1, 3, 0), 3},        // k < s
+  };
+  for (const Case& c : cases) {
+    d.h = c.h, d.w = c.w;
+    EXPECT_EQ(expect_all_tiles(Problem(d)), c.tiles) << Problem(d).key();
+  }
+}
+
+TEST(IgemmPlan, SaysWhatItDoesNotTake) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = DType::f16;
+  const auto refused = [&] {
+    return plan_igemm(Problem(d), kIgemmTiles[0], device_model("h200")).refused;
+  };
+  d.h = axis(0, 1, 1, 0), d.h.out = 3;
+  EXPECT_NE(refused().find("empty"), std::string::npos);
+  d.h = axis(2, 1, int64_t{1} << 20, 0);
+  EXPECT_NE(refused().find("strides above 65535"), std::string::npos);
+  d.h = axis(8, 15, 1, 7), d.w = axis(8, 15, 1, 7);
+  EXPECT_NE(refused().find("225 taps"), std::string::npos);
+  d.h = axis(8, 3, 1, 1), d.w = axis(8, 3, 1, 1);
+  d.in_c = 0;
+  EXPECT_NE(refused().find("no input channels"), std::string::npos);
+  d.in_c = 1;
+  EXPECT_EQ(refused(), "");
+}
+
+TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = DType::f16;
+  d.h = d.w = axis(4, 3, 1, 1);
+  const auto access = [&](int64_t in_c) {
+    d.in_c = in_c;
+    return igemm_access(Problem(d));
+  };
+  EXPECT_EQ(access(64), 16);
+  EXPECT_EQ(access(12), 8);
+  EXPECT_EQ(access(6), 4);
+  EXPECT_EQ(access(21), 2);
+  d.alignment = 4;
+  EXPECT_EQ(access(64), 4);
+}
+
+// The more is issued, the later a plan comes; a problem that is bound by memory costs its bytes.
+TEST(IgemmPlan, EstimatesGrowWithTheWork) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = DType::f16;
+  d.in_c = d.out_c = 64;
+  const DeviceFacts device = device_model("h200");
+  double last = 0;
+  for (const int64_t size : {128, 256, 512, 1024}) {
+    d.h = d.w = axis(size, 4, 2, 1);
+    const Problem problem(d);
+    const double us =
+        estimate_igemm_us(problem, plan_igemm(problem, kIgemmTiles[2], device), device);
+    EXPECT_GT(us, last);
+    EXPECT_GT(us, problem.least_bytes() / device.bytes_per_us);
+    last = us;
+  }
+}
+
+}  // namespace
+}  // namespace tconv::test
