@@ -47,6 +47,12 @@ def targets():
     return re.findall(r"^([\w.+-]+): phony$", listed.output, re.MULTILINE)
 
 
+def first_failure(output):
+    """What Ninja prints between the first FAILED and its next step."""
+    failure = re.search(r"^FAILED: .*?(?=^\[\d+/|\Z)", output, re.MULTILINE | re.DOTALL)
+    return (failure.group(0) if failure else output).strip()[:ERROR_CHARACTERS]
+
+
 class Build:
     """The folder, after build(): which targets there are, and where their programs lie."""
 
@@ -82,7 +88,7 @@ class Build:
             raise Unfinished()
         self.complete = result.exit_code == 0
         if not self.program("tconv_cli", "tconv"):
-            said = result.output.strip()[-ERROR_CHARACTERS:]
+            said = first_failure(result.output)
             raise CannotBuild(f"the program tconv did not compile (see {self.log_path}):\n{said}")
         return self.complete
 
