@@ -60,6 +60,7 @@ class Build:
         self.log_path = log_path
         self.targets = []
         self.complete = False
+        self.current = {}  # target: does it compile; asked where something does not
         self.notes = []  # what CMake says that it found or left out
 
     def _run(self, command, limit_s, environment):
@@ -97,8 +98,11 @@ class Build:
         path = FOLDER / PLACES.get(target.split("_")[0], ".") / (name or target)
         if not os.access(path, os.X_OK):
             return None
-        if not self.complete:  # then an older program may still be there
-            command = ["cmake", "--build", str(FOLDER), "--target", target, "--", "-n"]
-            if "no work to do" not in run(command, CONFIGURE_LIMIT_S, None).output:
-                return None
-        return str(path)
+        return str(path) if self.complete or self._is_current(target) else None
+
+    def _is_current(self, target):
+        """Something did not compile: is it this? Then an older program may still be there."""
+        if target not in self.current:
+            command = ["cmake", "--build", str(FOLDER), "--target", target]
+            self.current[target] = run(command, CONFIGURE_LIMIT_S, None).exit_code == 0
+        return self.current[target]
