@@ -16,7 +16,7 @@
 #include "bench/machine.h"
 #include "bench/measure.h"
 #include "bench/work.h"
-#include "src/host/compare.h"
+#include "src/host/compare_device.h"
 #include "src/host/errors.h"
 
 namespace {
@@ -109,6 +109,11 @@ int dry_run(const Arguments& arguments, const std::vector<Unit>& work, const Res
 
 // ---- With one. ----------------------------------------------------------------------------------
 
+host::CompareResult compare_dense(const void* a, const void* b, host::DType type, int64_t count,
+                                  host::Stream stream) {
+  return host::compare_buffers(a, b, host::dense_region(type, count), stream);
+}
+
 class Bench {
  public:
   Bench(const Arguments& arguments, ResultLines& results)
@@ -160,7 +165,7 @@ class Bench {
     launcher_ = cuda_launcher();
     anchors_ = std::make_unique<Anchors>(*launcher_, cublas_);
     return {.launcher = *launcher_,
-            .compare = host::compare_buffers,
+            .compare = compare_dense,
             .device = device,
             .table = host::kernel_table(),
             .anchors = anchors_->contenders(),
@@ -179,7 +184,7 @@ class Bench {
     bool complete = true;
     if (unit.part == Part::ceilings) {
       results_.append({{"kind", "begin"}, {"unit", unit.id()}});
-      measure_ceilings(*launcher_, cublas_, host::compare_buffers, results_);
+      measure_ceilings(*launcher_, cublas_, compare_dense, results_);
       machine.ceilings = read_ceilings(results_);
     } else {
       complete = measure(machine, unit, results_).complete;
