@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_gpu.cpp: the benchmark on a GPU: every layer of the suite `core`, f16 and f32, NHWC and
-// NCHW, small and large batches, by `gather` and by what cuDNN's heuristics propose; against the
+// NCHW, small and large batches, by our rows and by what cuDNN's heuristics propose; against the
 // measured ceilings of the machine. Not yet run on a GPU.
 //
 // The order is that of worth, results are appended one by one, and a call goes on where the last
@@ -231,7 +231,7 @@ int bench(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("Times gather and cuDNN on the suite core, against the ceilings of this GPU");
+  CLI::App app("Times our rows and cuDNN on the suite core, against the ceilings of this GPU");
   app.footer(kHelpEnd);
   auto* out = app.add_option("--out", arguments.out, "results, as JSON lines")->type_name("FILE");
   app.add_option("--seconds", arguments.seconds, "the time that this call may take")
