@@ -77,7 +77,7 @@ class Producer {
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
     chunk_bits_ = chunk << 4;
-    const int64_t first_byte = int64_t{place.conv_group} * d.channels * 2 + chunk * 16;
+    const int64_t first_byte = int64_t{place.conv_group} * d.channel_bytes + chunk * 16;
     input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
              first_byte;
     filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
@@ -85,7 +85,7 @@ class Producer {
     // Rows of later passes differ by a multiple of 8: they have the same key.
     filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
     pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
-    bytes_left_ = d.channels * 2 - chunk * 16;
+    bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
     for (int pass = 0; pass < Tile::kPasses; ++pass) {
       const int row = pass * Tile::kRowsPerPass + row_;

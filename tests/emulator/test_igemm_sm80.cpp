@@ -27,7 +27,7 @@ Outcome run_tile(const Problem& problem, const IgemmTile& tile, const emulator::
                  uint64_t seed = 1) {
   Outcome outcome;
   const Options options = {
-      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name};
+      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name, .math = Math::tf32};
   try {
     const Plan plan = make_plan(problem, options);
     outcome.taken = true;
@@ -96,6 +96,8 @@ std::vector<ProblemDesc> chosen_problems() {
       problem_of(1, 3, 40, axis(11, 3, 1, 2, 2), axis(13, 3, 1, 3, 3)),
       problem_of(2, 1, 3, half, half, DType::bf16),
       problem_of(1, 64, 64, axis(1, 1, 1, 0), axis(1, 1, 1, 0)),
+      problem_of(1, 72, 40, half, axis(9, 3, 2, 1), DType::f32),
+      problem_of(2, 37, 19, axis(7, 3, 1, 1), axis(5, 4, 3, 1), DType::f32),
   };
   ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
   grouped.groups = 3;
@@ -122,7 +124,7 @@ TEST(IgemmEmulated, EqualsTheReferenceOnChosenProblems) {
 TEST(IgemmEmulated, EqualsTheReferenceOnRandomProblems) {
   std::mt19937_64 random(20261125);
   RandomLimits limits;
-  limits.dtypes = {DType::f16, DType::bf16};
+  limits.dtypes = {DType::f16, DType::bf16, DType::f32};
   limits.zero_sizes = false;
   int taken = 0;
   const int problems = enumeration(600, 30);
