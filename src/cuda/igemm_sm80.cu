@@ -62,7 +62,8 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   const Corner corner = corner_of(d, place);
   make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
   __syncthreads();  // the table is there for all
-  Producer<kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows, stages);
+  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
+                                          stages);
   Consumer<T, kTileIndex> consumer(d, place, windows, stages);
   const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
   const int iterations = chunks * d.groups[place.group].iterations;
@@ -121,7 +122,7 @@ KernelFunction kernel_of(int tile) {
 }
 
 KernelFunction kernel_of(const Problem& problem, int tile) {
-  const bool is_wide = igemm_access(problem) == 16;
+  const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
   switch (problem.desc().dtype) {
     case DType::f16: return is_wide ? kernel_of<Half, true>(tile) : kernel_of<Half, false>(tile);
     case DType::bf16:
@@ -142,7 +143,6 @@ std::string declines(const Problem& problem, const Options& options, const Devic
   if (d.dtype == DType::f64 || (d.dtype == DType::f32 && options.math != Math::tf32)) {
     return "takes f16, bf16, and f32 with math=tf32";
   }
-  if (d.layout != Layout::nhwc) return "takes NHWC";
   if (d.filter_order != FilterOrder::hwoi && !options.prepacked_filters) {
     return "takes filters in the order HWOI, others prepacked";
   }

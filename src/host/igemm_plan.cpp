@@ -307,10 +307,13 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.output_w = d.output_strides.w;
   if (d.has_residual) {
     p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
-    p.residual_w = d.residual_strides.w;
+    p.residual_w = d.residual_strides.w, p.residual_c = d.residual_strides.c;
   }
-  const bool wide = d.alignment % 16 == 0 && problem.out_c_per_group() % 8 == 0 &&
-                    multiples_of_8(d.output_strides) &&
+  p.input_c = d.input_strides.c * element_bytes(problem);
+  p.output_c = d.output_strides.c;
+  p.channels_last = d.layout == Layout::nhwc ? 1 : 0;
+  const bool wide = d.layout == Layout::nhwc && d.alignment % 16 == 0 &&
+                    problem.out_c_per_group() % 8 == 0 && multiples_of_8(d.output_strides) &&
                     (!d.has_residual || multiples_of_8(d.residual_strides));
   p.wide_stores = wide ? 1 : 0;
 }
@@ -338,6 +341,7 @@ int igemm_access(const Problem& problem) {
   };
   has_rows(problem.in_c_per_group());
   has_rows(igemm_filter_strides(problem).k);
+  if (d.layout == Layout::nchw) return static_cast<int>(access);
   if (d.batch > 1) has_rows(d.input_strides.n);
   if (d.h.in > 1) has_rows(d.input_strides.h);
   if (d.w.in > 1) has_rows(d.input_strides.w);

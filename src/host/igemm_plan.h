@@ -114,11 +114,13 @@ struct IgemmParams {
   int32_t pitch, image_pitch, window_pixels;
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
-  int64_t input_n, input_h, input_w;
+  int64_t input_n, input_h, input_w, input_c;
   uint32_t filter_row;
   int32_t access;  ///< see igemm_access
-  int64_t output_n, output_h, output_w, residual_n, residual_h, residual_w;
-  int32_t wide_stores;  ///< 1: runs of 8 columns may be stored with 16 bytes at once
+  int64_t output_n, output_h, output_w, output_c;
+  int64_t residual_n, residual_h, residual_w, residual_c;
+  int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
+  int32_t wide_stores;    ///< 1: runs of 8 columns may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
   IgemmSlot slots[kIgemmMaxSlots];
@@ -138,6 +140,7 @@ struct IgemmPlan {
 };
 
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
+/// In NCHW only filters have rows of channels.
 int igemm_access(const Problem& problem);
 /// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
 FilterStrides igemm_filter_strides(const Problem& problem);
