@@ -44,6 +44,7 @@ class CudaLauncher final : public Launcher {
   CudaLauncher& operator=(const CudaLauncher&) = delete;
 
   host::Stream stream() const override { return stream_; }
+  void forget_error() override { (void)cudaGetLastError(); }
 
   std::unique_ptr<LaunchGraph> capture(const std::function<void()>& enqueue) override {
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),

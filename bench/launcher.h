@@ -21,6 +21,8 @@ class Launcher {
  public:
   virtual ~Launcher() = default;
   virtual host::Stream stream() const = 0;
+  /// Clears an error that a vendor's library left pending: a run would refuse to begin with it.
+  virtual void forget_error() = 0;
   /// What `enqueue` enqueues on stream(). Must not outlive what `enqueue` holds, the plans above
   /// all.
   virtual std::unique_ptr<LaunchGraph> capture(const std::function<void()>& enqueue) = 0;

@@ -58,7 +58,9 @@ Json head_line(const host::DeviceFacts& device, const std::string& commit) {
   (void)cudaRuntimeGetVersion(&runtime);
   const std::string query =
       "nvidia-smi --id=" + std::to_string(device.ordinal) + " --format=csv,noheader --query-gpu=";
-  const auto ask = [&](const char* what) { return first_line((query + what + " 2>&1").c_str()); };
+  const auto ask = [&](const char* what) {
+    return first_line((query + what + " 2>/dev/null").c_str());
+  };
   Json json = {{"kind", "head"},
                {"gpu", device.name},
                {"driver", ask("driver_version")},

@@ -14,6 +14,8 @@ namespace {
 /// Runs that are longer than this are timed apart, a few times: they would stretch every round.
 constexpr double kSlowUs = 50e3;
 constexpr int kSlowSamples = 3;
+/// A sample of gather's that takes longer is taken once, not again beside every few rivals.
+constexpr double kPatienceUs = 20e3;
 /// So many proposals share their rounds.
 constexpr std::size_t kChunk = 6;
 constexpr int64_t kMostSets = TimedPlan::kMostLaunches;
@@ -149,10 +151,12 @@ class Measurement {
   /// Plans, poisons, runs, verifies. False, with a line that says why, where that does not work.
   bool start(Entry& entry) {
     try {
+      machine_.launcher.forget_error();
       host::Plan plan = make_plan(problem_, options(entry.row, entry.proposal.tile),
                                   machine_.device, machine_.table);
       entry.proposal.tile = plan.tile();
       buffers_.poison(0, stream());
+      machine_.launcher.forget_error();  // of an engine that cuDNN tried and refused
       entry.timed.emplace(machine_.launcher, buffers_, std::move(plan));
       entry.timed->run(0);
       const void* output = buffers_.tensors(0, false).output;
@@ -179,6 +183,7 @@ class Measurement {
   void fail(Entry& entry, const host::DeviceError& error) {
     entry.timed.reset();
     not_timed(entry, "device error", error.what());
+    machine_.launcher.forget_error();
     host::gpu().synchronise(stream());
   }
 
@@ -266,6 +271,12 @@ class Measurement {
     results_.append(json);
   }
 
+  /// Whether gather is quick enough to be in every chunk's rounds.
+  bool gather_keeps_up() const {
+    return gather_.timed &&
+           gather_.timed->first_us() * static_cast<double>(buffers_.sets()) < kPatienceUs;
+  }
+
   void measure_chunk(std::span<host::Proposal> proposals) {
     std::vector<Entry> entries;
     entries.reserve(proposals.size());
@@ -288,7 +299,7 @@ class Measurement {
       }
     }
     if (fast.empty()) return;
-    if (gather_.timed && !gather_.slow()) fast.push_back(&gather_);
+    if (gather_keeps_up()) fast.push_back(&gather_);
     time(fast);
   }
 

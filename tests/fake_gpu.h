@@ -69,8 +69,10 @@ class FakeGpu final : public host::Gpu {
   int current_device() override { return current; }
   std::string pending_error() override { return pending; }
 
-  void load(const void* kernel) override {
+  void load(const void* kernel, std::size_t shared_bytes) override {
     ++loads;
+    std::size_t& allowed = allowed_shared_[kernel];
+    allowed = std::max(allowed, shared_bytes);
     loaded = kernel;
     if (fail_load.empty()) return;
     throw host::DeviceError(
@@ -79,6 +81,11 @@ class FakeGpu final : public host::Gpu {
   }
   void launch(const host::Launch& launch) override {
     ++launches;
+    const auto asked = allowed_shared_.find(launch.kernel);
+    const std::size_t allowed = asked == allowed_shared_.end() ? 0 : asked->second;
+    if (launch.shared_bytes > std::max(host::kUnaskedSharedBytes, allowed)) {
+      throw host::DeviceError("a launch with more shared memory than its kernel was loaded for");
+    }
     if (!fail_launch.empty()) {
       throw host::DeviceError(host::failed_call_words(
           "cudaLaunchKernel", fail_launch, std::string("a launch of the row ") + launch.name));
@@ -137,6 +144,7 @@ class FakeGpu final : public host::Gpu {
 
  private:
   std::map<void*, std::size_t> sizes_;
+  std::map<const void*, std::size_t> allowed_shared_;
 };
 
 }  // namespace tconv::test

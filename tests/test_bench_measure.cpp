@@ -36,9 +36,10 @@ FakeCudnn& fake() {
 /// Launches again what it was told to capture.
 class LoopLauncher final : public Launcher {
  public:
+  explicit LoopLauncher(FakeGpu& gpu) : gpu_(gpu) {}
   Stream stream() const override { return nullptr; }
+  void forget_error() override { gpu_.pending.clear(); }
   std::unique_ptr<LaunchGraph> capture(const std::function<void()>& enqueue) override {
-    ++captures;
     struct Loop final : LaunchGraph {
       std::function<void()> body;
       void launch() override { body(); }
@@ -47,7 +48,9 @@ class LoopLauncher final : public Launcher {
     loop->body = enqueue;
     return loop;
   }
-  int captures = 0;
+
+ private:
+  FakeGpu& gpu_;
 };
 
 CompareResult compare_on_host(const void* a, const void* b, DType type, int64_t count, Stream) {
@@ -135,7 +138,7 @@ class Measure : public testing::Test {
   }
 
   FakeGpu gpu_;
-  LoopLauncher launcher_;
+  LoopLauncher launcher_{gpu_};
   const void* repack_ = nullptr;
   const Kernel* table_[2] = {&kGather, &cudnn_kernel};
   Layer layer_ = small_layer(false);
@@ -249,6 +252,12 @@ TEST_F(Measure, WritesWhyARowIsNotRun) {
   EXPECT_NE(lines("status", "not run")[0]["reason"].get<std::string>().find("propose"),
             std::string::npos);
   EXPECT_EQ(lines("row", "gather").size(), 2u);
+}
+
+TEST_F(Measure, ForgetsWhatALibraryLeftPending) {
+  gpu_.pending = "cudaErrorInvalidValue: invalid argument";
+  EXPECT_TRUE(measure_part(Part::first).complete);
+  EXPECT_EQ(lines("status", "timed").size(), 8u);
 }
 
 TEST_F(Measure, OutlivesADeviceErrorThatTheDeviceOutlives) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel_names.cpp: a library that CUDA loads into any program (CUDA_INJECTION64_PATH) and that lists
-// the kernels that ran, by CUPTI: name, grid, block, registers, how often, microseconds. At the end
-// one JSON line per kernel is appended to the file that TCONV_KERNEL_NAMES names. Not yet run on a
-// GPU.
+// kernel_names.cpp: a library that CUDA loads into any program (CUDA_INJECTION64_PATH) and that
+// lists the kernels that ran, by CUPTI: name, grid, block, registers, how often, microseconds. At
+// the end one JSON line per kernel is appended to the file that TCONV_KERNEL_NAMES names. Not yet
+// run on a GPU.
 #include <cupti.h>
 
 #include <cstdlib>

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "bench/probes/sizes.h"
+
 namespace tconv::probes {
 namespace {
 
@@ -174,7 +176,7 @@ double median_us(const Report& report, const std::function<void()>& enqueue, dou
   const double once_us = std::max(sample(1), 1.0);
   const int times = std::clamp(static_cast<int>(sample_us / once_us) + 1, 1, 10000);
   std::vector<double> samples;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < kSamples; ++i) {
     samples.push_back(sample(times));
   }
   cudaEventDestroy(begin);

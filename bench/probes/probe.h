@@ -59,8 +59,8 @@ class Report {
 /// main of a probe: options, the GPU, `measure`, the exit code.
 int run(int argc, char** argv, const About& about, void (*measure)(Report&));
 
-/// Microseconds of one `enqueue` (on the default stream): the median of nine samples of at least
-/// `sample_us` each, after a warm-up.
+/// Microseconds of one `enqueue` (on the default stream): the median of kSamples samples of at
+/// least `sample_us` each, after a warm-up.
 double median_us(const Report& report, const std::function<void()>& enqueue,
                  double sample_us = 2000);
 
@@ -71,7 +71,9 @@ template <typename T>
 class Buffer {
  public:
   explicit Buffer(std::size_t count) : count_(count) {
-    check(cudaMalloc(&data_, count * sizeof(T)), "cudaMalloc");
+    void* data = nullptr;
+    check(cudaMalloc(&data, count * sizeof(T)), "cudaMalloc");
+    data_ = static_cast<T*>(data);
   }
   Buffer(std::size_t count, int byte) : Buffer(count) {
     check(cudaMemset(data_, byte, count * sizeof(T)), "cudaMemset");
@@ -97,13 +99,5 @@ class Buffer {
   T* data_ = nullptr;
   std::size_t count_;
 };
-
-/// Raises the dynamic shared memory of a kernel.
-template <typename Kernel>
-void allow_shared(Kernel* kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-        "cudaFuncSetAttribute(MaxDynamicSharedMemorySize)");
-}
 
 }  // namespace tconv::probes

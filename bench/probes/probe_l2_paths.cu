@@ -164,7 +164,7 @@ void require_right(Report& report, const Buffer<int>& wrong, const std::string& 
 template <bool kThroughL1>
 Rate measure_cp_async(Report& report, const Buffer<uint32_t>& data, const Region& region,
                       const std::string& what, const char* predicted) {
-  constexpr uint32_t kCount = (16u << 20) / kGroupBytes;
+  constexpr uint32_t kCount = kStreamedBytes / kGroupBytes;
   constexpr uint32_t kShared = kGroups * kGroupBytes;
   const auto blocks = static_cast<unsigned>(report.gpu().multiProcessorCount);
   const Buffer<long long> clocks(blocks, 0);
@@ -172,8 +172,8 @@ Rate measure_cp_async(Report& report, const Buffer<uint32_t>& data, const Region
   const auto kernel = cp_async_rate<kThroughL1>;
   allow_shared(kernel, kShared);
   const double us = median_us(report, [&] {
-    kernel<<<blocks, kThreads, kShared>>>(reinterpret_cast<const unsigned char*>(data.get()),
-                                          region, kCount, clocks.get(), wrong.get());
+    launch(kernel, {blocks, kThreads, kShared}, reinterpret_cast<const unsigned char*>(data.get()),
+           region, kCount, clocks.get(), wrong.get());
   });
   require_right(report, wrong, what);
   const double bytes = double{kCount} * kGroupBytes;
@@ -187,33 +187,18 @@ Rate measure_multicast(Report& report, const Tensor& tensor, uint32_t size) {
   const Ring ring = Ring::of(kBoxBytes);
   const CUtensorMap map = tiled_map(tensor, {64, kBoxRows / size}, CU_TENSOR_MAP_SWIZZLE_128B);
   allow_shared(multicast_rate, ring.shared_bytes());
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = size;
-  attribute.val.clusterDim.y = 1;
-  attribute.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = size;
-  config.blockDim = 32;
-  config.dynamicSmemBytes = ring.shared_bytes();
-  config.attrs = &attribute;
-  config.numAttrs = 1;
-  int clusters = 0;
-  check(cudaOccupancyMaxActiveClusters(&clusters, multicast_rate, &config),
-        "cudaOccupancyMaxActiveClusters");
+  Shape shape{.blocks = size, .threads = 32, .shared = ring.shared_bytes(), .cluster = size};
+  const unsigned clusters = clusters_at_once(multicast_rate, shape);
   if (clusters < 1) {
     throw std::runtime_error("no cluster of " + std::to_string(size) + " blocks fits");
   }
-  const unsigned blocks = static_cast<unsigned>(clusters) * size;
-  config.gridDim = blocks;
-  const uint32_t count = (16u << 20) / kBoxBytes;
-  const Buffer<long long> clocks(blocks, 0);
+  shape.blocks = clusters * size;
+  const uint32_t count = kStreamedBytes / kBoxBytes;
+  const Buffer<long long> clocks(shape.blocks, 0);
   const Buffer<int> failed(1, 0);
   const Buffer<int> wrong(1, 0);
   const auto enqueue = [&] {
-    check(cudaLaunchKernelEx(&config, multicast_rate, map, ring, size, count, clocks.get(),
-                             failed.get(), wrong.get()),
-          "cudaLaunchKernelEx");
+    launch(multicast_rate, shape, map, ring, size, count, clocks.get(), failed.get(), wrong.get());
   };
   enqueue();
   require_no_timeout(failed);
@@ -221,15 +206,16 @@ Rate measure_multicast(Report& report, const Tensor& tensor, uint32_t size) {
   require_no_timeout(failed);
   require_right(report, wrong, what);
   const double bytes = double{count} * kBoxBytes;
-  const Rate rate{bytes * blocks / us * 1e-6, bytes / median_clocks(clocks)};
-  report.measured(what + ": blocks at once", blocks, "blocks", "132, or fewer in clusters of 4");
+  const Rate rate{bytes * shape.blocks / us * 1e-6, bytes / median_clocks(clocks)};
+  report.measured(what + ": blocks at once", shape.blocks, "blocks",
+                  "132, or fewer in clusters of 4");
   print_rate(report, what, rate, size == 2 ? "9 [E]" : "12 [E]");
   return rate;
 }
 
 void measure(Report& report) {
   const Buffer<uint32_t> data(kDataBytes / 4);
-  fill_words<<<512, 256>>>(data.get(), kDataBytes / 4);
+  launch(fill_words, {kFillBlocks, 256}, data.get(), kDataBytes / 4);
   const Region all{0, kDataBytes, 37};
   // 32 KiB for each block, twice the size of a group: after the first round all hits.
   const Region own{2 * kGroupBytes, 2 * kGroupBytes, 0};

@@ -3,6 +3,7 @@
 // programmatic dependent launch. Not yet run on a GPU.
 #include <vector>
 
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "src/cuda/ptx/grid_dependency.cuh"
 
@@ -34,21 +35,6 @@ __global__ void add_partials(const float* partials, float* sums, int count) {
   }
 }
 
-template <typename... Parameters, typename... Arguments>
-void launch(cudaStream_t stream, bool dependent, unsigned blocks, void (*kernel)(Parameters...),
-            Arguments... arguments) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = blocks;
-  config.blockDim = kThreads;
-  config.stream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = dependent ? 1 : 0;
-  check(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
-}
-
 // Microseconds of `enqueue`, captured kKernels times into one graph.
 double graph_us(const Report& report, const std::function<void(cudaStream_t)>& enqueue) {
   cudaStream_t stream = nullptr;
@@ -75,7 +61,7 @@ double round_trip_us(const Report& report) {
   for (int i = 0; i < 200; ++i) {
     report.check_time();
     const auto start = std::chrono::steady_clock::now();
-    empty<<<1, kThreads>>>();
+    launch(empty, {1, kThreads});
     check(cudaDeviceSynchronize(), "empty kernel");
     const std::chrono::duration<double, std::micro> gone = std::chrono::steady_clock::now() - start;
     samples.push_back(gone.count());
@@ -92,9 +78,11 @@ struct SplitK {
       : blocks(sums_blocks), partials(4 * blocks * kThreads), sums(blocks * kThreads) {}
 
   void enqueue(cudaStream_t stream, bool dependent, float value) const {
-    launch(stream, false, 4 * blocks, write_partials, partials.get(), value);
-    launch(stream, dependent, blocks, add_partials, static_cast<const float*>(partials.get()),
-           sums.get(), static_cast<int>(sums.count()));
+    launch(write_partials, {.blocks = 4 * blocks, .threads = kThreads, .stream = stream},
+           partials.get(), value);
+    launch(add_partials,
+           {.blocks = blocks, .threads = kThreads, .dependent = dependent, .stream = stream},
+           partials.get(), sums.get(), static_cast<int>(sums.count()));
   }
 
   // The second kernel must see what this call's first kernel wrote, every time.
@@ -121,11 +109,12 @@ struct SplitK {
 void measure(Report& report) {
   const bool hopper = report.gpu().major >= 9;
   const auto sms = static_cast<unsigned>(report.gpu().multiProcessorCount);
-  const auto stream_us = median_us(report, [] { empty<<<1, kThreads>>>(); });
+  const auto stream_us = median_us(report, [] { launch(empty, {1, kThreads}); });
   report.measured("kernel after kernel in a stream", stream_us, "us", "2.0 [E]");
   report.measured("round trip: launch and wait on the host", round_trip_us(report), "us", "5 [E]");
-  const double one =
-      graph_us(report, [&](cudaStream_t stream) { launch(stream, false, sms, empty); });
+  const double one = graph_us(report, [&](cudaStream_t stream) {
+    launch(empty, {.blocks = sms, .threads = kThreads, .stream = stream});
+  });
   report.measured("kernel after kernel in a graph, a block an SM", one, "us", "1.5 [E]");
 
   const SplitK split(sms);
@@ -138,8 +127,10 @@ void measure(Report& report) {
     return;
   }
   split.verify(report, true);
-  const double chained =
-      graph_us(report, [&](cudaStream_t stream) { launch(stream, true, sms, empty_dependent); });
+  const double chained = graph_us(report, [&](cudaStream_t stream) {
+    launch(empty_dependent,
+           {.blocks = sms, .threads = kThreads, .dependent = true, .stream = stream});
+  });
   report.measured("kernel after kernel in a graph, dependent launch", chained, "us", "1.0 [E]");
   const double dependent =
       graph_us(report, [&](cudaStream_t stream) { split.enqueue(stream, true, 1); });

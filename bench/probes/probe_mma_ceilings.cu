@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "src/cuda/ptx/fma.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
@@ -210,7 +211,11 @@ double tflops(Report& report, void (*kernel)(int, float*), double multiply_adds,
   const auto blocks = static_cast<unsigned>(report.gpu().multiProcessorCount);
   const Buffer<float> out(blocks * kThreads, 0);
   const double us = median_us(
-      report, [&] { kernel<<<blocks, kThreads>>>(iterations, out.get()); }, 20000);
+      report,
+      [&] {
+        launch(kernel, {blocks, kThreads}, iterations, out.get());
+      },
+      20000);
   bool nonzero = false;
   for (const float value : out.read()) {
     nonzero = nonzero || value != 0;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
@@ -99,20 +100,21 @@ __global__ void __launch_bounds__(128) evaluate(const Dot* dots, float* results)
   }
 }
 
-void launch(Unit unit, unsigned count, const Dot* dots, float* results) {
+void evaluate_all(Unit unit, unsigned count, const Dot* dots, float* results) {
   constexpr unsigned kShared = (64 + 8) * 128;
   switch (unit) {
-    case Unit::kMmaF16: evaluate<Unit::kMmaF16><<<count, 32>>>(dots, results); break;
-    case Unit::kMmaTf32: evaluate<Unit::kMmaTf32><<<count, 32>>>(dots, results); break;
-    case Unit::kWgmmaF16: evaluate<Unit::kWgmmaF16><<<count, 128, kShared>>>(dots, results); break;
+    case Unit::kMmaF16: launch(evaluate<Unit::kMmaF16>, {count, 32}, dots, results); break;
+    case Unit::kMmaTf32: launch(evaluate<Unit::kMmaTf32>, {count, 32}, dots, results); break;
+    case Unit::kWgmmaF16:
+      launch(evaluate<Unit::kWgmmaF16>, {count, 128, kShared}, dots, results);
+      break;
     case Unit::kWgmmaTf32:
-      evaluate<Unit::kWgmmaTf32><<<count, 128, kShared>>>(dots, results);
+      launch(evaluate<Unit::kWgmmaTf32>, {count, 128, kShared}, dots, results);
       break;
     case Unit::kWgmmaE4m3:
-      evaluate<Unit::kWgmmaE4m3><<<count, 128, kShared>>>(dots, results);
+      launch(evaluate<Unit::kWgmmaE4m3>, {count, 128, kShared}, dots, results);
       break;
   }
-  check(cudaGetLastError(), "launch");
 }
 
 bool is_f16(Unit unit) { return unit == Unit::kMmaF16 || unit == Unit::kWgmmaF16; }
@@ -140,7 +142,7 @@ void set_product(Unit unit, Dot& dot, unsigned i, int exponent, float scale = 1)
 std::vector<float> results_of(Unit unit, const std::vector<Dot>& dots) {
   const Buffer<Dot> input(dots);
   const Buffer<float> output(dots.size(), 0xff);
-  launch(unit, static_cast<unsigned>(dots.size()), input.get(), output.get());
+  evaluate_all(unit, static_cast<unsigned>(dots.size()), input.get(), output.get());
   return output.read();
 }
 
@@ -240,8 +242,7 @@ std::string tma_rounding(CUtensorMapDataType type) {
   const Buffer<int> failed(1, 0);
   const CUtensorMap map =
       tiled_map(dense(type, 4, input.get(), {32, 1}), {32, 1}, CU_TENSOR_MAP_SWIZZLE_NONE);
-  load_as<<<1, 32, 136>>>(map, output.get(), failed.get());
-  check(cudaGetLastError(), "launch");
+  launch(load_as, {1, 32, 136}, map, output.get(), failed.get());
   const std::vector<uint32_t> got = output.read();
   if (failed.read()[0] != 0) {
     throw std::runtime_error("the TMA load did not arrive within a second");

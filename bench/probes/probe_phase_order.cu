@@ -4,7 +4,9 @@
 // how they are made? No arithmetic: Y(n, 2h + r_h, 2w + r_w, c) = X(n, h, w, c). Not yet run on a
 // GPU.
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
+#include "bench/probes/sizes.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/shared.cuh"
@@ -15,10 +17,9 @@ namespace {
 
 namespace ptx = cuda::ptx;
 
-constexpr uint32_t kSize = 128;  // H and W of X; a block takes one row
+constexpr uint32_t kSize = kPhaseSize;  // H and W of X; a block takes one row
 constexpr uint32_t kPhases = 4;
 constexpr unsigned kThreads = 128;
-constexpr uint32_t kInputBytes = 128u << 20;  // more than twice any L2
 
 // Phases of a row side by side, each phase after the other over all rows, or all in one block.
 enum class Order : uint32_t { kSideBySide, kOneAfterAnother, kInOneBlock };
@@ -33,7 +34,7 @@ template <int kChannels>
 struct Copy {
   static constexpr uint32_t kChunks = kChannels * 2 / 16;  // of a pixel
   static constexpr uint32_t kRowChunks = kSize * kChunks;
-  static constexpr uint32_t kRows = kInputBytes / (kRowChunks * 16);
+  static constexpr uint32_t kRows = kPhaseInputBytes / (kRowChunks * 16);
 };
 
 struct PhaseMaps {
@@ -161,7 +162,7 @@ struct Bench {
   PhaseMaps maps = phase_maps<kChannels>(reinterpret_cast<unsigned char*>(y.get()));
 
   explicit Bench(Report& to) : report(to) {
-    fill_chunks<<<1024, 256>>>(x.get(), static_cast<uint32_t>(kInputChunks));
+    launch(fill_chunks, {kFillBlocks, 256}, x.get(), static_cast<uint32_t>(kInputChunks));
   }
 
   template <Order kOrder, Store kStore>
@@ -169,19 +170,19 @@ struct Bench {
     const unsigned blocks = Copy<kChannels>::kRows * (kOrder == Order::kInOneBlock ? 1 : kPhases);
     const unsigned shared = Copy<kChannels>::kRowChunks * 16;
     const auto enqueue = [&] {
-      spread<kChannels, kOrder, kStore><<<blocks, kThreads, shared>>>(x.get(), y.get(), maps);
+      launch(spread<kChannels, kOrder, kStore>, {blocks, kThreads, shared}, x.get(), y.get(), maps);
     };
     check(cudaMemset(y.get(), 0xff, y.count() * sizeof(uint4)), "cudaMemset");
     enqueue();
     const Buffer<unsigned long long> wrong(1, 0);
-    count_wrong<kChannels><<<1024, 256>>>(x.get(), y.get(), wrong.get());
-    check(cudaGetLastError(), "launch");
+    launch(count_wrong<kChannels>, {kFillBlocks, 256}, x.get(), y.get(), wrong.get());
     if (wrong.read()[0] != 0) {
       report.wrong(what + ": " + std::to_string(wrong.read()[0]) + " chunks of Y are wrong");
     }
     const double us = median_us(report, enqueue);
     report.measured(what + " (Co = " + std::to_string(kChannels) + ")",
-                    (1 + kPhases) * double{kInputBytes} / us * 1e-6, "TB/s of X + Y", predicted);
+                    (1 + kPhases) * double{kPhaseInputBytes} / us * 1e-6, "TB/s of X + Y",
+                    predicted);
     return us;
   }
 };

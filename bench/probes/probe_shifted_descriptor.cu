@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
@@ -144,8 +145,7 @@ Outcome run_case(const Case& shifted, __half* input) {
   const Buffer<__half> raw(kRows * kMostPitch * kChannels, 0xff);
   const Buffer<int> failed(1, 0);
   allow_shared(read_window, kShared);
-  read_window<<<1, 128, kShared>>>(map, shifted, product.get(), raw.get(), failed.get());
-  check(cudaGetLastError(), "launch");
+  launch(read_window, {1, 128, kShared}, map, shifted, product.get(), raw.get(), failed.get());
   check(cudaDeviceSynchronize(), "read_window");
   if (failed.read()[0] != 0) {
     throw std::runtime_error("the TMA load did not arrive within a second");

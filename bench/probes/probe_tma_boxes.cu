@@ -127,7 +127,7 @@ void measure(Report& report) {
   const bool im2col_understood = check_im2col(report);
   const std::size_t elements = std::size_t{kChannels} * kSize * kSize * kImages;
   const Buffer<__half> input(elements);
-  fill_random<<<512, 256>>>(input.get(), static_cast<uint32_t>(elements), 1u);
+  launch(fill_random<__half>, {kFillBlocks, 256}, input.get(), static_cast<uint32_t>(elements), 1u);
   const Tensor tensor =
       dense(CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2, input.get(), {kChannels, kSize, kSize, kImages});
   const auto tiled = [&](const char* what, cuuint32_t w, cuuint32_t h, int32_t step_w,

@@ -134,7 +134,11 @@ double tflops(Report& report, void (*kernel)(int, float*), const char* what, dou
   const Buffer<float> out(blocks * 256, 0);
   allow_shared(kernel, shared);
   const double us = median_us(
-      report, [&] { kernel<<<blocks, 256, shared>>>(iterations, out.get()); }, 20000);
+      report,
+      [&] {
+        launch(kernel, {blocks, 256, shared}, iterations, out.get());
+      },
+      20000);
   check_sums(report, out.read(), what);
   return 2 * multiply_adds * blocks * iterations / us * 1e-6;
 }

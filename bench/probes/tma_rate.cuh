@@ -7,7 +7,9 @@
 #pragma once
 
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
+#include "bench/probes/sizes.h"
 #include "bench/probes/tensor_map.h"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/shared.cuh"
@@ -121,16 +123,16 @@ template <typename Loader>
 Rate measure_tma(Report& report, const Loader& loader, uint32_t box_bytes) {
   const Ring ring = Ring::of(box_bytes);
   const auto blocks = static_cast<unsigned>(report.gpu().multiProcessorCount);
-  const uint32_t count = (16u << 20) / box_bytes;  // 16 MiB an SM
+  const uint32_t count = kStreamedBytes / box_bytes;
   const Buffer<long long> clocks(blocks, 0);
   const Buffer<int> failed(1, 0);
   const auto kernel = tma_rate<Loader>;
   allow_shared(kernel, ring.shared_bytes());
   const auto enqueue = [&] {
-    kernel<<<blocks, 32, ring.shared_bytes()>>>(loader, ring, count, clocks.get(), failed.get());
+    launch(kernel, {blocks, 32, ring.shared_bytes()}, loader, ring, count, clocks.get(),
+           failed.get());
   };
   enqueue();
-  check(cudaGetLastError(), "launch");
   require_no_timeout(failed);
   const double us = median_us(report, enqueue);
   require_no_timeout(failed);
@@ -145,8 +147,8 @@ std::vector<T> load_box(const Loader& loader, uint32_t bytes) {
   const uint32_t shared = bytes + 32;
   const auto kernel = dump_box<Loader>;
   allow_shared(kernel, shared);
-  kernel<<<1, 128, shared>>>(loader, bytes, reinterpret_cast<uint4*>(out.get()), failed.get());
-  check(cudaGetLastError(), "launch");
+  launch(kernel, {1, 128, shared}, loader, bytes, reinterpret_cast<uint4*>(out.get()),
+         failed.get());
   require_no_timeout(failed);
   return out.read();
 }

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "bench/probes/device.cuh"
+#include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
@@ -150,7 +151,10 @@ WgmmaRate measure_wgmma(Report& report, const std::string& what, unsigned thread
   const Buffer<long long> clocks(blocks, 0);
   const int iterations = 1 + work / (kN * static_cast<int>(warpgroups) * Unit::kProducts);
   const double us = median_us(
-      report, [&] { kernel<<<blocks, threads, shared>>>(iterations, out.get(), clocks.get()); },
+      report,
+      [&] {
+        launch(kernel, {blocks, threads, shared}, iterations, out.get(), clocks.get());
+      },
       sample_us);
   check_sums(report, out.read(), what);
   std::vector<double> each;

@@ -12,8 +12,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "gpu_check"
 PACKED = ROOT / "gpu_deps"
 CONFIGURE_LIMIT_S = 120
+ERROR_CHARACTERS = 3000  # of what a failing build said at last
 PLACES = {"test": "tests/gpu", "probe": "probes", "bench": "bench"}  # by the word before the _
-WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu")
+WANTED = re.compile(r"tconv_cli|test_\w+_gpu|probes|bench_gpu|tconv_emulated")
 
 
 class CannotBuild(Exception):
@@ -67,7 +68,8 @@ class Build:
             configure_arguments(compiler, architecture), CONFIGURE_LIMIT_S, environment
         )
         if result.exit_code != 0:
-            raise CannotBuild(f"cmake could not configure (see {self.log_path})")
+            said = (result.errors or result.output).strip()[-ERROR_CHARACTERS:]
+            raise CannotBuild(f"cmake could not configure (see {self.log_path}):\n{said}")
         self.notes = re.findall(r"^-- (tconv: .*)$", result.output, re.MULTILINE)
         self.targets = targets()
 
@@ -80,7 +82,8 @@ class Build:
             raise Unfinished()
         self.complete = result.exit_code == 0
         if not self.program("tconv_cli", "tconv"):
-            raise CannotBuild(f"the program tconv did not compile (see {self.log_path})")
+            said = result.output.strip()[-ERROR_CHARACTERS:]
+            raise CannotBuild(f"the program tconv did not compile (see {self.log_path}):\n{said}")
         return self.complete
 
     def program(self, target, name=""):

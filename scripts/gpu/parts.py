@@ -79,6 +79,8 @@ def probe_steps(context):
         command = [context.build.program(target)]
         if script.exists():
             command = [str(script), "--build", str(FOLDER)]
+        if name == "counters":
+            command += ["--emulated", str(FOLDER / "tconv_emulated")]
         if not command[0]:
             yield absent("probes", target, context.build)
             continue

@@ -168,7 +168,8 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   }
   // Planning for a device model touches no GPU.
   if (device.is_here()) {
-    gpu().load(reinterpret_cast<const void*>(state->kernel));
+    gpu().load(reinterpret_cast<const void*>(state->kernel),
+               static_cast<std::size_t>(state->plan.shared_bytes));
     if (options.prepacked_filters) load_repack(problem);
   }
   return state;

@@ -32,6 +32,9 @@ struct Launch {
   const char* name = "";  ///< of the row, for error messages
 };
 
+/// The dynamic shared memory that every kernel may have.
+inline constexpr std::size_t kUnaskedSharedBytes = 48 << 10;
+
 enum class Copy { to_device, to_host, on_device };
 
 /// Every function but absence() throws DeviceError with what failed, the runtime's words, and what
@@ -54,8 +57,9 @@ class Gpu {
   virtual std::string pending_error() = 0;
 
   /// Makes the kernel's code resident on the current device, so that a first launch can be
-  /// captured.
-  virtual void load(const void* kernel) = 0;
+  /// captured, and allows its launches `shared_bytes` of dynamic shared memory (up to
+  /// kUnaskedSharedBytes need no asking).
+  virtual void load(const void* kernel, std::size_t shared_bytes) = 0;
   virtual void launch(const Launch& launch) = 0;
   /// The launches from now on are a run of `problem`: for those who watch (the emulator counts its
   /// useful multiply-adds).

@@ -163,21 +163,21 @@ class CudaGpu final : public Gpu {
     return pending == cudaSuccess ? std::string() : words(pending);
   }
 
-  void load(const void* kernel) override {
+  void load(const void* kernel, std::size_t shared_bytes) override {
+    // A kernel keeps the most that any plan asked for: plans of one row share it.
+    const std::scoped_lock lock(attributes_set_);
     // Modules are loaded lazily; asking for a kernel's attributes needs its code.
     cudaFuncAttributes attributes{};
     check("cudaFuncGetAttributes", "the loading of a kernel",
           [&] { return cudaFuncGetAttributes(&attributes, kernel); });
-    // More than 48 KiB of dynamic shared memory has to be asked for, once per kernel and device.
-    int device = 0, most = 0;
-    check("cudaFuncSetAttribute", "the shared memory of a kernel", [&] {
-      cudaError_t status = cudaGetDevice(&device);
-      if (status == cudaSuccess) {
-        status = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-      }
-      if (status != cudaSuccess) return status;
-      most -= static_cast<int>(attributes.sharedSizeBytes);
-      return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    if (shared_bytes <= kUnaskedSharedBytes) return;
+    const auto purpose = [&] {
+      return std::to_string(shared_bytes) + " bytes of shared memory for a kernel";
+    };
+    if (attributes.maxDynamicSharedSizeBytes >= static_cast<int>(shared_bytes)) return;
+    check("cudaFuncSetAttribute", purpose, [&] {
+      return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(shared_bytes));
     });
   }
 
@@ -257,6 +257,7 @@ class CudaGpu final : public Gpu {
 
  private:
   std::once_flag absence_asked_, devices_asked_;
+  std::mutex attributes_set_;
   std::string absence_;
   std::vector<DeviceFacts> devices_;
 };

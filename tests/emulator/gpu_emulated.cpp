@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu_emulated.cpp: the seam to a GPU (src/host/gpu.h) over the emulator: the third implementation.
 // Everything is done before a call returns, so streams are nothing.
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <new>
 #include <utility>
 
@@ -34,7 +36,10 @@ class EmulatedGpu final : public host::Gpu {
 
   int current_device() override { return 0; }
   std::string pending_error() override { return ""; }
-  void load(const void*) override {}
+  void load(const void* kernel, std::size_t shared_bytes) override {
+    std::size_t& allowed = allowed_shared_[kernel];
+    allowed = std::max(allowed, shared_bytes);
+  }
 
   void launch(const host::Launch& launch) override {
     check(launch);
@@ -88,22 +93,24 @@ class EmulatedGpu final : public host::Gpu {
   }
 
   /// What the runtime would refuse.
-  static void check(const host::Launch& launch) {
+  void check(const host::Launch& launch) {
     constexpr unsigned kMostGridX = (1U << 31) - 1, kMostGridYz = 65535, kMostThreads = 1024;
     const auto* const grid = launch.grid;
     const auto* const block = launch.block;
     const uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
+    const std::size_t allowed = std::max(host::kUnaskedSharedBytes, allowed_shared_[launch.kernel]);
     const bool grid_fits = grid[0] >= 1 && grid[1] >= 1 && grid[2] >= 1 && grid[0] <= kMostGridX &&
                            grid[1] <= kMostGridYz && grid[2] <= kMostGridYz;
     if (grid_fits && threads >= 1 && threads <= kMostThreads && block[2] <= 64 &&
-        launch.shared_bytes <= kMostSharedBytes) {
+        launch.shared_bytes <= kMostSharedBytes && launch.shared_bytes <= allowed) {
       return;
     }
-    throw DeviceError(failed_call_words("the emulator", "a configuration no GPU takes",
+    throw DeviceError(failed_call_words("the emulator", "a configuration that CUDA refuses",
                                         std::string("a launch of the row ") + launch.name));
   }
 
   double useful_multiply_adds_ = 0;
+  std::map<const void*, std::size_t> allowed_shared_;
 };
 
 }  // namespace

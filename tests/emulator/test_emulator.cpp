@@ -112,6 +112,8 @@ TEST_F(EmulatorTest, FindsAccessesOutOfBounds) {
   elsewhere.x = host.data();
   expect_finding(cuda::faults::launch_copy, elsewhere, "read out of bounds",
                  "outside every tensor");
+  expect_finding(cuda::faults::launch_past_local, args(4), "local array out of bounds", "index 4");
+  expect_clean(cuda::faults::launch_past_local, args(3));
 }
 
 TEST_F(EmulatorTest, FindsWritesToConstantTensors) {

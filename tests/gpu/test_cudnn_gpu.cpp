@@ -161,6 +161,60 @@ TEST(CudnnOnGpu, GivesTheSamePlanAndTheSameBits) {
   }
 }
 
+TEST(CudnnOnGpu, EveryProposalThatTheRulesAdmitIsRight) {
+  std::mt19937_64 random(6);
+  int proposed = 0, built = 0;
+  for (int i = 0; i < 10 && !testing::Test::HasFailure(); ++i) {
+    const Problem problem(friendly_desc(random));
+    if (!cudnn_kernel.declines(problem, {}, cuda_facts()).empty()) continue;
+    std::vector<Proposal> proposals;
+    try {
+      proposals = cudnn_kernel.proposals(problem, {}, cuda_facts(), false);
+    } catch (const Unsupported&) {
+      continue;
+    }
+    const Operands operands = small_integers(problem, static_cast<uint64_t>(i));
+    for (const Proposal& proposal : proposals) {
+      if (!proposal.excluded.empty()) continue;
+      ++proposed;
+      const auto plan = cudnn_plan(problem, {.tile = proposal.tile});
+      if (!plan) continue;
+      ++built;
+      EXPECT_STREQ(plan->tile(), proposal.tile.c_str());
+      EXPECT_TRUE(output_of(*plan, operands) == reference_output(problem, operands))
+          << problem.key() << " " << plan->tile();
+    }
+  }
+  RecordProperty("proposed", proposed);
+  RecordProperty("built", built);
+  EXPECT_GT(built, 0);
+}
+
+// What a machine without this GPU says of it, from cuDNN's own description.
+TEST(CudnnOnGpu, DescribesItselfSoThatItsProposalsAreKnownElsewhere) {
+  DeviceFacts here = all_devices(true).at(0);
+  if (here.cudnn_properties.empty()) GTEST_SKIP() << "this cuDNN describes no device";
+  DeviceFacts model = here;
+  model.ordinal = kNotHere;
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 10 && !testing::Test::HasFailure(); ++i) {
+    const Problem problem(friendly_desc(random));
+    const auto tiles = [&](const DeviceFacts& device) {
+      std::vector<std::string> names;
+      try {
+        for (const Proposal& proposal : cudnn_kernel.proposals(problem, {}, device, false)) {
+          names.push_back(proposal.from + " " + proposal.tile);
+        }
+      } catch (const Unsupported&) {
+        names.emplace_back("none");
+      }
+      return names;
+    };
+    if (!cudnn_kernel.declines(problem, {}, here).empty()) continue;
+    EXPECT_EQ(tiles(model), tiles(here)) << problem.key();
+  }
+}
+
 // The first call of the plan is the captured one, repack and epilogue included.
 TEST(CudnnOnGpu, TheFirstCallCanBeCaptured) {
   for (const Activation activation : {Activation::relu, Activation::silu}) {

@@ -72,6 +72,12 @@ __global__ void past_shared(float* y, int count) {
   if (i + 1 < count) y[i] = shared_floats()[i + 1];
 }
 
+__global__ void past_local(const float* x, float* y, int count) {
+  float local[4] = {};
+  for (int i = 0; i <= count; ++i) local[i % 8] += x[i];
+  y[threadIdx.x] = local[threadIdx.x % 4];
+}
+
 __global__ void every_block(float* y) { y[threadIdx.x] = static_cast<float>(blockIdx.x); }
 
 __global__ void misaligned_read(const float* x, float* y) {
@@ -180,6 +186,7 @@ void launch_unwritten_shared(const FaultArgs& a) {
   start(a, unwritten_shared, a.threads, a.y, a.count);
 }
 void launch_past_shared(const FaultArgs& a) { start(a, past_shared, a.threads, a.y, a.count); }
+void launch_past_local(const FaultArgs& a) { start(a, past_local, 0, a.x, a.y, a.count); }
 void launch_every_block(const FaultArgs& a) { start(a, every_block, 0, a.y); }
 void launch_misaligned(const FaultArgs& a) { start(a, misaligned_read, 0, a.x, a.y); }
 void launch_two_sums(const FaultArgs& a) { start(a, two_sums, a.threads, a.x, a.y); }

@@ -24,6 +24,7 @@ void launch_early_exit(const FaultArgs& args);        ///< threads from `count` 
 void launch_lonely_barrier(const FaultArgs& args);    ///< a named barrier that half of them miss
 void launch_unwritten_shared(const FaultArgs& args);  ///< reads what no thread wrote
 void launch_past_shared(const FaultArgs& args);       ///< one word behind the shared allocation
+void launch_past_local(const FaultArgs& args);        ///< element `count` of a local array of four
 void launch_every_block(const FaultArgs& args);       ///< all blocks write the same y
 void launch_misaligned(const FaultArgs& args);        ///< reads 4 bytes at an odd address
 void launch_two_sums(const FaultArgs& args);          ///< __syncwarp between lanes: nothing wrong

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# mutations.cmake: does the test of a kernel notice when the kernel is broken? (mutate.py)
+find_package(Python3 COMPONENTS Interpreter QUIET)
+if(NOT Python3_Interpreter_FOUND OR NOT CMAKE_EXPORT_COMPILE_COMMANDS)
+  message(STATUS "tconv: left out: mutations of kernels (they need Python 3 and "
+    "CMAKE_EXPORT_COMPILE_COMMANDS)")
+  return()
+endif()
+set(mutate ${CMAKE_CURRENT_LIST_DIR}/mutate.py)
+add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/test_mutate.py
+  ${CMAKE_CXX_COMPILER})
+set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
+
+# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [FILES file...] [RANDOM count]):
+# broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
+# explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
+# tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
+# tests are run.
+function(tconv_mutations name)
+  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;RANDOM" "FILES" ${ARGN})
+  get_filename_component(unit ${m_SOURCE} NAME)
+  string(REPLACE "." "[.]" unit "${unit}")
+  # Everything that the test links, but the unit.
+  set(objects $<TARGET_OBJECTS:${m_TEST}> $<TARGET_OBJECTS:emulated_test_kernels>
+    $<TARGET_PROPERTY:tconv_emulated_library,INTERFACE_SOURCES>)
+  set(libraries $<TARGET_FILE:GTest::gtest_main> $<TARGET_FILE:GTest::gmock>
+    $<TARGET_FILE:GTest::gtest> $<TARGET_FILE:Boost::context> ${TCONV_BACKTRACE}
+    $<$<TARGET_EXISTS:DNNL::dnnl>:$<TARGET_FILE:DNNL::dnnl>>
+    $<$<TARGET_EXISTS:OpenMP::OpenMP_CXX>:${OpenMP_CXX_FLAGS}> -pthread)
+  set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name}.rsp)
+  file(GENERATE OUTPUT ${rest} CONTENT
+    "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n$<JOIN:${libraries},\n>\n")
+  set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
+    --copy src/cuda --copy tests/emulator/kernels --source ${m_SOURCE}
+    --database ${PROJECT_BINARY_DIR}/compile_commands.json --target ${m_IN}
+    --link "${CMAKE_CXX_COMPILER} {objects} @${rest} -o {program}"
+    --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
+  add_test(NAME mutations_broken_${name}
+    COMMAND ${command} broken ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/broken/${name}.json)
+  set(tests mutations_broken_${name})
+  if(m_RANDOM)
+    if(NOT m_FILES)
+      set(m_FILES ${m_SOURCE})
+    endif()
+    list(TRANSFORM m_FILES PREPEND --file= OUTPUT_VARIABLE files)
+    set(explained ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/explained/${name}.json)
+    add_test(NAME mutations_random_${name}
+      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained})
+    list(APPEND tests mutations_random_${name})
+  endif()
+  set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS 2 TIMEOUT 1800)
+endfunction()
+
+if(TCONV_TEST_ALL)
+  set(of_gather src/cuda/gather.cu src/cuda/index.cuh src/cuda/epilogue.cuh src/cuda/dtype.cuh)
+  tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
+    FILTER * FILES ${of_gather} RANDOM 60)
+  set(kernels tests/emulator/kernels)
+  tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)
+  tconv_mutations(reduction SOURCE ${kernels}/reduction.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER TeachingReduction.* RANDOM 30)
+  tconv_mutations(transpose SOURCE ${kernels}/transpose.cu IN emulated_test_kernels
+    TEST test_teaching_kernels FILTER *TeachingTranspose.* RANDOM 30)
+endif()
