@@ -27,7 +27,7 @@ function(tconv_mutations name)
     $<TARGET_FILE:GTest::gtest> $<TARGET_FILE:Boost::context> ${TCONV_BACKTRACE}
     $<$<TARGET_EXISTS:DNNL::dnnl>:$<TARGET_FILE:DNNL::dnnl>>
     $<$<TARGET_EXISTS:OpenMP::OpenMP_CXX>:${OpenMP_CXX_FLAGS}> -pthread)
-  # In the order of the program itself: of inline functions the host's copies, not instrumented, win.
+  # Behind the unit: of functions in headers its copies win, the mutated ones.
   set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name})
   file(GENERATE OUTPUT ${rest}.objects
     CONTENT "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n")
@@ -35,7 +35,7 @@ function(tconv_mutations name)
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
     --copy src/cuda --copy tests/emulator/kernels --source ${m_SOURCE}
     --database ${PROJECT_BINARY_DIR}/compile_commands.json --target ${m_IN}
-    --link "${CMAKE_CXX_COMPILER} @${rest}.objects {objects} @${rest}.libraries -o {program}"
+    --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
     --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
   add_test(NAME mutations_broken_${name}
     COMMAND ${command} broken ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/broken/${name}.json)
