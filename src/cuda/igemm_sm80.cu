@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // igemm_sm80.cu: an implicit GEMM on tensor cores whose input window stays in shared memory. f16,
-// bf16, and f32 as TF32 where that is asked for; NHWC; from sm_80 on.
+// bf16, and f32 as TF32 where that is asked for; NHWC and NCHW; from sm_80 on.
 //
 //   output[n,p,q,k] = round(activation(sum + bias[k] + residual[n,p,q,k]))
 //   sum = over taps (r,s), channels c of the group:  input[n,h,w,c] * filters[r,s,k,c]

@@ -72,8 +72,9 @@ struct IgemmSlot {
 /// where it is a window class of H (one slot then).
 struct IgemmGroup {
   int32_t first_slot;
-  int32_t first_tap, iterations;  ///< taps [first_tap, + iterations * tile.slots), slot innermost
-  int32_t origin_h, origin_w;     ///< input pixel of position 0 at the window's first pixel
+  int32_t first_tap, end_tap;  ///< of `taps`, the slot innermost
+  int32_t iterations;          ///< through a chunk: taps of the slot that has most
+  int32_t origin_h, origin_w;  ///< input pixel of position 0 at the window's first pixel
   int32_t column_tiles;
   int32_t first_unit, end_unit;  ///< units: column tiles of each repetition, innermost first
   int32_t repeat_phase;          ///< step of phase_h from one repetition to the next
@@ -136,7 +137,8 @@ struct IgemmPlan {
   bool tf32 = false;
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
-  double l2_bytes = 0;     ///< from the L2 cache: windows and filters of all blocks, at most
+  /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
+  double window_bytes = 0, filter_bytes = 0;
 };
 
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
