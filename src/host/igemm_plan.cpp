@@ -147,8 +147,8 @@ double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 
 constexpr double kL2BytesPerClock = 21;
 // Channels that are not aligned rows come in pieces: more instructions for the same bytes.
 constexpr double kPiecesCost = 2;
-// Prologue, fill of the pipeline, epilogue of a 64x64 warp tile.
-constexpr double kBlockClocks = 4000;
+// Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
+constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
 constexpr double kLaunchUs = 2.3;
 
 struct BlockCost {
@@ -233,18 +233,19 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   return plan;
 }
 
-double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
   const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
   const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
+  const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
   // Blocks of an SM share its tensor cores; one hides what the others wait for.
   const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  return in_turn * busy_clocks(device, plan) / blocks + waves * kBlockClocks;
+  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks;
 }
 
 /// To choose a box: where the same number of waves serves, the one with less work.
-double box_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
   const double l2 = (plan.window_bytes + plan.filter_bytes) / kL2BytesPerClock;
-  return plan_clocks(device, plan) + (busy_clocks(device, plan) + l2) / device.cores;
+  return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
 }
 
 /// The cheapest of all boxes; equal ones: the widest rows.
@@ -267,7 +268,7 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
         continue;
       }
       next.params.gemm_blocks = narrow(blocks);
-      const double clocks = box_clocks(device, next);
+      const double clocks = box_clocks(device, tile, next);
       if (found && clocks >= best_clocks) continue;
       best = next;
       best_clocks = clocks;
@@ -319,11 +320,10 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.wide_stores = wide ? 1 : 0;
 }
 
-/// The outputs of an axis between which tapless ones lie, as blocks of the fill.
-int64_t fill_blocks(const IgemmSource& source, const IgemmTile& tile) {
+int64_t fill_blocks(const IgemmSource& source) {
   if (source.h.tapless_phases == 0 && source.w.tapless_phases == 0) return 0;
   const int64_t outputs = source.problem.output_extents().count();
-  return ceil_div(outputs, int64_t{tile.threads()} * kIgemmFillRun);
+  return ceil_div(outputs, int64_t{kIgemmFillThreads} * kIgemmFillRun);
 }
 
 }  // namespace
@@ -364,13 +364,14 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   plan = with_best_box(source, tile, halo, device, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, plan.params);
-  plan.blocks = plan.params.gemm_blocks + fill_blocks(source, tile);
-  if (plan.blocks > kLargest32) plan.refused = "more than 2^31 blocks";
+  plan.fill_blocks = fill_blocks(source);
+  if (plan.fill_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
 }
 
-double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device) {
-  const double compute_us = plan_clocks(device, plan) / device.clock_mhz;
+double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
+                         const DeviceFacts& device) {
+  const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
   return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
