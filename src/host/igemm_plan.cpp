@@ -158,7 +158,8 @@ struct BlockCost {
 /// A tensor core takes 32 bytes of channels at once.
 double channels_issued(const Problem& problem) {
   const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  return static_cast<double>(ceil_div(bytes, 32) * 32 / element_bytes(problem));
+  return static_cast<double>(ceil_div(bytes, 32) * 32) /
+         static_cast<double>(element_bytes(problem));
 }
 
 /// Sums over the blocks of one box.
