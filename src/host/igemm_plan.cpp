@@ -92,8 +92,7 @@ void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
 /// Taps from window row and column to bytes and swizzle key.
 void place_taps(const IgemmTile& tile, IgemmParams& p) {
   if (p.group_count == 0) return;
-  const int taps =
-      p.groups[p.group_count - 1].first_tap + p.groups[p.group_count - 1].iterations * tile.slots;
+  const int taps = p.groups[p.group_count - 1].end_tap;
   for (IgemmTap& tap : std::span(p.taps, static_cast<std::size_t>(taps))) {
     if ((tap.window & kIgemmEmpty) != 0) {
       tap.window = kIgemmNoTap;
@@ -139,32 +138,34 @@ int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   return pixel_table_bytes(p) + std::max(rings, staging);
 }
 
-// ---- Costs: a model, to rank boxes, tiles and rows.
-// ----------------------------------------------
+// ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
 
 // mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
 // where it is the only instruction. Model numbers.
 double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
 // 5.5 TB/s over 132 SMs at 1980 MHz.
 constexpr double kL2BytesPerClock = 21;
-// Prologue, fill of the pipeline, epilogue of a 64x64 warp tile.
-constexpr double kBlockClocks = 4000;
+// Channels that are not aligned rows come in pieces: more instructions for the same bytes.
+constexpr double kPiecesCost = 2;
+// Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
+constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
 constexpr double kLaunchUs = 2.3;
 
 struct BlockCost {
-  double macs, l2_bytes;
+  double macs, window_bytes, filter_bytes;
 };
 
 /// A tensor core takes 32 bytes of channels at once.
 double channels_issued(const Problem& problem) {
   const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  return static_cast<double>(ceil_div(bytes, 32) * 32 / element_bytes(problem));
+  return static_cast<double>(ceil_div(bytes, 32) * 32) /
+         static_cast<double>(element_bytes(problem));
 }
 
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
-  BlockCost cost = {0, 0};
+  BlockCost cost = {0, 0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     int64_t taps = 0;
@@ -173,17 +174,21 @@ BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmPar
     }
     const double blocks = group.end_unit - group.first_unit;
     cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    const double rows = p.window_pixels + static_cast<double>(taps) * tile.n;
-    cost.l2_bytes += blocks * rows * bytes;
+    cost.window_bytes += blocks * p.window_pixels * bytes;
+    cost.filter_bytes += blocks * static_cast<double>(taps) * tile.n * bytes;
   }
   return cost;
 }
 
-double block_clocks(const DeviceFacts& device, bool tf32, const BlockCost& cost) {
-  const double macs_per_us = tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
+/// Clocks of an SM for all of a plan's blocks together.
+double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+  const double macs_per_us =
+      plan.tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
   const double macs_per_clock =
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
-  return std::max(cost.macs / macs_per_clock, cost.l2_bytes / kL2BytesPerClock);
+  const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
+  const double bytes = plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes;
+  return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
 }
 
 /// How many boxes cover the positions of all images.
@@ -224,26 +229,24 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   const BlockCost cost = box_cost(source.problem, tile, p);
   const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
   plan.issued_macs = boxes * cost.macs;
-  plan.l2_bytes = boxes * cost.l2_bytes;
+  plan.window_bytes = boxes * cost.window_bytes;
+  plan.filter_bytes = boxes * cost.filter_bytes;
   return plan;
 }
 
-double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
   const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
-  const double block =
-      block_clocks(device, plan.tf32, {plan.issued_macs / blocks, plan.l2_bytes / blocks});
-  const double at_once = static_cast<double>(device.cores) * plan.resident;
-  const double waves = std::ceil(blocks / at_once);
+  const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
+  const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
   // Blocks of an SM share its tensor cores; one hides what the others wait for.
-  const double busy = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  return busy * block + waves * kBlockClocks;
+  const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
+  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks;
 }
 
 /// To choose a box: where the same number of waves serves, the one with less work.
-double box_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
-  const double all = block_clocks(device, plan.tf32, {plan.issued_macs, plan.l2_bytes});
-  return plan_clocks(device, plan) + all / device.cores +
-         plan.l2_bytes / kL2BytesPerClock / device.cores;
+double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
+  const double l2 = (plan.window_bytes + plan.filter_bytes) / kL2BytesPerClock;
+  return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
 }
 
 /// The cheapest of all boxes; equal ones: the widest rows.
@@ -266,7 +269,7 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
         continue;
       }
       next.params.gemm_blocks = narrow(blocks);
-      const double clocks = box_clocks(device, next);
+      const double clocks = box_clocks(device, tile, next);
       if (found && clocks >= best_clocks) continue;
       best = next;
       best_clocks = clocks;
@@ -318,11 +321,10 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.wide_stores = wide ? 1 : 0;
 }
 
-/// The outputs of an axis between which tapless ones lie, as blocks of the fill.
-int64_t fill_blocks(const IgemmSource& source, const IgemmTile& tile) {
+int64_t fill_blocks(const IgemmSource& source) {
   if (source.h.tapless_phases == 0 && source.w.tapless_phases == 0) return 0;
   const int64_t outputs = source.problem.output_extents().count();
-  return ceil_div(outputs, int64_t{tile.threads()} * kIgemmFillRun);
+  return ceil_div(outputs, int64_t{kIgemmFillThreads} * kIgemmFillRun);
 }
 
 }  // namespace
@@ -363,13 +365,14 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   plan = with_best_box(source, tile, halo, device, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, plan.params);
-  plan.blocks = plan.params.gemm_blocks + fill_blocks(source, tile);
-  if (plan.blocks > kLargest32) plan.refused = "more than 2^31 blocks";
+  plan.fill_blocks = fill_blocks(source);
+  if (plan.fill_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
 }
 
-double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device) {
-  const double compute_us = plan_clocks(device, plan) / device.clock_mhz;
+double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
+                         const DeviceFacts& device) {
+  const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
   return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
