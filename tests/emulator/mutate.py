@@ -101,14 +101,26 @@ def line_changes(code):
             yield match.start(), match.end(), str(other)
 
 
-def random_mutations(project, files):
+def between(lines, begin, end):
+    """The numbers of the lines from the first with `begin` in it to the next with `end`; "": all."""
+    first = next((i for i, line in enumerate(lines, 1) if begin in line), None)
+    if first is None:
+        return range(0)
+    after = (i for i, line in enumerate(lines[first:], first + 1) if end and end in line)
+    return range(first, next(after, len(lines) + 1))
+
+
+def random_mutations(project, files, begin="", end=""):
     """Every mutation of the files, in their order."""
     for file in files:
         text = (project / file).read_text()
         lines, code = text.split("\n"), code_of(text).split("\n")
+        mutable = between(lines, begin, end)
         for number, (line, blanked) in enumerate(zip(lines, code), 1):
-            for start, end, other in line_changes(blanked):
-                changed = line[:start] + other + line[end:]
+            if number not in mutable:
+                continue
+            for start, stop, other in line_changes(blanked):
+                changed = line[:start] + other + line[stop:]
                 yield Mutation(file, number, line.strip(), changed.strip())
 
 
@@ -316,7 +328,7 @@ def explained_survivors(runner, path):
 
 def run_random(runner, options):
     explained = explained_survivors(runner, options.explained)
-    mutations = list(random_mutations(runner.project, options.file))
+    mutations = list(random_mutations(runner.project, options.file, options.begin, options.end))
     random.Random(options.seed).shuffle(mutations)
     results = try_all(runner, mutations, options.count, options.jobs)
     counted = with_outcome(results, *COUNTED)
@@ -365,6 +377,8 @@ def parse(arguments):
     chance = modes.add_parser("random", help="random mutations")
     chance.add_argument("count", type=int)
     chance.add_argument("--file", action="append", required=True, help="a file to mutate")
+    chance.add_argument("--begin", default="", help="only from the first line with this text in it")
+    chance.add_argument("--end", default="", help="only up to the next line with this text in it")
     chance.add_argument("--seed", type=int, default=1)
     chance.add_argument("--minimum", type=float, default=95, help="percent")
     chance.add_argument("--explained", help="the list of survivors that change nothing")

@@ -12,13 +12,13 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
 # tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
-#                 [FILES file...] [RANDOM count]):
+#                 [FILES file...] [RANDOM count [BEGIN text END text]]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
 # tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
 # tests are run. HOST are units of the library that the list breaks, too.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM" "FILES;HOST" ${ARGN})
+  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM;BEGIN;END" "FILES;HOST" ${ARGN})
   set(sources --source ${m_SOURCE}@${m_IN})
   set(units "")
   foreach(source IN LISTS m_SOURCE m_HOST)
@@ -63,16 +63,17 @@ function(tconv_mutations name)
     list(TRANSFORM m_FILES PREPEND --file= OUTPUT_VARIABLE files)
     set(explained ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/explained/${name}.json)
     add_test(NAME mutations_random_${name}
-      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained})
+      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained}
+        "--begin=${m_BEGIN}" "--end=${m_END}")
     list(APPEND tests mutations_random_${name})
   endif()
   set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS 2 TIMEOUT 1800)
 endfunction()
 
 if(TCONV_TEST_ALL)
-  # No random ones: the ranges of indices and the epilogue's functions are tested on the host alone.
+  # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
-    FILTER *)
+    FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
     FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
   set(kernels tests/emulator/kernels)

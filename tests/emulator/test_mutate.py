@@ -149,6 +149,13 @@ class MutateTest(unittest.TestCase):
             ("constexpr int kLimit = 10;  // 4 + 4", "constexpr int kLimit = 9;  // 4 + 4"),
             ("constexpr int kLimit = 10;  // 4 + 4", "constexpr int kLimit = 11;  // 4 + 4")})
 
+    def test_changes_lines_between_two_marks_alone(self):
+        lines = ["a", "// Begin", "b", "// End", "c", "// Begin"]
+        self.assertEqual(list(mutate.between(lines, "// Begin", "// End")), [2, 3])
+        self.assertEqual(list(mutate.between(lines, "", "")), [1, 2, 3, 4, 5, 6])
+        self.assertEqual(list(mutate.between(lines, "// End", "// nowhere")), [4, 5, 6])
+        self.assertEqual(list(mutate.between(lines, "// nowhere", "")), [])
+
     def test_a_seed_gives_one_answer(self):
         first, second = self.random(6), self.random(6)
         self.assertEqual(first, second)
