@@ -148,15 +148,17 @@ class Runner:
         self.options = options
         self.project = pathlib.Path(options.project)
         self.baseline = None  # the bytes of the objects without a mutation
-        self.templates = {source: self.compile_template(source) for source in options.source}
+        units = [unit.partition("@") for unit in options.source]
+        self.templates = {source: self.compile_template(source, target)
+                          for source, _, target in units}
 
-    def compile_template(self, source):
+    def compile_template(self, source, target):
         """The words of the command for one translation unit."""
         if self.options.compile:
             return shlex.split(self.options.compile)
         path = str(self.project / source)
         entries = json.loads(pathlib.Path(self.options.database).read_text())
-        part = f"/{self.options.target}.dir/" if self.options.target else ""
+        part = f"/{target}.dir/" if target else ""
         entry = next((e for e in entries if e["file"] == path and part in e["command"]), None)
         if entry is None:
             raise WrongList(f"{self.options.database} has no entry for {path} {part}")
@@ -190,7 +192,7 @@ class Runner:
     def build(self, copy):
         """The program's objects and why they could not be made, or None."""
         objects = []
-        for i, source in enumerate(self.options.source):
+        for i, source in enumerate(self.templates):
             object_file = str(copy / f"unit{i}.o")
             done = self.execute(self.command(self.templates[source], copy=copy,
                                              object=object_file, source=copy / source))
@@ -225,6 +227,8 @@ class Runner:
             self.copy_sources(copy)
             if mutation is not None:
                 path = copy / mutation.file
+                if not path.exists():
+                    raise WrongList(f"{mutation.file} is in no folder that is copied")
                 lines = path.read_text().split("\n")
                 first, end = mutation.line - 1, mutation.line + mutation.old.count("\n")
                 line = "\n".join(lines[first:end])
@@ -345,11 +349,11 @@ def parse(arguments):
     parser.add_argument("--copy", action="append", required=True,
                         help="a folder that is copied, relative to the root; may be repeated")
     parser.add_argument("--source", action="append", required=True,
-                        help="a translation unit to compile from the copy; may be repeated")
+                        help="a translation unit to compile from the copy, FILE or FILE@TARGET if "
+                        "the database has it more than once; may be repeated")
     compiling = parser.add_mutually_exclusive_group(required=True)
     compiling.add_argument("--compile", help="template of a command")
     compiling.add_argument("--database", help="a compile_commands.json")
-    parser.add_argument("--target", help="whose command of the database, of several for one unit")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
     parser.add_argument("--timeout", type=float, default=30, help="of a run, in seconds")

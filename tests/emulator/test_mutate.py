@@ -108,8 +108,7 @@ class MutateTest(unittest.TestCase):
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = mutate.main(["--project", str(self.root), "--copy", "src", "--source",
-                                "src/clamp.cpp", "--database", str(database), "--target", "kernels",
-                                "--link", self.link,
+                                "src/clamp.cpp@kernels", "--database", str(database), "--link", self.link,
                                 "broken", str(path)])
         self.assertEqual(code, 1)
         self.assertIn("caught 1 / 2", output.getvalue())
