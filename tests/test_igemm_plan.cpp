@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -121,7 +122,7 @@ class Cover {
         if (!row.exists || !column.exists || q >= p.w.out) continue;
         const int64_t output = row.output + q * p.output_w + column.k;
         ++written_.at(static_cast<std::size_t>(output));
-        if (column.k == place_.conv_group * p.out_channels) {
+        if (column.k == place_.conv_group * p.out_channels.divisor) {
           expect_reads(group, index, m, c, row.output / p.output_h % d_.h.out, q);
         }
       }
@@ -142,9 +143,9 @@ class Cover {
       const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
                              int64_t{column} * p.filter_row;
       ASSERT_LT(filter, problem_.filter_bytes());
-      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels;
+      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels.divisor;
       ASSERT_EQ(k, 0);
-      const int64_t rs = filter_row / p.out_channels;
+      const int64_t rs = filter_row / p.out_channels.divisor;
       if (held.h != kNoInput) {
         reads.insert({rs / d_.w.kernel, rs % d_.w.kernel, held.h, held.w});
       }
@@ -155,9 +156,8 @@ class Cover {
   void fill() {
     const IgemmParams& p = plan_.params;
     const bool fills = plan_.fill_blocks > 0;
-    const int64_t run = int64_t{kIgemmFillThreads} * kIgemmFillRun;
     if (fills) {
-      EXPECT_GE(plan_.fill_blocks * run, static_cast<int64_t>(written_.size()));
+      EXPECT_GE(plan_.fill_blocks * kIgemmFillThreads, static_cast<int64_t>(written_.size()));
     }
     for (std::size_t i = 0; i < written_.size(); ++i) {
       const int64_t pixel = static_cast<int64_t>(i) / d_.out_c;
@@ -244,6 +244,24 @@ TEST(IgemmPlan, TakesWhatNetworksAsk) {
   }
 }
 
+TEST(Divisor, DividesExactly) {
+  constexpr int32_t kLast = std::numeric_limits<int32_t>::max();
+  std::mt19937 random(5);
+  for (int i = 0; i < 200000; ++i) {
+    const auto shift = random() % 31;
+    const int32_t d = i < 1000 ? i + 1 : 1 + static_cast<int32_t>(random() % (kLast >> shift));
+    const Divisor divisor(d);
+    const auto any = static_cast<int32_t>(random() % kLast);
+    const int32_t multiple = any / d * d;
+    for (const int32_t n : {0, d - 1, any, multiple, multiple > 0 ? multiple - 1 : 0, kLast,
+                            kLast - 1, kLast / d * d, d}) {
+      ASSERT_EQ(divisor.quotient(n), n / d) << n << " / " << d;
+      ASSERT_EQ(divisor.remainder(n), n % d);
+    }
+  }
+  EXPECT_EQ(Divisor().quotient(kLast), kLast);
+}
+
 TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   ProblemDesc d;
   d.dtype = d.output_dtype = DType::f16;
@@ -261,6 +279,8 @@ TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   EXPECT_NE(refused().find("no input channels"), std::string::npos);
   d.in_c = 1;
   EXPECT_EQ(refused(), "");
+  d.out_c = 0;
+  EXPECT_NE(refused().find("output is empty"), std::string::npos);
 }
 
 TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {

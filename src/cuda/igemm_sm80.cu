@@ -107,18 +107,15 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
 /// Writes the outputs that no tap reaches, where there are any: a launch of its own.
 __global__ void __launch_bounds__(kIgemmFillThreads)
     igemm_fill(const __grid_constant__ IgemmParams d, const Epilogue<float> epilogue) {
-  const int channels = d.out_channels * d.conv_groups;
-  const int64_t count = int64_t{d.batch} * d.h.out * d.w.out * channels;
-  int64_t i = int64_t{blockIdx.x} * kIgemmFillThreads * kIgemmFillRun + threadIdx.x;
-  for (int run = 0; run < kIgemmFillRun && i < count; ++run, i += kIgemmFillThreads) {
-    const int64_t pixel = i / channels, row = pixel / d.w.out;
-    const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
-    const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
-    if (d.reach_h.contains(p) && d.reach_w.contains(q)) continue;
-    finish(epilogue, 0.0f, k,
-           n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
-           n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
-  }
+  const int channels = d.out_channels.divisor * d.conv_groups;
+  const int64_t i = int64_t{blockIdx.x} * kIgemmFillThreads + threadIdx.x;
+  const int64_t pixel = i / channels, row = pixel / d.w.out;
+  const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
+  const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
+  if (n >= d.batch || (d.reach_h.contains(p) && d.reach_w.contains(q))) return;
+  finish(epilogue, 0.0f, k,
+         n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
+         n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
 }
 
 // ---- The row of the table. ----------------------------------------------------------------------

@@ -46,6 +46,7 @@ std::string axis_refused(const char* name, const Axis& original) {
 
 std::string refused(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
+  if (problem.empty_output()) return "the output is empty: nothing is computed";
   if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
   if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
   if (d.in_c == 0) return "no input channels: nothing is multiplied";
@@ -74,7 +75,7 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
           .input_step = narrow(step),
           .tiles = narrow(ceil_div(positions, int64_t{1} << log_box)),
           .log_box = log_box,
-          .window = narrow((int64_t{1} << log_box) + halo)};
+          .window = Divisor(narrow((int64_t{1} << log_box) + halo))};
 }
 
 /// Rows of 64 bytes need rows in memory whose parity is that of the index that readers count by
@@ -82,11 +83,11 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
 void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const auto odd = [](int64_t x) { return x % 2 != 0; };
   const bool parity = tile.row_bytes == 64;
-  p.pitch = p.w.window;
+  p.pitch = p.w.window.divisor;
   if (parity && box.w < 3 && odd(p.pitch) != (box.w == 0)) ++p.pitch;
-  p.image_pitch = p.h.window * p.pitch;
+  p.image_pitch = p.h.window.divisor * p.pitch;
   if (parity && box.w + box.h < 3 && odd(p.image_pitch) != (box.w + box.h == 0)) ++p.image_pitch;
-  p.window_pixels = p.h.window * p.w.window << box.n;
+  p.window_pixels = p.h.window.divisor * p.w.window.divisor << box.n;
 }
 
 /// Taps from window row and column to bytes and swizzle key.
@@ -107,7 +108,7 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
 /// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
 int64_t window_span(const Box& box, const IgemmParams& p) {
   const auto last = [](const IgemmAxis& axis) {
-    return std::min<int64_t>(int64_t{axis.window - 1} * axis.input_step, axis.in - 1);
+    return std::min<int64_t>(int64_t{axis.window.divisor - 1} * axis.input_step, axis.in - 1);
   };
   const int64_t images = std::min<int64_t>(int64_t{1} << box.n, p.batch) - 1;
   return images * p.input_n + last(p.h) * p.input_h + last(p.w) * p.input_w;
@@ -208,7 +209,7 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   p.h = cut(source.h, source.step_h, box.h, halo.h);
   p.w = cut(source.w, source.step_w, box.w, halo.w);
   p.batch_tiles = narrow(ceil_div(source.problem.desc().batch, int64_t{1} << box.n));
-  if (int64_t{p.h.window} * p.w.window << box.n > kLargestSize) {
+  if (int64_t{p.h.window.divisor} * p.w.window.divisor << box.n > kLargestSize) {
     plan.refused = "the window has too many pixels";
     return plan;
   }
@@ -299,7 +300,7 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   const ProblemDesc& d = problem.desc();
   p.batch = narrow(d.batch);
   p.channel_bytes = narrow(problem.in_c_per_group() * element_bytes(problem));
-  p.out_channels = narrow(problem.out_c_per_group());
+  p.out_channels = Divisor(narrow(problem.out_c_per_group()));
   p.conv_groups = narrow(d.groups);
   p.input_n = d.input_strides.n * element_bytes(problem);
   p.input_h = d.input_strides.h * element_bytes(problem);
@@ -324,7 +325,7 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
 int64_t fill_blocks(const IgemmSource& source) {
   if (source.h.tapless_phases == 0 && source.w.tapless_phases == 0) return 0;
   const int64_t outputs = source.problem.output_extents().count();
-  return ceil_div(outputs, int64_t{kIgemmFillThreads} * kIgemmFillRun);
+  return ceil_div(outputs, kIgemmFillThreads);
 }
 
 }  // namespace

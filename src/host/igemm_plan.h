@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string>
 
+#include "divisor.h"
 #include "kernel_table.h"
 
 namespace tconv::host {
@@ -51,9 +52,9 @@ inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
 inline constexpr int kIgemmMaxBlockSlots = 4;
 
-inline constexpr int kIgemmStagedRows = 16;  // of one warp, in the epilogue
-inline constexpr int kIgemmStagingPad = 8;   // f32 beside each: keeps writes apart in the banks
-inline constexpr int kIgemmFillThreads = 256, kIgemmFillRun = 16;  // outputs of a thread
+inline constexpr int kIgemmStagedRows = 16;    // of one warp, in the epilogue
+inline constexpr int kIgemmStagingPad = 8;     // f32 beside each: keeps writes apart in the banks
+inline constexpr int kIgemmFillThreads = 256;  // an output each
 
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
 /// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
@@ -89,7 +90,7 @@ struct IgemmAxis {
   int32_t input_step;  ///< also the number of subgrids
   int32_t tiles;       ///< of one subgrid
   int32_t log_box;
-  int32_t window;  ///< pixels: box and halo
+  Divisor window;  ///< by its pixels: box and halo
 };
 
 /// Which outputs of an axis some tap reaches: those with  k0(p) < tap_phases  (decomposition.h).
@@ -108,7 +109,8 @@ struct IgemmReach {
 struct IgemmParams {
   IgemmAxis h, w;
   int32_t batch, batch_tiles, log_box_n;
-  int32_t channel_bytes, out_channels;  ///< of one group of the problem
+  int32_t channel_bytes;  ///< of one group of the problem
+  Divisor out_channels;   ///< likewise
   int32_t conv_groups;
   int32_t units;  ///< blocks of one box
   int32_t gemm_blocks;
