@@ -233,6 +233,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .estimate_us = cuda::estimate_us,
                                             .prepare = cuda::prepare,
                                             .launch = cuda::launch_row,
-                                            .prepack = cuda::prepack};
+                                            .prepack = cuda::prepack,
+                                            .fixed_size = "its boxes and tile are for one size"};
 
 }  // namespace tconv::host
