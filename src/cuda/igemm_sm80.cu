@@ -30,6 +30,7 @@
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/host/errors.h"
+#include "src/host/igemm_counters.h"
 #include "src/host/igemm_plan.h"
 #include "src/host/kernel_table.h"
 
@@ -130,6 +131,7 @@ KernelFunction kernel_of(const Problem& problem, int tile) {
 struct IgemmState : KernelState {
   KernelFunction kernel = nullptr;
   unsigned threads = 0;
+  int tile = 0;
   IgemmPlan plan;
 };
 
@@ -155,6 +157,7 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   state->plan = plan_igemm(problem, kIgemmTiles[tile], device);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
   state->kernel = kernel_of(problem, tile);
+  state->tile = tile;
   state->threads = static_cast<unsigned>(kIgemmTiles[tile].threads());
   if (options.prepacked_filters) {
     state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
@@ -174,6 +177,11 @@ void launch_row(const Problem& problem, const KernelState& base, const Tensors& 
          static_cast<std::size_t>(state.plan.shared_bytes), stream, "igemm_sm80", state.plan.params,
          static_cast<const char*>(tensors.input), static_cast<const char*>(tensors.filters),
          make_epilogue<float>(problem.desc(), tensors));
+}
+
+PlanCounters counters(const Problem& problem, const KernelState& base, const DeviceFacts& device) {
+  const auto& state = static_cast<const IgemmState&>(base);
+  return count_igemm(problem, kIgemmTiles[state.tile], state.plan, device);
 }
 
 /// The row's own order is HWOI.
@@ -203,6 +211,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .estimate_us = cuda::estimate_us,
                                             .prepare = cuda::prepare,
                                             .launch = cuda::launch_row,
-                                            .prepack = cuda::prepack};
+                                            .prepack = cuda::prepack,
+                                            .counters = cuda::counters};
 
 }  // namespace tconv::host
