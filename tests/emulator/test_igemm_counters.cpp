@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_igemm_counters.cpp: what igemm_counters.h predicts is what the emulator counts.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "src/host/igemm_counters.h"
+#include "src/host/plan.h"
+#include "tests/emulator/emulator.h"
+#include "tests/gpu/device_operands.h"
+
+namespace tconv::test {
+namespace {
+
+/// in, kernel, stride, padding, dilation of one axis.
+Axis axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1) {
+  Axis a = {.in = in, .kernel = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
+  a.out = a.full() - 2 * pad;
+  return a;
+}
+
+ProblemDesc problem_of(int64_t batch, int64_t in_c, int64_t out_c, const Axis& h, const Axis& w,
+                       int64_t groups = 1) {
+  ProblemDesc d;
+  d.batch = batch, d.in_c = in_c, d.out_c = out_c, d.groups = groups;
+  d.h = h, d.w = w;
+  d.dtype = d.output_dtype = d.bias_dtype = DType::f16;
+  return d;
+}
+
+/// Each of them with every tile that takes it. Channels that are whole chunks, parts of one, odd;
+/// ragged boxes, one pixel, images within a box, dilation, groups.
+std::vector<ProblemDesc> small_problems() {
+  const Axis half = axis(9, 4, 2, 1);
+  return {
+      problem_of(1, 64, 64, half, axis(17, 4, 2, 1)),
+      problem_of(1, 40, 72, half, axis(17, 4, 2, 1)),
+      problem_of(1, 130, 24, axis(7, 3, 2, 1), axis(10, 3, 2, 1)),
+      problem_of(2, 72, 24, axis(6, 2, 2, 0), axis(9, 2, 2, 0)),
+      problem_of(1, 48, 136, axis(7, 3, 1, 1), axis(19, 3, 1, 1)),
+      problem_of(2, 36, 40, axis(5, 5, 2, 2), axis(6, 5, 2, 2)),
+      problem_of(33, 32, 16, axis(2, 4, 2, 1), axis(2, 4, 2, 1)),
+      problem_of(130, 40, 5, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
+      problem_of(1, 33, 8, axis(3, 1, 1, 0), axis(20, 16, 8, 4)),
+      problem_of(3, 21, 9, axis(6, 7, 3, 2), axis(5, 7, 3, 1)),
+      problem_of(1, 48, 40, axis(9, 3, 2, 1, 2), axis(9, 3, 2, 1, 2)),
+      problem_of(1, 3, 40, axis(11, 3, 1, 2, 2), axis(13, 3, 1, 3, 3)),
+      problem_of(2, 1, 3, half, half),
+      problem_of(1, 64, 64, axis(1, 1, 1, 0), axis(1, 1, 1, 0)),
+      problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1), 3),
+      problem_of(2, 64, 48, axis(8, 4, 2, 1), axis(7, 4, 2, 1), 4),
+      problem_of(1, 20, 12, axis(5, 3, 3, 0), axis(4, 3, 3, 0)),
+      problem_of(5, 68, 33, axis(3, 6, 2, 2), axis(3, 6, 2, 2)),
+      problem_of(2, 16, 256, axis(4, 2, 2, 0), axis(5, 2, 2, 0)),
+      problem_of(1, 24, 16, axis(1, 1, 1, 0), axis(70, 4, 2, 1)),
+      problem_of(3, 6, 130, axis(4, 4, 4, 0), axis(6, 4, 4, 0)),
+      problem_of(1, 192, 8, axis(12, 5, 1, 2), axis(11, 5, 1, 2)),
+      problem_of(7, 12, 20, axis(6, 3, 2, 0), axis(3, 5, 3, 1)),
+      problem_of(2, 44, 7, axis(5, 9, 1, 4), axis(5, 9, 1, 4)),
+  };
+}
+
+/// Output types, activations and residuals take turns.
+ProblemDesc varied(ProblemDesc d, std::size_t i) {
+  if (i % 3 == 1) d.output_dtype = DType::f32;
+  if (i % 4 == 2) d.has_residual = true;
+  if (i % 5 == 3) d.activation = Activation::clamp;
+  if (i % 7 == 4) d.input_strides = dense_strides(d.layout, {d.batch, d.h.in, d.w.in + 1, d.in_c});
+  if (i % 7 == 5) {
+    d.output_strides = dense_strides(d.layout, {d.batch, d.h.out, d.w.out, d.out_c + 4});
+  }
+  return d;
+}
+
+enum class Is { same, near, at_most };
+
+/// `sectors`: what the counted ones are to the predicted ones.
+void expect(const PredictedRequests& predicted, const emulator::Requests& counted, Is sectors,
+            const char* name) {
+  const auto found = static_cast<double>(counted.sectors);
+  if (sectors == Is::at_most) {
+    EXPECT_LE(static_cast<double>(counted.requests), predicted.requests) << name;
+    EXPECT_LE(found, predicted.sectors) << name;
+    return;
+  }
+  EXPECT_EQ(predicted.requests, static_cast<double>(counted.requests)) << name;
+  EXPECT_NEAR(predicted.sectors, found, sectors == Is::same ? 0 : 0.01 * found) << name;
+}
+
+/// True if the filters of some block end within the rows that a warp copies at once. Their copies
+/// have no loop in the machine code: where some lanes of a warp have a row in a pass and others do
+/// not, the emulator takes lanes of two passes for one request (tests/emulator/requests.h).
+bool has_ragged_filters(const IgemmTile& tile, const IgemmParams& p) {
+  const int rows = 32 / (tile.row_bytes() / 16);
+  bool ragged = false;
+  for (int i = 0; i < p.group_count * tile.slots; ++i) {
+    ragged = ragged || p.slots[i].columns % rows != 0;
+  }
+  return ragged;
+}
+
+/// Whether a tile takes a problem, and whether all its counters were the predicted ones.
+struct Compared {
+  bool taken = false, exact = false;
+};
+
+Compared compare(const Problem& problem, const IgemmTile& tile) {
+  const DeviceFacts device = cuda_facts();
+  const IgemmPlan plan = plan_igemm(problem, tile, device);
+  if (!plan.refused.empty()) return {};
+  const Options options = {
+      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name};
+  const DeviceOperands operands(small_integers(problem, 1));
+  emulator::configure({.check_memory = false, .check_races = false, .count = true});
+  emulator::forget_reports();
+  run(make_plan(problem, options), operands.tensors(), {}, nullptr);
+  emulator::configure({});
+  const emulator::Counters& counted = emulator::reports().back().counters;
+  const PlanCounters predicted = count_igemm(problem, tile, plan, device);
+  EXPECT_EQ(predicted.blocks, static_cast<double>(counted.blocks));
+  EXPECT_EQ(predicted.issued_macs, static_cast<double>(counted.multiply_adds));
+  EXPECT_EQ(predicted.shared_wavefronts, static_cast<double>(counted.ldmatrix.wavefronts));
+  const bool fills = plan.blocks > plan.params.gemm_blocks;
+  const bool ragged = has_ragged_filters(tile, plan.params);
+  const Is copies = ragged ? Is::near : Is::same;
+  expect(predicted.copies, counted.async_copies, copies, "copies");
+  expect(predicted.loads, counted.global_loads, fills ? Is::at_most : copies, "loads");
+  expect(predicted.stores, counted.global_stores, fills ? Is::at_most : Is::same, "stores");
+  return {true, !ragged && !fills};
+}
+
+TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
+  int compared = 0, exact = 0;
+  const std::vector<ProblemDesc> problems = small_problems();
+  std::set<std::string> tiles;
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    const Problem problem(varied(problems[i], i));
+    for (const IgemmTile& tile : kIgemmTiles) {
+      SCOPED_TRACE(problem.key() + " tile " + tile.name);
+      const Compared result = compare(problem, tile);
+      if (!result.taken) continue;
+      ++compared;
+      exact += result.exact ? 1 : 0;
+      tiles.insert(tile.name);
+    }
+  }
+  EXPECT_GE(exact, 50) << "of " << compared;
+  EXPECT_EQ(tiles.size(), static_cast<std::size_t>(kIgemmTileCount));
+}
+
+}  // namespace
+}  // namespace tconv::test
