@@ -48,6 +48,7 @@ Json counters_json(const Plan& plan) {
   // Every row reads something; one that predicts no reads leaves them out.
   if (c.l2_read_bytes() == 0) return json;
   json["l2_read_bytes"] = c.l2_read_bytes();
+  json["l2_filter_bytes"] = c.filter_bytes;
   json["l2_write_bytes"] = c.l2_write_bytes();
   json["l2_us"] = (c.l2_read_bytes() + c.l2_write_bytes()) / l2_bytes_per_us(plan.device());
   json["shared_wavefronts"] = c.shared_wavefronts;
@@ -72,7 +73,8 @@ std::string l2_text(const Json& json) {
     return number(json[name], "requests", "%.0f") + " requests, " +
            number(json[name], "sectors", "%.0f") + " sectors";
   };
-  return "L2         " + number(json, "l2_read_bytes", "%.4g", 1e-6) + " MB read, " +
+  return "L2         " + number(json, "l2_read_bytes", "%.4g", 1e-6) + " MB read, of filters " +
+         number(json, "l2_filter_bytes", "%.4g", 1e-6) + " MB, " +
          number(json, "l2_write_bytes", "%.4g", 1e-6) + " MB written, " +
          number(json, "l2_us", "%.3g") + " us at the model's rate\n           copies " +
          requests("copies") + "; loads " + requests("loads") + "; stores " + requests("stores") +

@@ -125,6 +125,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   // Rows that are aligned to 2 bytes go through registers: no copy is that narrow.
   PredictedRequests& read = p.access == 2 ? result.loads : result.copies;
   read = {windows.requests + filters.requests, windows.sectors + filters.sectors};
+  result.filter_bytes = filters.bytes();
 
   const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
   const int64_t run = p.wide_stores != 0 && is_quick(d.activation) ? 16 : bytes;

@@ -23,6 +23,7 @@ struct PlanCounters {
   double issued_macs = 0;
   PredictedRequests copies;  ///< global to shared memory, without registers
   PredictedRequests loads, stores;
+  double filter_bytes = 0;       ///< of the sectors of copies and loads, those of the filters
   double shared_wavefronts = 0;  ///< cycles of shared memory for the reads of the main loop
   double dram_bytes = 0;         ///< under the order of the blocks
 
