@@ -49,8 +49,8 @@ double issued_macs(const IgemmTile& tile, const IgemmParams& p) {
 
 /// Fragments are loaded for every step, useful or not.
 double ldmatrix_wavefronts(const IgemmTile& tile, const IgemmParams& p) {
-  const double warps = tile.threads() / 32, steps = static_cast<double>(tile.k) / 16;
-  const double loads = tile.warp_m / 16 + static_cast<double>(tile.warp_n) / 16;
+  const int warps = tile.threads() / 32, steps = tile.k / 16;
+  const int loads = tile.warp_m / 16 + tile.warp_n / 16;
   return sum_of_blocks(p, [&](const IgemmGroup& group) {
     return warps * chunks_of(tile, p) * group.iterations * steps * loads * kMatrices;
   });
