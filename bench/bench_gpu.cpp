@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_gpu.cpp: the benchmark on a GPU: every layer of the suite `core`, f16 and f32, NHWC and
-// NCHW, small and large batches, by `gather` and by what cuDNN's heuristics propose; against the
+// NCHW, small and large batches, by our rows and by what cuDNN's heuristics propose; against the
 // measured ceilings of the machine. Not yet run on a GPU.
 //
 // The order is that of worth, results are appended one by one, and a call goes on where the last
@@ -16,7 +16,7 @@
 #include "bench/machine.h"
 #include "bench/measure.h"
 #include "bench/work.h"
-#include "src/host/compare.h"
+#include "src/host/compare_device.h"
 #include "src/host/errors.h"
 
 namespace {
@@ -109,6 +109,11 @@ int dry_run(const Arguments& arguments, const std::vector<Unit>& work, const Res
 
 // ---- With one. ----------------------------------------------------------------------------------
 
+host::CompareResult compare_dense(const void* a, const void* b, host::DType type, int64_t count,
+                                  host::Stream stream) {
+  return host::compare_buffers(a, b, host::dense_region(type, count), stream);
+}
+
 class Bench {
  public:
   Bench(const Arguments& arguments, ResultLines& results)
@@ -160,7 +165,7 @@ class Bench {
     launcher_ = cuda_launcher();
     anchors_ = std::make_unique<Anchors>(*launcher_, cublas_);
     return {.launcher = *launcher_,
-            .compare = host::compare_buffers,
+            .compare = compare_dense,
             .device = device,
             .table = host::kernel_table(),
             .anchors = anchors_->contenders(),
@@ -179,7 +184,7 @@ class Bench {
     bool complete = true;
     if (unit.part == Part::ceilings) {
       results_.append({{"kind", "begin"}, {"unit", unit.id()}});
-      measure_ceilings(*launcher_, cublas_, host::compare_buffers, results_);
+      measure_ceilings(*launcher_, cublas_, compare_dense, results_);
       machine.ceilings = read_ceilings(results_);
     } else {
       complete = measure(machine, unit, results_).complete;
@@ -226,7 +231,7 @@ int bench(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("Times gather and cuDNN on the suite core, against the ceilings of this GPU");
+  CLI::App app("Times our rows and cuDNN on the suite core, against the ceilings of this GPU");
   app.footer(kHelpEnd);
   auto* out = app.add_option("--out", arguments.out, "results, as JSON lines")->type_name("FILE");
   app.add_option("--seconds", arguments.seconds, "the time that this call may take")

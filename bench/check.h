@@ -14,7 +14,7 @@
 
 namespace tconv::bench {
 
-/// host::compare_buffers, or what stands for it without a GPU.
+/// host::compare_buffers over dense elements, or what stands for it without a GPU.
 using Compare = std::function<host::CompareResult(const void* a, const void* b, host::DType type,
                                                   int64_t count, host::Stream stream)>;
 

@@ -21,6 +21,12 @@ constexpr std::size_t kChunk = 6;
 constexpr int64_t kMostSets = TimedPlan::kMostLaunches;
 constexpr const char* kStates[] = {"cold", "warm"};
 
+/// A plan of a row other than gather, to be timed.
+struct Wanted {
+  std::string row;
+  host::Proposal proposal;
+};
+
 /// A row's plan on the way to its results.
 struct Entry {
   std::string row;
@@ -49,7 +55,9 @@ class Measurement {
   UnitResult run() {
     start_gather();
     if (gather_.timed) time_gather();
-    std::vector<host::Proposal> wanted = proposals();
+    // Ours first, so that they share the rounds of the rival's first choices.
+    std::vector<Wanted> wanted = own_tiles();
+    add_proposals(wanted);
     const ExpectedTimes expected = expected_times(layer_);
     const double plan_seconds = expected.plan_s[0] + expected.plan_s[1];
     for (std::size_t begin = 0; begin < wanted.size(); begin += kChunk) {
@@ -68,7 +76,7 @@ class Measurement {
 
   host::Options options(const std::string& row, const std::string& tile) const {
     host::Options options{.device = host::DeviceKind::cuda, .kernels = {row}, .tile = tile};
-    if (row == "gather") return options;
+    if (row != "cudnn") return options;
     // The rival at its best: whatever engine, up to 1 GiB, filters packed once in its own order.
     options.workspace_limit = int64_t{1} << 30;
     options.deterministic = false;
@@ -136,7 +144,8 @@ class Measurement {
     json["footprint_bytes"] =
         cold ? buffers_.footprint_bytes() : static_cast<int64_t>(problem_.least_bytes());
     json["workspace_bytes"] = entry.timed->plan().workspace_bytes();
-    json["filters"] = entry.row == "gather" ? "as they are" : "prepacked, not timed";
+    json["filters"] =
+        entry.timed->plan().options().prepacked_filters ? "prepacked, not timed" : "as they are";
     add_verdict(entry, json);
     results_.append(json);
   }
@@ -228,12 +237,48 @@ class Measurement {
     return {};
   }
 
-  /// Those that are to be timed now: of the part `first` three for each way to ask cuDNN.
-  std::vector<host::Proposal> proposals() {
+  /// Our rows beside gather: of the part `first` the tile that the planner takes, else all tiles
+  /// that take the problem.
+  std::vector<Wanted> own_tiles() const {
+    std::vector<Wanted> wanted;
+    for (const host::Kernel* row : machine_.table) {
+      const std::string name = row->name;
+      if (row->device != host::DeviceKind::cuda || name == "gather" || name == "cudnn" ||
+          !row->declines(problem_, options(name, ""), machine_.device).empty()) {
+        continue;
+      }
+      for (const std::string& tile : tiles_of(*row)) {
+        Wanted own{.row = name, .proposal = {.tile = tile}};
+        if (!has({.row = name, .proposal = own.proposal})) wanted.push_back(std::move(own));
+      }
+    }
+    return wanted;
+  }
+
+  std::vector<std::string> tiles_of(const host::Kernel& row) const {
+    std::vector<std::string> tiles;
+    const auto add = [&](const std::string& tile) {
+      try {
+        const host::Plan plan =
+            make_plan(problem_, options(row.name, tile), machine_.device, machine_.table);
+        tiles.emplace_back(plan.tile());
+      } catch (const host::Unsupported&) {  // this tile does not take the problem
+      }
+    };
+    if (unit_.part == Part::first) {
+      add("");
+    } else {
+      for (const char* tile : row.tiles) add(tile);
+    }
+    return tiles;
+  }
+
+  /// Those of cuDNN that are to be timed now: of the part `first` three for each way to ask it.
+  void add_proposals(std::vector<Wanted>& wanted) {
     const bool first = unit_.part == Part::first;
     const auto admitted = [](const host::Proposal& p) { return p.excluded.empty(); };
     std::string reason;
-    std::vector<host::Proposal> all = ask(first, reason), wanted;
+    std::vector<host::Proposal> all = ask(first, reason);
     // Heuristic A may know nothing but TF32, which strict f32 excludes.
     if (first && std::ranges::none_of(all, admitted)) all = ask(false, reason);
     if (std::ranges::none_of(all, admitted)) {
@@ -248,9 +293,10 @@ class Measurement {
       if (!admitted(proposal)) continue;
       int& of_form = proposal.tile.ends_with("+epilogue") ? after : fused;
       if (first && of_form++ >= kFirst) continue;
-      if (!has({.row = "cudnn", .proposal = proposal})) wanted.push_back(std::move(proposal));
+      if (!has({.row = "cudnn", .proposal = proposal})) {
+        wanted.push_back({.row = "cudnn", .proposal = std::move(proposal)});
+      }
     }
-    return wanted;
   }
 
   /// What the heuristics propose, with what is not timed and why.
@@ -277,13 +323,13 @@ class Measurement {
            gather_.timed->first_us() * static_cast<double>(buffers_.sets()) < kPatienceUs;
   }
 
-  void measure_chunk(std::span<host::Proposal> proposals) {
+  void measure_chunk(std::span<Wanted> chunk) {
     std::vector<Entry> entries;
-    entries.reserve(proposals.size());
-    for (host::Proposal& proposal : proposals) {
+    entries.reserve(chunk.size());
+    for (Wanted& wanted : chunk) {
       Entry& entry = entries.emplace_back();
-      entry.row = "cudnn";
-      entry.proposal = std::move(proposal);
+      entry.row = std::move(wanted.row);
+      entry.proposal = std::move(wanted.proposal);
       for (const char* note : {"FFT", "sums in less", "narrows"}) {
         entry.no_bound = entry.no_bound || entry.proposal.notes.find(note) != std::string::npos;
       }

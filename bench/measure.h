@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// measure.h: one unit of work: poison, verify, then time gather and proposals of cuDNN against each
-// other on one layer, and append the results.
+// measure.h: one unit of work: poison, verify, then time our rows and proposals of cuDNN against
+// each other on one layer, and append the results.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@ struct Machine {
   Launcher& launcher;
   Compare compare;
   host::DeviceFacts device;
-  std::span<const host::Kernel* const> table;  ///< the rows `gather` and, if built, `cudnn`
+  std::span<const host::Kernel* const> table;  ///< `gather`, more rows of ours, `cudnn` if built
   std::vector<Contender> anchors;
   Ceilings ceilings;
   RoundSettings rounds;

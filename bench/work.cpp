@@ -132,8 +132,9 @@ int expected_proposals(const Unit& unit) {
   // With an epilogue there are two ways to ask: fused into the graph, and a kernel of ours after
   // it.
   const int forms = unit.layer->problem.desc().has_bias ? 2 : 1;
-  constexpr int kFirst = 3, kAll = 16;
-  return forms * (unit.part == Part::first ? kFirst : kAll);
+  constexpr int kFirst = 3, kAll = 16, kOwnFirst = 1, kOwnAll = 4;
+  const bool first = unit.part == Part::first;
+  return forms * (first ? kFirst : kAll) + (first ? kOwnFirst : kOwnAll);
 }
 
 ExpectedTimes expected_times(const Layer& layer) {

@@ -17,6 +17,10 @@ help_of() { sed -n '3,/^$/s/^# \{0,1\}//p' "$1"; }
 
 jobs="${TCONV_JOBS:-$(nproc)}"
 
+# Machine code for these and PTX run on every GPU since Ampere, and build in a third of the time that
+# the library's default takes. -DTCONV_CUDA_ARCHITECTURES=... goes on to CMake and wins.
+two_architectures='-DTCONV_CUDA_ARCHITECTURES=80;90a'
+
 # configure PRESET OWN_ARGUMENT USER_ARGUMENT...: configures build/PRESET. Other user arguments than
 # last time start from a fresh cache, so that an option given once does not stay.
 configure() {
@@ -29,7 +33,7 @@ configure() {
   mkdir -p "$folder"
   rm -f "$stamp"  # a configure that fails must not look like one that was done
   say "configure: cmake --preset $preset $*"
-  cmake "${fresh[@]}" --preset "$preset" "$own" "$@" >"$folder/configure.log" 2>&1 || {
+  cmake "${fresh[@]}" --preset "$preset" "$own" "$two_architectures" "$@" >"$folder/configure.log" 2>&1 || {
     cat "$folder/configure.log" >&2
     die 4 "cmake could not configure build/$preset"
   }

@@ -43,7 +43,7 @@ std::multiset<Read> reads_of(const ProblemDesc& d, int64_t p, int64_t q) {
 template <int kTileIndex>
 class Cover {
   static constexpr IgemmTile kTile = kIgemmTiles[kTileIndex];
-  static constexpr int kRowBytes = kTile.row_bytes();
+  static constexpr int kRowBytes = kTile.row_bytes;
 
  public:
   explicit Cover(const Problem& problem)

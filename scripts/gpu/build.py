@@ -47,6 +47,12 @@ def targets():
     return re.findall(r"^([\w.+-]+): phony$", listed.output, re.MULTILINE)
 
 
+def first_failure(output):
+    """What Ninja prints between the first FAILED and its next step."""
+    failure = re.search(r"^FAILED: .*?(?=^\[\d+/|\Z)", output, re.MULTILINE | re.DOTALL)
+    return (failure.group(0) if failure else output).strip()[:ERROR_CHARACTERS]
+
+
 class Build:
     """The folder, after build(): which targets there are, and where their programs lie."""
 
@@ -54,6 +60,7 @@ class Build:
         self.log_path = log_path
         self.targets = []
         self.complete = False
+        self.current = {}  # target: does it compile; asked where something does not
         self.notes = []  # what CMake says that it found or left out
 
     def _run(self, command, limit_s, environment):
@@ -82,7 +89,7 @@ class Build:
             raise Unfinished()
         self.complete = result.exit_code == 0
         if not self.program("tconv_cli", "tconv"):
-            said = result.output.strip()[-ERROR_CHARACTERS:]
+            said = first_failure(result.output)
             raise CannotBuild(f"the program tconv did not compile (see {self.log_path}):\n{said}")
         return self.complete
 
@@ -91,8 +98,11 @@ class Build:
         path = FOLDER / PLACES.get(target.split("_")[0], ".") / (name or target)
         if not os.access(path, os.X_OK):
             return None
-        if not self.complete:  # then an older program may still be there
-            command = ["cmake", "--build", str(FOLDER), "--target", target, "--", "-n"]
-            if "no work to do" not in run(command, CONFIGURE_LIMIT_S, None).output:
-                return None
-        return str(path)
+        return str(path) if self.complete or self._is_current(target) else None
+
+    def _is_current(self, target):
+        """Something did not compile: is it this? Then an older program may still be there."""
+        if target not in self.current:
+            command = ["cmake", "--build", str(FOLDER), "--target", target]
+            self.current[target] = run(command, CONFIGURE_LIMIT_S, None).exit_code == 0
+        return self.current[target]

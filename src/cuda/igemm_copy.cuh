@@ -3,6 +3,8 @@
 // igemm_sm80.cu.
 #pragma once
 
+#include <type_traits>
+
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_tile.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
@@ -31,10 +33,12 @@ __device__ inline void make_pixels(const IgemmParams& d, const Place& place, con
 }
 
 /// A 16-byte chunk of channels, of which `bytes` exist, the rest zeros, that is aligned to `access`
-/// bytes in global memory, 8, 4 or 2: in pieces of that size.
+/// bytes in global memory, 16 to 2: in pieces of that size.
 __device__ inline void copy_pieces(const Shared& shared, uint32_t target, const char* source,
                                    int bytes, int access) {
-  if (access == 8) {
+  if (access == 16) {
+    ptx::cp_async_cg_16(target, source, bytes);
+  } else if (access == 8) {
 #pragma unroll
     for (int at = 0; at < 16; at += 8) {
       ptx::cp_async_ca<8>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 8));
@@ -60,8 +64,23 @@ __device__ inline void copy_pieces(const Shared& shared, uint32_t target, const 
   }
 }
 
+/// A 16-byte chunk of channels that lie `step` bytes apart, of which `bytes` exist.
+template <typename T>
+__device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t step) {
+  using Bits = std::conditional_t<sizeof(T) == 2, uint16_t, uint32_t>;
+  constexpr int kSize = sizeof(T), kCount = 16 / kSize, kPerWord = 4 / kSize;
+  uint32_t values[kCount], words[4] = {};
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    values[i] = i * kSize < bytes ? *reinterpret_cast<const Bits*>(source + i * step) : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) words[i / kPerWord] |= values[i] << (i % kPerWord * 16);
+  return {words[0], words[1], words[2], words[3]};
+}
+
 /// The copying half of a block: every thread has its share of each stage.
-template <int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide>
 class Producer {
   using Tile = Tiling<kTileIndex>;
 
@@ -77,15 +96,21 @@ class Producer {
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
     chunk_bits_ = chunk << 4;
-    const int64_t first_byte = int64_t{place.conv_group} * d.channels * 2 + chunk * 16;
+    const int64_t first_byte = int64_t{place.conv_group} * d.channel_bytes + chunk * 16;
     input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
              first_byte;
+    if constexpr (!kWide) {
+      planes_ =
+          input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
+          int64_t{place.conv_group} * (d.channel_bytes / static_cast<int>(sizeof(T))) * d.input_c;
+      channels_left_ = d.channel_bytes;
+    }
     filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
                int64_t{place.repeat} * group_.repeat_filter + first_byte;
     // Rows of later passes differ by a multiple of 8: they have the same key.
     filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
     pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
-    bytes_left_ = d.channels * 2 - chunk * 16;
+    bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
     for (int pass = 0; pass < Tile::kPasses; ++pass) {
       const int row = pass * Tile::kRowsPerPass + row_;
@@ -123,15 +148,43 @@ class Producer {
     }
   }
 
+  /// NCHW: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
+  /// copy_pieces, the next barrier but `ahead` makes them visible.
+  __device__ void gather_window() {
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int jobs = (d_.window_pixels + 31) / 32 * Tile::kChunksPerRow;
+#pragma unroll 1
+    for (int job = thread / 32; job < jobs; job += Tile::kThreads / 32) {
+      const int chunk = job % Tile::kChunksPerRow;
+      const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
+      if (i >= d_.window_pixels) continue;
+      const Pixel pixel = pixels_[i];
+      const int bytes = pixel.offset < 0 ? 0 : clamp_to(channels_left_ - chunk * 16, 16);
+      const Bytes16 gathered = gathered_chunk<T>(
+          planes_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c + max(pixel.offset, 0),
+          bytes, d_.input_c);
+      const uint32_t target = windows_ + window_stage_ + (pixel.target ^ chunk << 4);
+      *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
+    }
+  }
+
   __device__ void load_window() {
     const int bytes = chunk_bytes();
+    if (!kWide && d_.channels_last == 0) {
+      gather_window();
+    } else {
+      copy_window(bytes);
+    }
+    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+  }
+
+  __device__ void copy_window(int bytes) {
 #pragma unroll 1
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
       copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
            pixel.offset < 0 ? 0 : bytes);
     }
-    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
   }
 
   __device__ void load_filters() {
@@ -153,6 +206,10 @@ class Producer {
     input_ += Tile::kRowBytes;
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
+    if constexpr (!kWide) {
+      planes_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
+      channels_left_ -= Tile::kRowBytes;
+    }
   }
 
   const IgemmParams& d_;
@@ -160,7 +217,8 @@ class Producer {
   const Shared shared_;
   const Pixel* pixels_;
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
-  int row_, bytes_left_;
+  const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
+  int row_, bytes_left_, channels_left_ = 0;
   uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_, row_mask_ = 0;
   int iteration_ = 0;
   uint32_t window_stage_ = 0, filter_stage_ = 0;

@@ -19,8 +19,10 @@ template <typename T>
 __device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   if constexpr (std::is_same_v<T, Half>) {
     ptx::mma_m16n8k16_f16(sum, a, b);
-  } else {
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
     ptx::mma_m16n8k16_bf16(sum, a, b);
+  } else {
+    ptx::mma_m16n8k8_tf32(sum, a, b);
   }
 }
 
@@ -34,7 +36,7 @@ class Consumer {
   Sums sums = {};
 
   __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
-      : d_(d), group_(d.groups[place.group]), channels_left_(d.channels), windows_(windows) {
+      : d_(d), group_(d.groups[place.group]), bytes_left_(d.channel_bytes), windows_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
 #pragma unroll
@@ -54,7 +56,7 @@ class Consumer {
     ptx::pin(filter_rows_);
   }
 
-  /// Fragments of one 16-channel step of the current iteration.
+  /// Fragments of one step, 32 bytes of channels, of the current iteration.
   __device__ void load(int step) {
     const int set = step % 2;
     const uint32_t window = tap().window;
@@ -78,10 +80,11 @@ class Consumer {
   /// True if the current iteration has something to multiply in `step`. All lanes agree. Channels
   /// past the last are zeros: left out, they change nothing.
   __device__ bool useful(int step) const {
-    return step * 16 < channels_left_ && (tap().window & host::kIgemmNoTap) == 0;
+    return step * 32 < bytes_left_ && (tap().window & host::kIgemmNoTap) == 0;
   }
 
   __device__ void multiply_step(int step) {
+    if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
 #pragma unroll
@@ -95,18 +98,33 @@ class Consumer {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     if (++iteration_ != group_.iterations) return;
     iteration_ = 0;
-    channels_left_ -= Tile::kTile.k;
+    bytes_left_ -= Tile::kRowBytes;
     window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
   }
 
  private:
+  /// The tensor cores would cut f32 off.
+  __device__ void round_to_tf32(int set) {
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+#pragma unroll
+      for (int i = 0; i < Tile::kRowBlocks; ++i) {
+        a_[set][i][r] = ptx::cvt_rna_tf32(__uint_as_float(a_[set][i][r]));
+      }
+#pragma unroll
+      for (int j = r % 2; j < Tile::kColumnBlocks; j += 2) {
+        b_[set][j][r / 2] = ptx::cvt_rna_tf32(__uint_as_float(b_[set][j][r / 2]));
+      }
+    }
+  }
+
   __device__ const IgemmTap& tap() const {
     return d_.taps[group_.first_tap + iteration_ * Tile::kSlots + slot_];
   }
 
   const IgemmParams& d_;
   const IgemmGroup& group_;
-  int channels_left_, slot_, iteration_ = 0;
+  int bytes_left_, slot_, iteration_ = 0;
   uint32_t windows_, window_rows_[Tile::kRowBlocks], filter_rows_, lane_key_, upper_half_;
   uint32_t window_stage_ = 0, filter_stage_ = 0;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];

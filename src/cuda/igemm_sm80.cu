@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// igemm_sm80.cu: an implicit GEMM on tensor cores whose input window stays in shared memory. f16
-// and bf16, NHWC, from sm_80 on.
+// igemm_sm80.cu: an implicit GEMM on tensor cores whose input window stays in shared memory. f16,
+// bf16, and f32 as TF32 where that is asked for; NHWC; from sm_80 on.
 //
 //   output[n,p,q,k] = round(activation(sum + bias[k] + residual[n,p,q,k]))
 //   sum = over taps (r,s), channels c of the group:  input[n,h,w,c] * filters[r,s,k,c]
@@ -33,6 +33,7 @@
 #include "src/host/igemm_counters.h"
 #include "src/host/igemm_plan.h"
 #include "src/host/kernel_table.h"
+#include "src/host/repack.h"
 
 namespace tconv::cuda {
 namespace {
@@ -62,9 +63,10 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   const Corner corner = corner_of(d, place);
   make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
   __syncthreads();  // the table is there for all
-  Producer<kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows, stages);
+  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
+                                          stages);
   Consumer<T, kTileIndex> consumer(d, place, windows, stages);
-  const int chunks = (d.channels + Tile::kTile.k - 1) / Tile::kTile.k;
+  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
   const int iterations = chunks * d.groups[place.group].iterations;
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
@@ -121,11 +123,13 @@ KernelFunction kernel_of(int tile) {
 }
 
 KernelFunction kernel_of(const Problem& problem, int tile) {
-  const bool is_wide = igemm_access(problem) == 16;
-  if (problem.desc().dtype == DType::f16) {
-    return is_wide ? kernel_of<Half, true>(tile) : kernel_of<Half, false>(tile);
+  const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
+  switch (problem.desc().dtype) {
+    case DType::f16: return is_wide ? kernel_of<Half, true>(tile) : kernel_of<Half, false>(tile);
+    case DType::bf16:
+      return is_wide ? kernel_of<BFloat16, true>(tile) : kernel_of<BFloat16, false>(tile);
+    default: return is_wide ? kernel_of<float, true>(tile) : kernel_of<float, false>(tile);
   }
-  return is_wide ? kernel_of<BFloat16, true>(tile) : kernel_of<BFloat16, false>(tile);
 }
 
 struct IgemmState : KernelState {
@@ -135,12 +139,15 @@ struct IgemmState : KernelState {
   IgemmPlan plan;
 };
 
-std::string declines(const Problem& problem, const Options&, const DeviceFacts& device) {
+std::string declines(const Problem& problem, const Options& options, const DeviceFacts& device) {
   const ProblemDesc& d = problem.desc();
   if (device.sm < 80) return "needs tensor cores with asynchronous copies, sm_80 or later";
-  if (d.dtype != DType::f16 && d.dtype != DType::bf16) return "takes f16 and bf16";
-  if (d.layout != Layout::nhwc) return "takes NHWC";
-  if (d.filter_order != FilterOrder::hwoi) return "takes filters in the order HWOI";
+  if (d.dtype == DType::f64 || (d.dtype == DType::f32 && options.math != Math::tf32)) {
+    return "takes f16, bf16, and f32 with math=tf32";
+  }
+  if (d.filter_order != FilterOrder::hwoi && !options.prepacked_filters) {
+    return "takes filters in the order HWOI, others prepacked";
+  }
   return plan_igemm(problem, kIgemmTiles[0], device).refused;
 }
 
@@ -166,6 +173,7 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   if (device.is_here()) {
     gpu().load(reinterpret_cast<const void*>(state->kernel),
                static_cast<std::size_t>(state->plan.shared_bytes));
+    if (options.prepacked_filters) load_repack(problem);
   }
   return state;
 }
@@ -184,10 +192,9 @@ PlanCounters counters(const Problem& problem, const KernelState& base, const Dev
   return count_igemm(problem, kIgemmTiles[state.tile], state.plan, device);
 }
 
-/// The row's own order is HWOI.
-void prepack(const Problem&, const KernelState& state, const void* filters, void* packed,
+void prepack(const Problem& problem, const KernelState&, const void* filters, void* packed,
              Stream stream) {
-  gpu().copy(packed, filters, state.packed_filter_bytes, Copy::on_device, stream);
+  enqueue_repack(problem, igemm_filter_strides(problem), filters, packed, stream);
 }
 
 template <int... kIndex>
@@ -196,7 +203,7 @@ constexpr std::array<const char*, sizeof...(kIndex)> tile_names(
   return {kIgemmTiles[kIndex].name...};
 }
 constexpr auto kTileNames = tile_names(std::make_integer_sequence<int, kIgemmTileCount>());
-constexpr DType kTypes[] = {DType::f16, DType::bf16};
+constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32};
 
 }  // namespace
 }  // namespace tconv::cuda

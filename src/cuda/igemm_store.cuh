@@ -86,19 +86,22 @@ class Storer {
     for (int j = 0; j < 8; ++j) finish(epilogue_, run[j], k + j, residual + j, output + j);
   }
 
+  /// Lanes are neighbours in memory: columns in NHWC, rows, two columns at a time, in NCHW.
   __device__ void store_elements(int block, int first_column) {
+    const bool across = d_.channels_last != 0;
+    const int step_c = across ? 32 : 2, step_r = across ? 1 : host::kIgemmStagedRows;
 #pragma unroll 1
-    for (int c = warp_.lane; c < Tile::kWarpN; c += 32) {
+    for (int c = across ? warp_.lane : warp_.lane / 16; c < Tile::kWarpN; c += step_c) {
       const Column column = column_of(d_, place_, *slot_, first_column + c);
       if (!column.exists) continue;
 #pragma unroll 1
-      for (int r = 0; r < host::kIgemmStagedRows; ++r) {
+      for (int r = across ? 0 : warp_.lane % 16; r < host::kIgemmStagedRows; r += step_r) {
         const Row row = row_of(d_, place_, phase_h_, warp_.m + block * 16 + r);
         const int q = row.q + column.phase;
         if (!row.exists || q >= d_.w.out) continue;
         finish(epilogue_, staging_[r * kPitch + c], column.k,
-               row.residual + q * d_.residual_w + column.k,
-               row.output + q * d_.output_w + column.k);
+               row.residual + q * d_.residual_w + column.k * d_.residual_c,
+               row.output + q * d_.output_w + column.k * d_.output_c);
       }
     }
   }
@@ -134,8 +137,9 @@ __device__ inline void fill(const IgemmParams& d, const Epilogue<float>& epilogu
     const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
     const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
     if (d.reach_h.contains(p) && d.reach_w.contains(q)) continue;
-    finish(epilogue, 0.0f, k, n * d.residual_n + p * d.residual_h + q * d.residual_w + k,
-           n * d.output_n + p * d.output_h + q * d.output_w + k);
+    finish(epilogue, 0.0f, k,
+           n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
+           n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
   }
 }
 

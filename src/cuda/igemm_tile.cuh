@@ -20,7 +20,7 @@ template <int kTileIndex>
 struct Tiling {
   static constexpr host::IgemmTile kTile = host::kIgemmTiles[kTileIndex];
   static constexpr int kSlots = kTile.slots, kN = kTile.n, kAhead = kTile.ahead;
-  static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes();
+  static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes;
   static constexpr int kWarpM = kTile.warp_m, kWarpN = kTile.warp_n;
   static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
@@ -28,9 +28,9 @@ struct Tiling {
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
   static constexpr int kPasses = kSlots * kN / kRowsPerPass;
-  // Fragments: m16n8k16.
+  // Fragments: 16 rows, 8 columns, 32 bytes of channels a step.
   static constexpr int kRowBlocks = kWarpM / 16, kColumnBlocks = kWarpN / 8;
-  static constexpr int kSteps = kTile.k / 16;
+  static constexpr int kSteps = kRowBytes / 32;
 
   static_assert(kN % kRowsPerPass == 0 && kRowsPerPass % 8 == 0 && kWarpN % 16 == 0);
   static_assert(kSteps % 2 == 0, "two sets of fragments take turns");

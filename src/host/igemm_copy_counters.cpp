@@ -14,10 +14,10 @@ int64_t place_in_sector(int64_t address) {
 }
 
 /// Pixels [first, end) of a window that lie inside the input, and the place of pixel 0.
-using WindowKinds = Kinds<int64_t, int64_t, int64_t>;
+using AxisKinds = Kinds<int64_t, int64_t, int64_t>;
 
-WindowKinds axis_windows(const IgemmAxis& axis, int64_t origin, int64_t stride_bytes) {
-  WindowKinds kinds;
+AxisKinds axis_windows(const IgemmAxis& axis, int64_t origin, int64_t stride_bytes) {
+  AxisKinds kinds;
   const int64_t step = axis.input_step;
   for (int64_t tile = 0; tile < axis.tiles; ++tile) {
     for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
@@ -45,7 +45,7 @@ Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
 class RowCopies {
  public:
   RowCopies(const IgemmTile& tile, int64_t access)
-      : per_request_(kLanes * 16 / tile.row_bytes()), access_(access) {
+      : per_request_(kLanes * 16 / tile.row_bytes), access_(access) {
     rows_.reserve(static_cast<std::size_t>(per_request_));
   }
 
@@ -82,9 +82,9 @@ class RowCopies {
 /// multiples of a sector.
 struct Chunks {
   Chunks(const IgemmTile& tile, const IgemmParams& p)
-      : full(tile.row_bytes()),
-        full_count(static_cast<double>(ceil_div(p.channels, tile.k) - 1)),
-        last(int64_t{2} * p.channels - static_cast<int64_t>(full_count) * full) {}
+      : full(tile.row_bytes),
+        full_count(static_cast<double>(ceil_div(p.channel_bytes, tile.row_bytes) - 1)),
+        last(p.channel_bytes - static_cast<int64_t>(full_count) * full) {}
 
   /// `count(bytes)` of each.
   template <typename Count>
@@ -113,22 +113,70 @@ struct Inside {
   int64_t first_h, end_h, first_w, end_w, images;
 };
 
-PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
-                                int64_t place, int64_t bytes) {
-  RowCopies copies(tile, p.access);
+/// Calls `visit(address, exists)` for each pixel of a window, in order.
+template <typename Visit>
+void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Visit&& visit) {
   const auto within = [](int64_t i, int64_t first, int64_t end) { return i >= first && i < end; };
   for (int64_t n = 0; n < int64_t{1} << p.log_box_n; ++n) {
     for (int64_t h = 0; h < p.h.window; ++h) {
       const bool row = n < inside.images && within(h, inside.first_h, inside.end_h);
       for (int64_t w = 0; w < p.w.window; ++w) {
-        const int64_t address =
-            place + n * p.input_n + h * p.h.input_step * p.input_h + w * p.w.input_step * p.input_w;
-        copies.add(address, row && within(w, inside.first_w, inside.end_w) ? bytes : 0);
+        visit(
+            place + n * p.input_n + h * p.h.input_step * p.input_h + w * p.w.input_step * p.input_w,
+            row && within(w, inside.first_w, inside.end_w));
       }
     }
   }
+}
+
+/// NHWC: chunks of channels, pixel after pixel.
+PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
+                                int64_t place, int64_t bytes) {
+  RowCopies copies(tile, p.access);
+  visit_pixels(p, inside, place,
+               [&](int64_t address, bool exists) { copies.add(address, exists ? bytes : 0); });
   return copies.finish();
 }
+
+/// NCHW: one channel of a window, a lane a pixel.
+PredictedRequests plane_loads(const IgemmParams& p, const Inside& inside, int64_t place) {
+  PredictedRequests sum;
+  WarpRequest request;
+  int64_t seen = 0;
+  visit_pixels(p, inside, place, [&](int64_t address, bool exists) {
+    if (exists) request.add(address);
+    if (++seen % kLanes != 0) return;
+    request.add_to(sum);
+    request = {};
+  });
+  request.add_to(sum);
+  return sum;
+}
+
+/// The requests of one window, each kind of window counted once.
+class WindowKinds {
+ public:
+  WindowKinds(const IgemmTile& tile, const IgemmParams& p) : tile_(tile), p_(p), chunks_(tile, p) {}
+
+  const PredictedRequests& of(const Inside& inside, int64_t place) {
+    const auto [found, is_new] = known_.try_emplace(
+        {inside.first_h, inside.end_h, inside.first_w, inside.end_w, inside.images, place});
+    if (is_new) found->second = count(inside, place);
+    return found->second;
+  }
+
+ private:
+  PredictedRequests count(const Inside& inside, int64_t place) const {
+    if (p_.channels_last == 0) return plane_loads(p_, inside, place);
+    return chunks_.sum(
+        [&](int64_t bytes) { return window_copies(tile_, p_, inside, place, bytes); });
+  }
+
+  const IgemmTile& tile_;
+  const IgemmParams& p_;
+  Chunks chunks_;
+  std::map<std::array<int64_t, 6>, PredictedRequests> known_;
+};
 
 }  // namespace
 
@@ -142,32 +190,29 @@ Kinds<int64_t> places(int64_t count, int64_t step) {
   return kinds;
 }
 
-PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p) {
+PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes) {
   PredictedRequests sum;
-  const Chunks chunks(tile, p);
-  const auto conv_groups = places(p.conv_groups, int64_t{2} * p.channels);
+  WindowKinds windows(tile, p);
+  // What is read at once: all channels of a group, or one channel.
+  const auto starts =
+      p.channels_last != 0 ? places(p.conv_groups, p.channel_bytes) : places(planes, p.input_c);
   const auto images = batch_windows(p);
-  std::map<std::array<int64_t, 6>, PredictedRequests> known;
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     const double units = group.end_unit - group.first_unit;
-    const WindowKinds all_h = axis_windows(p.h, group.origin_h, p.input_h);
-    const WindowKinds all_w = axis_windows(p.w, group.origin_w, p.input_w);
+    const AxisKinds all_h = axis_windows(p.h, group.origin_h, p.input_h);
+    const AxisKinds all_w = axis_windows(p.w, group.origin_w, p.input_w);
     for (const auto& [n, times_n] : images) {
       for (const auto& [h, times_h] : all_h) {
         for (const auto& [w, times_w] : all_w) {
-          for (const auto& [c, times_c] : conv_groups) {
-            const int64_t place =
-                place_in_sector(std::get<1>(n) + std::get<2>(h) + std::get<2>(w) + std::get<0>(c));
-            const Inside inside = {std::get<0>(h), std::get<1>(h), std::get<0>(w), std::get<1>(w),
-                                   std::get<0>(n)};
-            const auto [found, is_new] = known.try_emplace(
-                {inside.first_h, inside.end_h, inside.first_w, inside.end_w, inside.images, place});
-            if (is_new) {
-              found->second = chunks.sum(
-                  [&](int64_t bytes) { return window_copies(tile, p, inside, place, bytes); });
-            }
-            add(sum, found->second, units * times_n * times_h * times_w * times_c);
+          for (const auto& [c, times_c] : starts) {
+            const auto [first_h, end_h, place_h] = h;
+            const auto [first_w, end_w, place_w] = w;
+            const auto [count_n, place_n] = n;
+            add(sum,
+                windows.of({first_h, end_h, first_w, end_w, count_n},
+                           place_in_sector(place_n + place_h + place_w + std::get<0>(c))),
+                units * times_n * times_h * times_w * times_c);
           }
         }
       }
@@ -179,7 +224,7 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p) {
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
-  const auto conv_groups = places(p.conv_groups, int64_t{2} * p.channels);
+  const auto conv_groups = places(p.conv_groups, p.channel_bytes);
   const double boxes =
       static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
   // By the place of the first row and the rows that exist.

@@ -45,14 +45,14 @@ using Kinds = std::map<std::tuple<Key...>, double>;
 /// Starts of `count` things that lie `step` bytes apart, by their place in a sector.
 Kinds<int64_t> places(int64_t count, int64_t step);
 
-/// The windows that all blocks read.
-PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p);
+/// The windows that all blocks read. `planes`: input channels of all groups.
+PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes);
 /// Their filters.
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p);
 
 /// A tensor that is addressed as the output is.
 struct StoredTensor {
-  int64_t n, h, w;  ///< element strides
+  int64_t n, h, w, c;  ///< element strides
   int64_t element_bytes;
   int64_t run_bytes;  ///< that one lane moves at once
 };

@@ -10,8 +10,8 @@
 namespace tconv::host {
 namespace {
 
-constexpr double kMacsPerProduct = 16 * 8 * 16;
-constexpr double kMatrices = 4;  // of one ldmatrix; without conflicts a cycle each
+constexpr int64_t kStepBytes = 32;  // channels of a product: 16, or 8 of TF32
+constexpr double kMatrices = 4;     // of one ldmatrix; without conflicts a cycle each
 
 double boxes_of(const IgemmParams& p) {
   return static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step *
@@ -19,7 +19,7 @@ double boxes_of(const IgemmParams& p) {
 }
 
 double chunks_of(const IgemmTile& tile, const IgemmParams& p) {
-  return static_cast<double>(ceil_div(p.channels, tile.k));
+  return static_cast<double>(ceil_div(p.channel_bytes, tile.row_bytes));
 }
 
 /// `count(group)` of a block, over all blocks.
@@ -33,27 +33,32 @@ double sum_of_blocks(const IgemmParams& p, Count&& count) {
   return sum;
 }
 
-/// Matrix products: steps of 16 channels past the last one and slots without a tap are left out,
-/// rows and columns past the end are not.
-double issued_macs(const IgemmTile& tile, const IgemmParams& p) {
-  const auto steps = static_cast<double>(ceil_div(p.channels, 16));
-  const double products = static_cast<double>(tile.m) / 16 * tile.n / 8;
+/// Matrix products: steps of 32 bytes of channels past the last one and slots without a tap are
+/// left out, rows and columns past the end are not.
+double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
+  const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
+  const double macs_of_tap = static_cast<double>(channels) * tile.m * tile.n;
   return sum_of_blocks(p, [&](const IgemmGroup& group) {
     int taps = 0;
     for (int i = 0; i < group.iterations * tile.slots; ++i) {
       taps += (p.taps[group.first_tap + i].window & kIgemmNoTap) == 0 ? 1 : 0;
     }
-    return taps * steps * products * kMacsPerProduct;
+    return taps * macs_of_tap;
   });
 }
 
 /// Fragments are loaded for every step, useful or not.
 double ldmatrix_wavefronts(const IgemmTile& tile, const IgemmParams& p) {
-  const int warps = tile.threads() / 32, steps = tile.k / 16;
+  const int warps = tile.threads() / 32, steps = tile.row_bytes / 32;
   const int loads = tile.warp_m / 16 + tile.warp_n / 16;
   return sum_of_blocks(p, [&](const IgemmGroup& group) {
     return warps * chunks_of(tile, p) * group.iterations * steps * loads * kMatrices;
   });
+}
+
+void add(PredictedRequests& sum, const PredictedRequests& one) {
+  sum.requests += one.requests;
+  sum.sectors += one.sectors;
 }
 
 bool is_quick(Activation activation) {
@@ -75,6 +80,7 @@ PredictedRequests most_fills(const Problem& problem, const IgemmParams& p) {
   // A pixel's channels are met by so many warps, each of which may share a sector with the next.
   const double warps = static_cast<double>(out.c) / 32 + 2;
   const auto channels = static_cast<double>(out.c);
+  if (p.channels_last == 0) return {pixels * std::min(channels, warps), pixels * channels};
   const double bytes = channels * static_cast<double>(size_of(problem.desc().output_dtype));
   return {.requests = pixels * std::min(channels, warps),
           .sectors = pixels * std::min(channels, bytes / 32 + warps)};
@@ -95,7 +101,8 @@ double dram_bytes(const Problem& problem, const IgemmParams& p, const DeviceFact
   const double group_filters = filters / p.conv_groups, stays = bytes_that_stay(device);
   const double boxes_at_once = std::max(1.0, std::min(boxes, blocks_at_once / p.units));
   const double row = std::max<double>(p.w.tiles, boxes_at_once) * windows;
-  const auto input = static_cast<double>(problem.input_extents().count()) * 2;
+  const auto input = static_cast<double>(problem.input_extents().count()) *
+                     static_cast<double>(size_of(problem.desc().dtype));
   const double read_input =
       row + group_filters <= stays ? std::min(input, boxes * windows) : boxes * windows;
   const bool filters_stay = boxes_at_once * windows + group_filters <= stays;
@@ -117,33 +124,29 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   result.blocks = static_cast<double>(plan.blocks);
   const double at_once = static_cast<double>(device.cores) * plan.resident;
   result.waves = result.blocks / at_once;
-  result.issued_macs = issued_macs(tile, p);
+  result.issued_macs = issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
   result.shared_wavefronts = ldmatrix_wavefronts(tile, p);
 
-  const PredictedRequests windows = igemm::count_windows(tile, p);
+  const PredictedRequests windows = igemm::count_windows(tile, p, d.in_c);
   const PredictedRequests filters = igemm::count_filters(tile, p);
-  // Rows that are aligned to 2 bytes go through registers: no copy is that narrow.
-  PredictedRequests& read = p.access == 2 ? result.loads : result.copies;
-  read = {windows.requests + filters.requests, windows.sectors + filters.sectors};
+  // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
+  add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
+  add(p.access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 
   const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
   const int64_t run = p.wide_stores != 0 && is_quick(d.activation) ? 16 : bytes;
-  result.stores = igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, bytes, run});
+  result.stores =
+      igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, run});
   if (d.has_residual) {
-    const PredictedRequests residual =
-        igemm::count_outputs(tile, p, {p.residual_n, p.residual_h, p.residual_w, bytes, run});
-    result.loads.requests += residual.requests;
-    result.loads.sectors += residual.sectors;
+    const PredictedRequests residual = igemm::count_outputs(
+        tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, run});
+    add(result.loads, residual);
   }
   if (plan.blocks > p.gemm_blocks) {
     const PredictedRequests fills = most_fills(problem, p);
-    result.stores.requests += fills.requests;
-    result.stores.sectors += fills.sectors;
-    if (d.has_residual) {
-      result.loads.requests += fills.requests;
-      result.loads.sectors += fills.sectors;
-    }
+    add(result.stores, fills);
+    if (d.has_residual) add(result.loads, fills);
   }
   result.dram_bytes = dram_bytes(problem, p, device, windows.bytes(), at_once);
   return result;

@@ -21,8 +21,11 @@ constexpr int64_t kLargestSize = int64_t{1} << 28;
 constexpr int64_t kLargestStride = 65535;  // its square fits 32 bits: see IgemmReach
 constexpr int64_t kLargestBox = 256;
 constexpr int64_t kLargest32 = (int64_t{1} << 31) - 1;
-constexpr int64_t kElementBytes = 2;
 constexpr int64_t kReservedShared = 1024;  // of each block, by the hardware
+
+int64_t element_bytes(const Problem& problem) {
+  return static_cast<int64_t>(size_of(problem.desc().dtype));
+}
 
 int32_t narrow(int64_t x) { return static_cast<int32_t>(x); }
 
@@ -78,7 +81,7 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
 /// (src/cuda/smem.cuh): one pixel more where a group of 8 positions spans rows or images.
 void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const auto odd = [](int64_t x) { return x % 2 != 0; };
-  const bool parity = tile.row_bytes() == 64;
+  const bool parity = tile.row_bytes == 64;
   p.pitch = p.w.window;
   if (parity && box.w < 3 && odd(p.pitch) != (box.w == 0)) ++p.pitch;
   p.image_pitch = p.h.window * p.pitch;
@@ -98,7 +101,7 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
     }
     const uint32_t h = tap.window >> 16, w = tap.window & 0xffff;
     const uint32_t row = h * static_cast<uint32_t>(p.pitch) + w, key = w + (h << p.w.log_box);
-    tap.window = row * static_cast<uint32_t>(tile.row_bytes()) | (key & kIgemmKeyMask);
+    tap.window = row * static_cast<uint32_t>(tile.row_bytes) | (key & kIgemmKeyMask);
   }
 }
 
@@ -122,7 +125,7 @@ int64_t pixel_table_bytes(const IgemmParams& p) {
 /// epilogue stages 16 rows of each warp where the rings were.
 int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const int64_t rows = int64_t{p.image_pitch} << box.n;
-  const int64_t window = ceil_div(rows * tile.row_bytes(), kStageAlignment) * kStageAlignment;
+  const int64_t window = ceil_div(rows * tile.row_bytes, kStageAlignment) * kStageAlignment;
   int64_t fewest = kIgemmMaxTaps;
   for (int g = 0; g < p.group_count; ++g) {
     fewest = std::min<int64_t>(fewest, p.groups[g].iterations);
@@ -152,13 +155,15 @@ struct BlockCost {
   double macs, l2_bytes;
 };
 
+/// A tensor core takes 32 bytes of channels at once.
 double channels_issued(const Problem& problem) {
-  return static_cast<double>(ceil_div(problem.in_c_per_group(), 16) * 16);
+  const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
+  return static_cast<double>(ceil_div(bytes, 32) * 32 / element_bytes(problem));
 }
 
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const auto channels = static_cast<double>(problem.in_c_per_group());
+  const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
   BlockCost cost = {0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
@@ -169,14 +174,15 @@ BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmPar
     const double blocks = group.end_unit - group.first_unit;
     cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
     const double rows = p.window_pixels + static_cast<double>(taps) * tile.n;
-    cost.l2_bytes += blocks * rows * channels * kElementBytes;
+    cost.l2_bytes += blocks * rows * bytes;
   }
   return cost;
 }
 
-double block_clocks(const DeviceFacts& device, const BlockCost& cost) {
+double block_clocks(const DeviceFacts& device, bool tf32, const BlockCost& cost) {
+  const double macs_per_us = tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
   const double macs_per_clock =
-      device.f16_tensor_macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
+      macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
   return std::max(cost.macs / macs_per_clock, cost.l2_bytes / kL2BytesPerClock);
 }
 
@@ -224,7 +230,8 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
 
 double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
   const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
-  const double block = block_clocks(device, {plan.issued_macs / blocks, plan.l2_bytes / blocks});
+  const double block =
+      block_clocks(device, plan.tf32, {plan.issued_macs / blocks, plan.l2_bytes / blocks});
   const double at_once = static_cast<double>(device.cores) * plan.resident;
   const double waves = std::ceil(blocks / at_once);
   // Blocks of an SM share its tensor cores; one hides what the others wait for.
@@ -234,7 +241,7 @@ double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
 
 /// To choose a box: where the same number of waves serves, the one with less work.
 double box_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
-  const double all = block_clocks(device, {plan.issued_macs, plan.l2_bytes});
+  const double all = block_clocks(device, plan.tf32, {plan.issued_macs, plan.l2_bytes});
   return plan_clocks(device, plan) + all / device.cores +
          plan.l2_bytes / kL2BytesPerClock / device.cores;
 }
@@ -288,22 +295,25 @@ bool multiples_of_8(const Strides& s) { return s.n % 8 == 0 && s.h % 8 == 0 && s
 void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   const ProblemDesc& d = problem.desc();
   p.batch = narrow(d.batch);
-  p.channels = narrow(problem.in_c_per_group());
+  p.channel_bytes = narrow(problem.in_c_per_group() * element_bytes(problem));
   p.out_channels = narrow(problem.out_c_per_group());
   p.conv_groups = narrow(d.groups);
-  p.input_n = d.input_strides.n * kElementBytes;
-  p.input_h = d.input_strides.h * kElementBytes;
-  p.input_w = d.input_strides.w * kElementBytes;
+  p.input_n = d.input_strides.n * element_bytes(problem);
+  p.input_h = d.input_strides.h * element_bytes(problem);
+  p.input_w = d.input_strides.w * element_bytes(problem);
   p.access = igemm_access(problem);
-  p.filter_row = static_cast<uint32_t>(problem.filter_strides().k * kElementBytes);
+  p.filter_row = static_cast<uint32_t>(igemm_filter_strides(problem).k * element_bytes(problem));
   p.output_n = d.output_strides.n, p.output_h = d.output_strides.h;
   p.output_w = d.output_strides.w;
   if (d.has_residual) {
     p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
-    p.residual_w = d.residual_strides.w;
+    p.residual_w = d.residual_strides.w, p.residual_c = d.residual_strides.c;
   }
-  const bool wide = d.alignment % 16 == 0 && problem.out_c_per_group() % 8 == 0 &&
-                    multiples_of_8(d.output_strides) &&
+  p.input_c = d.input_strides.c * element_bytes(problem);
+  p.output_c = d.output_strides.c;
+  p.channels_last = d.layout == Layout::nhwc ? 1 : 0;
+  const bool wide = d.layout == Layout::nhwc && d.alignment % 16 == 0 &&
+                    problem.out_c_per_group() % 8 == 0 && multiples_of_8(d.output_strides) &&
                     (!d.has_residual || multiples_of_8(d.residual_strides));
   p.wide_stores = wide ? 1 : 0;
 }
@@ -317,14 +327,21 @@ int64_t fill_blocks(const IgemmSource& source, const IgemmTile& tile) {
 
 }  // namespace
 
+FilterStrides igemm_filter_strides(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  const int64_t tap = problem.out_c_per_group() * d.in_c;
+  return {.r = d.w.kernel * tap, .s = tap, .k = d.in_c, .c = 1};
+}
+
 int igemm_access(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
   int64_t access = std::gcd(int64_t{16}, int64_t{d.alignment});
   const auto has_rows = [&](int64_t elements) {
-    access = std::gcd(access, elements * kElementBytes);
+    access = std::gcd(access, elements * element_bytes(problem));
   };
   has_rows(problem.in_c_per_group());
-  has_rows(problem.filter_strides().k);
+  has_rows(igemm_filter_strides(problem).k);
+  if (d.layout == Layout::nchw) return static_cast<int>(access);
   if (d.batch > 1) has_rows(d.input_strides.n);
   if (d.h.in > 1) has_rows(d.input_strides.h);
   if (d.w.in > 1) has_rows(d.input_strides.w);
@@ -337,6 +354,7 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   if (!plan.refused.empty()) return plan;
   const IgemmSource source(problem);
   IgemmHalo halo;
+  plan.tf32 = problem.desc().dtype == DType::f32;
   fill_in_tensors(problem, plan.params);
   plan.params.reach_h = reach_of(source.h);
   plan.params.reach_w = reach_of(source.w);

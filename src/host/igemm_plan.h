@@ -23,24 +23,24 @@ namespace tconv::host {
 struct IgemmTile {
   const char* name;
   int slots;           ///< phases side by side, each with its own warps
-  int m, n, k;         ///< positions, columns of a slot, channels of a chunk
+  int m, n;            ///< positions, columns of a slot
+  int row_bytes;       ///< of a pixel or filter row: the channels of a chunk
   int ahead;           ///< iterations whose copies are in flight
   int warp_m, warp_n;  ///< of one warp
   int blocks_per_sm;   ///< what registers must leave room for
 
-  constexpr int row_bytes() const { return 2 * k; }
   constexpr int warps_per_slot() const { return m / warp_m * (n / warp_n); }
   constexpr int threads() const { return 32 * slots * warps_per_slot(); }
-  constexpr int stage_bytes() const { return slots * n * row_bytes(); }  ///< of filters
+  constexpr int stage_bytes() const { return slots * n * row_bytes; }  ///< of filters
 };
 
 // Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
 // 64x64 wherever the columns fill it.
 inline constexpr IgemmTile kIgemmTiles[] = {
-    {"128x128", 1, 128, 128, 32, 3, 64, 64, 2},   // k == s, large Co, stride 1
-    {"64x64", 1, 64, 64, 64, 3, 32, 32, 4},       // few positions or columns
-    {"4x128x64", 4, 128, 64, 64, 1, 64, 64, 1},   // stride 2, Co <= 64: one window for all phases
-    {"2x128x128", 2, 128, 128, 64, 2, 64, 64, 1}  // stride 2, Co <= 128; k == s == 2
+    {"128x128", 1, 128, 128, 64, 3, 64, 64, 2},    // k == s, large Co, stride 1
+    {"64x64", 1, 64, 64, 128, 3, 32, 32, 4},       // few positions or columns
+    {"4x128x64", 4, 128, 64, 128, 1, 64, 64, 1},   // stride 2, Co <= 64: one window for all phases
+    {"2x128x128", 2, 128, 128, 128, 2, 64, 64, 1}  // stride 2, Co <= 128; k == s == 2
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
@@ -105,7 +105,7 @@ struct IgemmReach {
 struct IgemmParams {
   IgemmAxis h, w;
   int32_t batch, batch_tiles, log_box_n;
-  int32_t channels, out_channels;  ///< of one group of the problem
+  int32_t channel_bytes, out_channels;  ///< of one group of the problem
   int32_t conv_groups;
   int32_t units;        ///< blocks of one box
   int32_t gemm_blocks;  ///< those after them write the outputs that no tap reaches
@@ -114,11 +114,13 @@ struct IgemmParams {
   int32_t pitch, image_pitch, window_pixels;
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
-  int64_t input_n, input_h, input_w;
+  int64_t input_n, input_h, input_w, input_c;
   uint32_t filter_row;
-  int32_t access;  ///< bytes to which all rows of channels are aligned: 16, 8, 4 or 2
-  int64_t output_n, output_h, output_w, residual_n, residual_h, residual_w;
-  int32_t wide_stores;  ///< 1: runs of 8 columns may be stored with 16 bytes at once
+  int32_t access;  ///< see igemm_access
+  int64_t output_n, output_h, output_w, output_c;
+  int64_t residual_n, residual_h, residual_w, residual_c;
+  int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
+  int32_t wide_stores;    ///< 1: runs of 8 columns may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
   IgemmSlot slots[kIgemmMaxSlots];
@@ -131,13 +133,17 @@ struct IgemmPlan {
   IgemmParams params = {};
   int64_t blocks = 0;
   int64_t shared_bytes = 0;
+  bool tf32 = false;
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
   double l2_bytes = 0;     ///< from the L2 cache: windows and filters of all blocks, at most
 };
 
-/// Bytes to which every row of channels is aligned, and every stride that leads to one: 16 to 2.
+/// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
+/// In NCHW only filters have rows of channels.
 int igemm_access(const Problem& problem);
+/// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
+FilterStrides igemm_filter_strides(const Problem& problem);
 
 /// Cuts `problem` for `tile` on `device`. Cheap and pure.
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);

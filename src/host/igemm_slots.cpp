@@ -10,8 +10,6 @@
 namespace tconv::host {
 namespace {
 
-constexpr int64_t kElementBytes = 2;
-
 int32_t narrow(int64_t x) { return static_cast<int32_t>(x); }
 uint32_t bytes32(int64_t x) { return static_cast<uint32_t>(x); }
 
@@ -120,8 +118,9 @@ class Appender {
  private:
   /// Byte offset of filter row (r, s, k = 0).
   int64_t filter_offset(int64_t r, int64_t s) const {
-    const FilterStrides strides = source_.problem.filter_strides();
-    return (r * strides.r + s * strides.s) * kElementBytes;
+    const FilterStrides strides = igemm_filter_strides(source_.problem);
+    const auto element = static_cast<int64_t>(size_of(source_.problem.desc().dtype));
+    return (r * strides.r + s * strides.s) * element;
   }
 
   int32_t add_slot(const Source& slot) {

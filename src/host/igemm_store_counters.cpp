@@ -53,7 +53,13 @@ class SlotStores {
     PredictedRequests sum;
     for (int64_t n = 0; n < tile_.n; n += tile_.warp_n) {
       for (int64_t m = 0; m < tile_.m; m += kIgemmStagedRows) {
-        p_.wide_stores != 0 ? count_runs(box, m, n, sum) : count_elements(box, m, n, sum);
+        if (p_.wide_stores != 0) {
+          count_runs(box, m, n, sum);
+        } else if (p_.channels_last != 0) {
+          count_elements(box, m, n, sum);
+        } else {
+          count_planes(box, m, n, sum);
+        }
       }
     }
     return sum;
@@ -85,7 +91,7 @@ class SlotStores {
     const Column& c = columns_[static_cast<std::size_t>(column)];
     const int64_t q = row.q + c.phase_w;
     if (q >= box.left_w) return;
-    request.add(row.address + (q * tensor_.w + c.k) * tensor_.element_bytes + part);
+    request.add(row.address + (q * tensor_.w + c.k * tensor_.c) * tensor_.element_bytes + part);
   }
 
   /// Lanes take 8 columns each, in parts of run_bytes.
@@ -115,6 +121,17 @@ class SlotStores {
     }
   }
 
+  /// Lanes take one row each, of two columns.
+  void count_planes(const Box& box, int64_t m, int64_t n, PredictedRequests& sum) const {
+    for (int64_t c = n; c < n + tile_.warp_n; c += kLanes / kIgemmStagedRows) {
+      WarpRequest request;
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        add(box, row_of(box, m + lane % kIgemmStagedRows), c + lane / kIgemmStagedRows, 0, request);
+      }
+      request.add_to(sum);
+    }
+  }
+
   const IgemmTile& tile_;
   const IgemmParams& p_;
   const StoredTensor& tensor_;
@@ -127,7 +144,7 @@ Kinds<int64_t, int64_t, int64_t, int64_t> boxes_of(const IgemmParams& p,
                                                    const StoredTensor& tensor) {
   Kinds<int64_t, int64_t, int64_t, int64_t> kinds;
   const int64_t bytes = tensor.element_bytes;
-  const auto conv_groups = places(p.conv_groups, p.out_channels * bytes);
+  const auto conv_groups = places(p.conv_groups, p.out_channels * tensor.c * bytes);
   const auto all_h = axis_boxes(p.h, tensor.h * bytes), all_w = axis_boxes(p.w, tensor.w * bytes);
   for (const auto& [n, times_n] : batch_boxes(p, tensor.n * bytes)) {
     for (const auto& [h, times_h] : all_h) {

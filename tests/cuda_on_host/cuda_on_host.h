@@ -20,4 +20,5 @@ inline thread_local ThreadCoordinates blockIdx, threadIdx;
 
 inline float __fmaf_rn(float a, float b, float sum) { return fmaf(a, b, sum); }
 inline double __fma_rn(double a, double b, double sum) { return fma(a, b, sum); }
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }

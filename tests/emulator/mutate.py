@@ -48,7 +48,7 @@ class WrongList(Exception):
 class Mutation:
     file: str
     line: int  # from 1
-    old: str  # the whole line before, without its indentation
+    old: str  # the whole line (or lines) before, without its indentation
     new: str
     name: str = ""
     why: str = ""
@@ -129,11 +129,12 @@ def listed_mutations(project, path):
         name = entry.get("name", "")
         text = (project / entry["file"]).read_text()
         count = text.count(entry["from"])
-        if count != 1 or "\n" in entry["from"]:
-            raise WrongList(f"{path}: {name}: in {entry['file']} {count} times and not once, on "
-                            f"one line: {entry['from']}")
+        if count != 1:
+            raise WrongList(f"{path}: {name}: in {entry['file']} {count} times and not once: "
+                            f"{entry['from']}")
         number = text[:text.index(entry["from"])].count("\n")
-        line = text.split("\n")[number]
+        lines = text.split("\n")[number:number + entry["from"].count("\n") + 1]
+        line = "\n".join(lines)
         changed = line.replace(entry["from"], entry["to"])
         if changed == line:
             raise WrongList(f"{path}: {name}: changes nothing")
@@ -225,9 +226,10 @@ class Runner:
             if mutation is not None:
                 path = copy / mutation.file
                 lines = path.read_text().split("\n")
-                line = lines[mutation.line - 1]
+                first, end = mutation.line - 1, mutation.line + mutation.old.count("\n")
+                line = "\n".join(lines[first:end])
                 assert line.strip() == mutation.old
-                lines[mutation.line - 1] = line.replace(mutation.old, mutation.new)
+                lines[first:end] = [line.replace(mutation.old, mutation.new)]
                 path.write_text("\n".join(lines))
             objects, error = self.build(copy)
             if error is not None:

@@ -11,13 +11,14 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
   ${CMAKE_CXX_COMPILER})
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
-# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [FILES file...] [RANDOM count]):
+# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [TIMEOUT s] [FILES file...]
+#                 [RANDOM count]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
 # tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
 # tests are run.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;RANDOM" "FILES" ${ARGN})
+  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM" "FILES" ${ARGN})
   get_filename_component(unit ${m_SOURCE} NAME)
   string(REPLACE "." "[.]" unit "${unit}")
   # Everything that the test links, but the unit.
@@ -27,13 +28,19 @@ function(tconv_mutations name)
     $<TARGET_FILE:GTest::gtest> $<TARGET_FILE:Boost::context> ${TCONV_BACKTRACE}
     $<$<TARGET_EXISTS:DNNL::dnnl>:$<TARGET_FILE:DNNL::dnnl>>
     $<$<TARGET_EXISTS:OpenMP::OpenMP_CXX>:${OpenMP_CXX_FLAGS}> -pthread)
-  set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name}.rsp)
-  file(GENERATE OUTPUT ${rest} CONTENT
-    "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n$<JOIN:${libraries},\n>\n")
+  # Behind the unit: of functions in headers its copies win, the mutated ones.
+  set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name})
+  file(GENERATE OUTPUT ${rest}.objects
+    CONTENT "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n")
+  file(GENERATE OUTPUT ${rest}.libraries CONTENT "$<JOIN:${libraries},\n>\n")
+  if(NOT m_TIMEOUT)
+    set(m_TIMEOUT 30)
+  endif()
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
     --copy src/cuda --copy tests/emulator/kernels --source ${m_SOURCE}
     --database ${PROJECT_BINARY_DIR}/compile_commands.json --target ${m_IN}
-    --link "${CMAKE_CXX_COMPILER} {objects} @${rest} -o {program}"
+    --timeout ${m_TIMEOUT}
+    --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
     --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
   add_test(NAME mutations_broken_${name}
     COMMAND ${command} broken ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/broken/${name}.json)
@@ -52,9 +59,11 @@ function(tconv_mutations name)
 endfunction()
 
 if(TCONV_TEST_ALL)
-  set(of_gather src/cuda/gather.cu src/cuda/index.cuh src/cuda/epilogue.cuh src/cuda/dtype.cuh)
+  # No random ones: the ranges of indices and the epilogue's functions are tested on the host alone.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
-    FILTER * FILES ${of_gather} RANDOM 60)
+    FILTER *)
+  tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
+    FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)

@@ -61,8 +61,10 @@ std::vector<ProblemDesc> small_problems() {
   };
 }
 
-/// Output types, activations and residuals take turns.
+/// Types, layouts, activations and residuals take turns.
 ProblemDesc varied(ProblemDesc d, std::size_t i) {
+  if (i % 4 == 0) d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
+  if (i % 3 == 2) d.layout = Layout::nchw;
   if (i % 3 == 1) d.output_dtype = DType::f32;
   if (i % 4 == 2) d.has_residual = true;
   if (i % 5 == 3) d.activation = Activation::clamp;
@@ -92,7 +94,7 @@ void expect(const PredictedRequests& predicted, const emulator::Requests& counte
 /// have no loop in the machine code: where some lanes of a warp have a row in a pass and others do
 /// not, the emulator takes lanes of two passes for one request (tests/emulator/requests.h).
 bool has_ragged_filters(const IgemmTile& tile, const IgemmParams& p) {
-  const int rows = 32 / (tile.row_bytes() / 16);
+  const int rows = 32 / (tile.row_bytes / 16);
   bool ragged = false;
   for (int i = 0; i < p.group_count * tile.slots; ++i) {
     ragged = ragged || p.slots[i].columns % rows != 0;
@@ -110,7 +112,7 @@ Compared compare(const Problem& problem, const IgemmTile& tile) {
   const IgemmPlan plan = plan_igemm(problem, tile, device);
   if (!plan.refused.empty()) return {};
   const Options options = {
-      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name};
+      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name, .math = Math::tf32};
   const DeviceOperands operands(small_integers(problem, 1));
   emulator::configure({.check_memory = false, .check_races = false, .count = true});
   emulator::forget_reports();
@@ -133,19 +135,22 @@ Compared compare(const Problem& problem, const IgemmTile& tile) {
 TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
   int compared = 0, exact = 0;
   const std::vector<ProblemDesc> problems = small_problems();
-  std::set<std::string> tiles;
-  for (std::size_t i = 0; i < problems.size(); ++i) {
-    const Problem problem(varied(problems[i], i));
+  std::set<std::string> tiles, kinds;
+  for (std::size_t i = 0; i < 35; ++i) {
+    const Problem problem(varied(problems[i % problems.size()], i));
     for (const IgemmTile& tile : kIgemmTiles) {
       SCOPED_TRACE(problem.key() + " tile " + tile.name);
       const Compared result = compare(problem, tile);
       if (!result.taken) continue;
       ++compared;
-      exact += result.exact ? 1 : 0;
+      if (!result.exact) continue;
+      ++exact;
+      kinds.insert(std::string(name_of(problem.desc().layout)) + name_of(problem.desc().dtype));
       tiles.insert(tile.name);
     }
   }
   EXPECT_GE(exact, 50) << "of " << compared;
+  EXPECT_EQ(kinds, (std::set<std::string>{"nchwf16", "nchwf32", "nhwcf16", "nhwcf32"}));
   EXPECT_EQ(tiles.size(), static_cast<std::size_t>(kIgemmTileCount));
 }
 

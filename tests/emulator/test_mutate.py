@@ -57,9 +57,11 @@ class MutateTest(unittest.TestCase):
 
     def test_catches_what_the_test_catches(self):
         code, output = self.broken(("limit", "src/limit.h", "10", "11"),
-                                   ("sign", "src/clamp.cpp", "x < 0 ? 0", "x > 0 ? 0"))
+                                   ("sign", "src/clamp.cpp", "x < 0 ? 0", "x > 0 ? 0"),
+                                   ("lines", "src/clamp.cpp", "name[0];\n  return x < 0",
+                                    "name[1];\n  return x > 0"))
         self.assertEqual(code, 0, output)
-        self.assertIn("caught 2 / 2", output)
+        self.assertIn("caught 3 / 3", output)
         self.assertEqual((self.root / "src/limit.h").read_text(), HEADER)
 
     def test_lists_survivors_crashes_and_timeouts(self):

@@ -211,25 +211,46 @@ void mma(Type type, float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)
 
 namespace {
 
-// Where byte `k` of row `row` of a K-major tile with 128-byte swizzle lies.
-uint32_t row_address(uint64_t descriptor, uint32_t row, uint32_t k) {
-  const auto start = static_cast<uint32_t>(descriptor & 0x3fff) << 4;
-  const auto stride = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
-  const auto base_offset = static_cast<uint32_t>(descriptor >> 49 & 7);
+struct Offsets {
+  uint32_t start, leading, stride, base_offset;
+};
+
+Offsets decode(uint64_t descriptor) {
   if (descriptor >> 62 != 1) {
     std::fprintf(stderr, "model: only the 128-byte swizzle is modelled\n");
     std::abort();
   }
-  const uint32_t address = start + row / 8 * stride + row % 8 * 128 + k;
+  const auto bytes = [&](int bit) {
+    return static_cast<uint32_t>(descriptor >> bit & 0x3fff) << 4;
+  };
+  return {bytes(0), bytes(16), bytes(32), static_cast<uint32_t>(descriptor >> 49 & 7)};
+}
+
+// Where byte `k` of row `row` of a K-major tile with 128-byte swizzle lies.
+uint32_t row_address(uint64_t descriptor, uint32_t row, uint32_t k) {
+  const Offsets from = decode(descriptor);
+  const uint32_t address = from.start + row / 8 * from.stride + row % 8 * 128 + k;
   // Either the address's own bits, or the row's place in a pattern that starts where base_offset
   // says.
-  const uint32_t key = setting("pattern") ? row % 8 + base_offset : address >> 7;
+  const uint32_t key = setting("pattern") ? row % 8 + from.base_offset : address >> 7;
   return address ^ (key & 7) << 4;
+}
+
+// Where the 16-bit element (k, n) of an MN-major tile with 128-byte swizzle lies.
+uint32_t column_address(uint64_t descriptor, uint32_t k, uint32_t n) {
+  Offsets from = decode(descriptor);
+  if (setting("exchanged")) {
+    std::swap(from.leading, from.stride);
+  }
+  const uint32_t address =
+      from.start + n / 64 * from.leading + k / 8 * from.stride + k % 8 * 128 + n % 64 * 2;
+  return address ^ (address >> 7 & 7) << 4;
 }
 
 }  // namespace
 
-void wgmma(Type type, float* sum, int count, uint64_t a, uint64_t b, bool accumulate) {
+void wgmma(Type type, float* sum, int count, uint64_t a, uint64_t b, bool accumulate,
+           bool trans_b) {
   const uint32_t lane = threadIdx.x % 32;
   const int size = size_of(type);
   for (uint32_t i = 0; i < static_cast<uint32_t>(count); ++i) {
@@ -239,7 +260,8 @@ void wgmma(Type type, float* sum, int count, uint64_t a, uint64_t b, bool accumu
     for (int k = 0; k < 32; k += size) {
       products.push_back(
           double{element(type, bytes_at(row_address(a, m, static_cast<uint32_t>(k))))} *
-          element(type, bytes_at(row_address(b, n, static_cast<uint32_t>(k)))));
+          element(type, bytes_at(trans_b ? column_address(b, static_cast<uint32_t>(k / size), n)
+                                         : row_address(b, n, static_cast<uint32_t>(k)))));
     }
     sum[i] = add(type, accumulate ? sum[i] : 0.0f, products);
   }

@@ -95,7 +95,9 @@ float element(Type type, const unsigned char* bytes);
 float add(Type type, float sum, const std::vector<double>& products);
 
 /// What one thread of a warpgroup holds of 64 x (2 * count) x (32 bytes of K).
-void wgmma(Type type, float* sum, int count, uint64_t a, uint64_t b, bool accumulate);
+/// `trans_b`: B is MN-major.
+void wgmma(Type type, float* sum, int count, uint64_t a, uint64_t b, bool accumulate,
+           bool trans_b = false);
 void mma(Type type, float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
 }  // namespace tconv::model

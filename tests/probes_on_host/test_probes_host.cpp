@@ -97,6 +97,16 @@ TEST(ProbesOnHost, TmaBoxesFindsTheOrderOfIm2colCorners) {
             "corners in the order H, W, coordinates of the tensor");
 }
 
+TEST(ProbesOnHost, MnMajorFindsWhichOffsetIsWhich) {
+  const Answers answers = run("mn_major", "");
+  EXPECT_EQ(answers.exit_code, 0) << answers.wrong;
+  EXPECT_EQ(answers.verdicts.at("NCHW operands of wgmma"),
+            "boxes as loaded: leading offset between boxes of 64 pixels");
+  const Answers exchanged = run("mn_major", "exchanged");
+  EXPECT_EQ(exchanged.exit_code, 0) << exchanged.wrong;
+  EXPECT_EQ(exchanged.verdicts.at("NCHW operands of wgmma"), "boxes as loaded, offsets exchanged");
+}
+
 TEST(ProbesOnHost, ExactProbesFindTheModelRight) {
   for (const char* probe : {"nchw", "l2_paths", "phase_order"}) {
     const Answers answers = run(probe, "");
@@ -105,7 +115,7 @@ TEST(ProbesOnHost, ExactProbesFindTheModelRight) {
 }
 
 TEST(ProbesOnHost, ExactProbesNoticeAnotherLayout) {
-  for (const char* probe : {"nchw", "tma_boxes", "l2_paths"}) {
+  for (const char* probe : {"nchw", "mn_major", "tma_boxes", "l2_paths"}) {
     const Answers answers = run(probe, "unswizzled");
     EXPECT_EQ(answers.exit_code, 1) << probe;
     EXPECT_FALSE(answers.wrong.empty()) << probe;

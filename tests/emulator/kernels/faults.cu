@@ -168,7 +168,7 @@ template <typename... Parameters>
 void start(const FaultArgs& a, void (*kernel)(Parameters...), std::size_t shared_floats,
            const std::type_identity_t<Parameters>&... arguments) {
   launch(kernel, {a.blocks, 1, 1}, {a.threads, 1, 1}, shared_floats * sizeof(float), nullptr,
-               "fault", arguments...);
+         "fault", arguments...);
 }
 
 }  // namespace

@@ -6,9 +6,9 @@ inline void wgmma_fence() {}
 inline void wgmma_commit_group() {}
 template <int kPending>
 void wgmma_wait_group() {}
-template <int kCount>
+template <int kTransB = 0, int kCount>
 void wgmma_k16_f16(float (&sum)[kCount], uint64_t a, uint64_t b, bool accumulate) {
-  model::wgmma(model::Type::kF16, sum, kCount, a, b, accumulate);
+  model::wgmma(model::Type::kF16, sum, kCount, a, b, accumulate, kTransB == 1);
 }
 template <int kCount>
 void wgmma_k8_tf32(float (&sum)[kCount], uint64_t a, uint64_t b, bool accumulate) {
