@@ -161,9 +161,20 @@ double channels_issued(const Problem& problem) {
   return static_cast<double>(ceil_div(bytes, 32) * 32 / element_bytes(problem));
 }
 
+/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of a
+/// few bytes share sectors with the next channel's, which L1 then has.
+double pixels_moved(const Problem& problem, const IgemmParams& p) {
+  if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
+  const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
+  const double sectors = 1 + (p.w.window - 1) * step * pixel;
+  const double rows = static_cast<double>(p.window_pixels) / p.w.window;
+  return rows * std::min<double>(p.w.window, sectors) / pixel;
+}
+
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
+  const double pixels = pixels_moved(problem, p);
   BlockCost cost = {0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
@@ -173,7 +184,7 @@ BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmPar
     }
     const double blocks = group.end_unit - group.first_unit;
     cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    const double rows = p.window_pixels + static_cast<double>(taps) * tile.n;
+    const double rows = pixels + static_cast<double>(taps) * tile.n;
     cost.l2_bytes += blocks * rows * bytes;
   }
   return cost;
