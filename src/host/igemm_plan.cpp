@@ -158,11 +158,12 @@ struct BlockCost {
 /// A tensor core takes 32 bytes of channels at once.
 double channels_issued(const Problem& problem) {
   const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  return static_cast<double>(ceil_div(bytes, 32) * 32 / element_bytes(problem));
+  const int64_t channels = ceil_div(bytes, 32) * (32 / element_bytes(problem));
+  return static_cast<double>(channels);
 }
 
-/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of a
-/// few bytes share sectors with the next channel's, which L1 then has.
+/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
+/// a few bytes share sectors with the next channel's, which L1 then has.
 double pixels_moved(const Problem& problem, const IgemmParams& p) {
   if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
   const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;

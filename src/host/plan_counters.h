@@ -27,7 +27,7 @@ struct PlanCounters {
   double shared_wavefronts = 0;  ///< cycles of shared memory for the reads of the main loop
   double dram_bytes = 0;         ///< under the order of the blocks
 
-  /// Sectors of a warp that another warp of the SM has just read may come from its L1 instead.
+  /// At most: sectors that the SM has just read may come from its L1 instead.
   double l2_read_bytes() const { return copies.bytes() + loads.bytes(); }
   double l2_write_bytes() const { return stores.bytes(); }
 };
