@@ -316,6 +316,68 @@ TEST(ErrorBound, IsZeroWhereNothingIsAdded) {
   EXPECT_EQ(error_bound(Problem(ProblemDesc{}), {.value = 0, .magnitude = 0, .terms = 0}), 0);
 }
 
+// ---- f32 by TF32.
+// ---------------------------------------------------------------------------------
+
+/// To `bits` significant bits, ties away from zero, as cvt.rna does.
+float to_bits(float x, int bits) {
+  int exponent = 0;
+  const double fraction = std::frexp(static_cast<double>(x), &exponent);
+  return static_cast<float>(std::ldexp(std::round(std::ldexp(fraction, bits)), exponent - bits));
+}
+
+/// What verify says of x*w, exact, when the product was made of operands with so many bits.
+bool accepts_product(float x, float w, int bits, Math math) {
+  const Problem problem(ProblemDesc{});
+  float output = static_cast<float>(double{to_bits(x, bits)} * to_bits(w, bits));
+  const Tensors tensors = {.input = &x, .filters = &w, .output = &output};
+  return verify(problem, tensors, {.threads = 1, .math = math}).right();
+}
+
+TEST(ErrorBound, AllowsOperandsOfTf32WhereTheCallerDoes) {
+  std::mt19937 random(5);
+  std::uniform_real_distribution<float> value(1, 2);
+  int strict = 0;
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    const float x = value(random), w = -value(random);
+    EXPECT_TRUE(accepts_product(x, w, 11, Math::tf32));
+    strict += accepts_product(x, w, 11, Math::strict) ? 1 : 0;
+    EXPECT_FALSE(accepts_product(x, w, 11, Math::tf32x3) && !accepts_product(x, w, 11, Math::tf32));
+  }
+  EXPECT_LT(strict, kTries / 20);
+  // As far off as TF32 can be: both operands in the middle between two of its numbers.
+  const float middle = 1 + 0x1p-11F;
+  EXPECT_TRUE(accepts_product(middle, middle, 11, Math::tf32));
+  EXPECT_FALSE(accepts_product(middle, middle, 11, Math::tf32x3));
+  // bf16 and f16's neighbours with 8 to 10 bits are not TF32.
+  EXPECT_FALSE(accepts_product(1 + 0x1p-10F, 1 + 0x1p-10F, 10, Math::tf32));
+  EXPECT_FALSE(accepts_product(1 + 0x1p-8F, 1 + 0x1p-8F, 8, Math::tf32));
+}
+
+TEST(ErrorBound, AllowsThreeProductsOfTf32WhereTheCallerDoes) {
+  std::mt19937 random(6);
+  std::uniform_real_distribution<float> value(1, 2);
+  const Problem problem(ProblemDesc{});
+  for (int i = 0; i < 1000; ++i) {
+    const float x = value(random), w = value(random);
+    const float x1 = to_bits(x, 11), w1 = to_bits(w, 11);
+    const float x2 = to_bits(x - x1, 11), w2 = to_bits(w - w1, 11);
+    float output = static_cast<float>(double{x1} * w1 + double{x1} * w2 + double{x2} * w1);
+    const Tensors tensors = {.input = &x, .filters = &w, .output = &output};
+    EXPECT_TRUE(verify(problem, tensors, {.threads = 1, .math = Math::tf32x3}).right());
+    output += output * 0x1p-19F;
+    EXPECT_FALSE(verify(problem, tensors, {.threads = 1, .math = Math::tf32x3}).right());
+  }
+}
+
+TEST(ErrorBound, TakesMathForF32Alone) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = d.bias_dtype = DType::f16;
+  const ExactElement exact{.value = 1, .magnitude = 1, .terms = 1};
+  EXPECT_EQ(error_bound(Problem(d), exact, Math::tf32), error_bound(Problem(d), exact));
+}
+
 // ---- The bound is tight enough. -----------------------------------------------------------------
 
 /// Uniform data and a result that `alter` may damage; returns what verify() says.

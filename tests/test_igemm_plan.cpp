@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -121,7 +122,7 @@ class Cover {
         if (!row.exists || !column.exists || q >= p.w.out) continue;
         const int64_t output = row.output + q * p.output_w + column.k;
         ++written_.at(static_cast<std::size_t>(output));
-        if (column.k == place_.conv_group * p.out_channels) {
+        if (column.k == place_.conv_group * p.out_channels.divisor) {
           expect_reads(group, index, m, c, row.output / p.output_h % d_.h.out, q);
         }
       }
@@ -142,9 +143,9 @@ class Cover {
       const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
                              int64_t{column} * p.filter_row;
       ASSERT_LT(filter, problem_.filter_bytes());
-      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels;
+      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels.divisor;
       ASSERT_EQ(k, 0);
-      const int64_t rs = filter_row / p.out_channels;
+      const int64_t rs = filter_row / p.out_channels.divisor;
       if (held.h != kNoInput) {
         reads.insert({rs / d_.w.kernel, rs % d_.w.kernel, held.h, held.w});
       }
@@ -154,10 +155,9 @@ class Cover {
 
   void fill() {
     const IgemmParams& p = plan_.params;
-    const bool fills = plan_.blocks > p.gemm_blocks;
-    const int64_t run = int64_t{kTile.threads()} * kIgemmFillRun;
+    const bool fills = plan_.fill_blocks > 0;
     if (fills) {
-      EXPECT_GE((plan_.blocks - p.gemm_blocks) * run, static_cast<int64_t>(written_.size()));
+      EXPECT_GE(plan_.fill_blocks * kIgemmFillThreads, static_cast<int64_t>(written_.size()));
     }
     for (std::size_t i = 0; i < written_.size(); ++i) {
       const int64_t pixel = static_cast<int64_t>(i) / d_.out_c;
@@ -185,9 +185,9 @@ int expect_exact(const Problem& problem) {
 }
 
 int expect_all_tiles(const Problem& problem) {
-  static_assert(kIgemmTileCount == 4);
+  static_assert(kIgemmTileCount == 6);
   return expect_exact<0>(problem) + expect_exact<1>(problem) + expect_exact<2>(problem) +
-         expect_exact<3>(problem);
+         expect_exact<3>(problem) + expect_exact<4>(problem) + expect_exact<5>(problem);
 }
 
 ProblemDesc dense(std::mt19937_64& random, const RandomLimits& limits) {
@@ -228,20 +228,38 @@ TEST(IgemmPlan, TakesWhatNetworksAsk) {
     int tiles;  ///< that take it
   };
   const Case cases[] = {
-      {axis(4, 4, 2, 1), axis(5, 4, 2, 1), 4},        // DCGAN
-      {axis(9, 3, 2, 1), axis(7, 3, 2, 1), 4},        // U-Net, odd kernel
-      {axis(5, 2, 2, 0), axis(6, 2, 2, 0), 3},        // k == s: two phases of H
-      {axis(1, 4, 1, 0), axis(1, 4, 1, 0), 4},        // one pixel: four phases of H
-      {axis(1, 1, 1, 0), axis(30, 16, 8, 4), 3},      // HiFi-GAN
-      {axis(3, 64, 32, 16), axis(3, 64, 32, 16), 2},  // FCN-32s: too many phases for more
-      {axis(7, 3, 1, 1, 2), axis(9, 3, 1, 3, 3), 2},  // dilated: subgrids
-      {axis(7, 3, 2, 1, 2), axis(9, 2, 4, 1, 2), 3},  // stride and dilation share a factor
-      {axis(4, 2, 5, 0), axis(4, 1, 3, 0), 3},        // k < s
+      {axis(4, 4, 2, 1), axis(5, 4, 2, 1), 6},        // DCGAN
+      {axis(9, 3, 2, 1), axis(7, 3, 2, 1), 6},        // U-Net, odd kernel
+      {axis(5, 2, 2, 0), axis(6, 2, 2, 0), 4},        // k == s: two phases of H
+      {axis(1, 4, 1, 0), axis(1, 4, 1, 0), 6},        // one pixel: four phases of H
+      {axis(1, 1, 1, 0), axis(30, 16, 8, 4), 4},      // HiFi-GAN
+      {axis(3, 64, 32, 16), axis(3, 64, 32, 16), 3},  // FCN-32s: too many phases for more
+      {axis(7, 3, 1, 1, 2), axis(9, 3, 1, 3, 3), 3},  // dilated: subgrids
+      {axis(7, 3, 2, 1, 2), axis(9, 2, 4, 1, 2), 4},  // stride and dilation share a factor
+      {axis(4, 2, 5, 0), axis(4, 1, 3, 0), 4},        // k < s
   };
   for (const Case& c : cases) {
     d.h = c.h, d.w = c.w;
     EXPECT_EQ(expect_all_tiles(Problem(d)), c.tiles) << Problem(d).key();
   }
+}
+
+TEST(Divisor, DividesExactly) {
+  constexpr int32_t kLast = std::numeric_limits<int32_t>::max();
+  std::mt19937 random(5);
+  for (int i = 0; i < 200000; ++i) {
+    const auto shift = random() % 31;
+    const int32_t d = i < 1000 ? i + 1 : 1 + static_cast<int32_t>(random() % (kLast >> shift));
+    const Divisor divisor(d);
+    const auto any = static_cast<int32_t>(random() % kLast);
+    const int32_t multiple = any / d * d;
+    for (const int32_t n : {0, d - 1, any, multiple, multiple > 0 ? multiple - 1 : 0, kLast,
+                            kLast - 1, kLast / d * d, d}) {
+      ASSERT_EQ(divisor.quotient(n), n / d) << n << " / " << d;
+      ASSERT_EQ(divisor.remainder(n), n % d);
+    }
+  }
+  EXPECT_EQ(Divisor().quotient(kLast), kLast);
 }
 
 TEST(IgemmPlan, SaysWhatItDoesNotTake) {
@@ -261,6 +279,8 @@ TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   EXPECT_NE(refused().find("no input channels"), std::string::npos);
   d.in_c = 1;
   EXPECT_EQ(refused(), "");
+  d.out_c = 0;
+  EXPECT_NE(refused().find("output is empty"), std::string::npos);
 }
 
 TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
@@ -289,8 +309,8 @@ TEST(IgemmPlan, EstimatesGrowWithTheWork) {
   for (const int64_t size : {128, 256, 512, 1024}) {
     d.h = d.w = axis(size, 4, 2, 1);
     const Problem problem(d);
-    const double us =
-        estimate_igemm_us(problem, plan_igemm(problem, kIgemmTiles[2], device), device);
+    const double us = estimate_igemm_us(problem, kIgemmTiles[2],
+                                        plan_igemm(problem, kIgemmTiles[2], device), device);
     EXPECT_GT(us, last);
     EXPECT_GT(us, problem.least_bytes() / device.bytes_per_us);
     last = us;

@@ -412,6 +412,7 @@ typedef struct tconv_verify_options {
   uint64_t seed; /**< of the random part of a sample */
   tconv_progress_function progress;
   void* progress_user;
+  tconv_math math; /**< what f32 multiply-adds may have been made of: the bound grows with it */
 } tconv_verify_options;
 
 typedef struct tconv_verify_report {

@@ -72,6 +72,7 @@ void Comparison::describe(Record& record) const {
 tconv_verify_options verify_options(const tconv_options& options, Progress& progress) {
   auto result = sized<tconv_verify_options>();
   result.threads = options.threads;
+  result.math = options.math;
   result.progress = Progress::callback;
   result.progress_user = &progress;
   return result;

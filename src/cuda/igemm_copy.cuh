@@ -13,7 +13,6 @@
 
 namespace tconv::cuda::igemm {
 
-using host::IgemmSlot;
 using host::IgemmTap;
 
 /// The block's shared memory, as a pointer and as an address. The table of pixels comes first.
@@ -112,28 +111,25 @@ class Producer {
     pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
     bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
-    for (int pass = 0; pass < Tile::kPasses; ++pass) {
-      const int row = pass * Tile::kRowsPerPass + row_;
-      const int column = place.first_column + row % Tile::kN;
-      const IgemmSlot& slot = d.slots[group_.first_slot + row / Tile::kN];
-      if (column < slot.columns) row_mask_ |= 1u << pass;
-    }
+    rows_left_ = d.slots[group_.first_slot].columns - place.first_column - row_;
+    tap_ = group_.first_tap;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
     ptx::pin(filters_);
     ptx::pin(filter_target_);
     ptx::pin(bytes_left_);
-    ptx::pin(row_mask_);
+    ptx::pin(rows_left_);
   }
 
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
   /// window.
   __device__ void issue() {
-    if (iteration_ == 0) load_window();
+    if (tap_ == group_.first_tap) load_window();
     load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
-    if (++iteration_ == group_.iterations) next_chunk();
+    tap_ += Tile::kSlots;
+    if (tap_ == group_.end_tap) next_chunk();
   }
 
  private:
@@ -187,22 +183,27 @@ class Producer {
     }
   }
 
+  /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
   __device__ void load_filters() {
-    const IgemmTap* taps = d_.taps + group_.first_tap + iteration_ * Tile::kSlots;
-    const int bytes = chunk_bytes();
+    constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+    const int chunk_bytes = this->chunk_bytes();
+    uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
-    for (int pass = 0; pass < Tile::kPasses; ++pass) {
-      constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
-      const IgemmTap& tap = taps[pass / kPassesPerSlot];
-      const bool used = (row_mask_ >> pass & 1) != 0 && (tap.window & host::kIgemmNoTap) == 0;
-      const uint32_t offset = tap.filter + pass % kPassesPerSlot * pass_bytes_;
-      copy(filter_target_ + filter_stage_ + pass * Tile::kRowsPerPass * Tile::kRowBytes,
-           filters_ + (used ? offset : 0), used ? bytes : 0);
+    for (int slot = 0; slot < Tile::kSlots; ++slot) {
+      const IgemmTap& tap = d_.taps[tap_ + slot];
+      const char* rows = filters_ + tap.filter;
+      const int bytes = (tap.window & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
+#pragma unroll
+      for (int pass = 0; pass < kPassesPerSlot; ++pass) {
+        copy(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
+        target += Tile::kRowsPerPass * Tile::kRowBytes;
+        rows += pass_bytes_;
+      }
     }
   }
 
   __device__ void next_chunk() {
-    iteration_ = 0;
+    tap_ = group_.first_tap;
     input_ += Tile::kRowBytes;
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
@@ -219,8 +220,9 @@ class Producer {
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
   const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
   int row_, bytes_left_, channels_left_ = 0;
-  uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_, row_mask_ = 0;
-  int iteration_ = 0;
+  uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_;
+  int rows_left_, tap_;  // of a slot past this thread's first; the next iteration's first
+
   uint32_t window_stage_ = 0, filter_stage_ = 0;
 };
 

@@ -13,8 +13,6 @@
 
 namespace tconv::cuda::igemm {
 
-using host::IgemmTap;
-
 template <typename T>
 __device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   if constexpr (std::is_same_v<T, Half>) {
@@ -36,7 +34,11 @@ class Consumer {
   Sums sums = {};
 
   __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
-      : d_(d), group_(d.groups[place.group]), bytes_left_(d.channel_bytes), windows_(windows) {
+      : d_(d),
+        group_(d.groups[place.group]),
+        bytes_left_(d.channel_bytes),
+        windows_(windows),
+        window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
 #pragma unroll
@@ -54,20 +56,19 @@ class Consumer {
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
+    tap_ = group_.first_tap;
+    begin_iteration();
   }
 
   /// Fragments of one step, 32 bytes of channels, of the current iteration.
   __device__ void load(int step) {
     const int set = step % 2;
-    const uint32_t window = tap().window;
-    const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
-    const uint32_t first = windows_ + window_stage_ + (window & ~(Tile::kRowBytes - 1u)) +
-                           (key ^ upper_half_ ^ static_cast<uint32_t>(step << 5));
+    const auto chunk = static_cast<uint32_t>(step << 5);
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
-      ptx::ldmatrix_x4(a_[set][i], window_rows_[i] + first);
+      ptx::ldmatrix_x4(a_[set][i], window_rows_[i] + (window_ ^ chunk));
     }
-    const uint32_t rows = (filter_rows_ + filter_stage_) ^ static_cast<uint32_t>(step << 5);
+    const uint32_t rows = (filter_rows_ + filter_stage_) ^ chunk;
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; j += 2) {
       uint32_t pair[4];
@@ -79,9 +80,7 @@ class Consumer {
 
   /// True if the current iteration has something to multiply in `step`. All lanes agree. Channels
   /// past the last are zeros: left out, they change nothing.
-  __device__ bool useful(int step) const {
-    return step * 32 < bytes_left_ && (tap().window & host::kIgemmNoTap) == 0;
-  }
+  __device__ bool useful(int step) const { return step * 32 < useful_bytes_; }
 
   __device__ void multiply_step(int step) {
     if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
@@ -96,10 +95,9 @@ class Consumer {
 
   __device__ void next_iteration() {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
-    if (++iteration_ != group_.iterations) return;
-    iteration_ = 0;
-    bytes_left_ -= Tile::kRowBytes;
-    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+    tap_ += Tile::kSlots;
+    if (tap_ == group_.end_tap) next_chunk();
+    begin_iteration();
   }
 
  private:
@@ -118,15 +116,26 @@ class Consumer {
     }
   }
 
-  __device__ const IgemmTap& tap() const {
-    return d_.taps[group_.first_tap + iteration_ * Tile::kSlots + slot_];
+  __device__ void next_chunk() {
+    tap_ = group_.first_tap;
+    bytes_left_ -= Tile::kRowBytes;
+    window_stage_ += d_.window_bytes;
+    if (window_stage_ == windows_ + d_.window_bytes * d_.window_stages) window_stage_ = windows_;
+  }
+
+  /// Where the tap's pixels are, the swizzle included, and how many of the chunk's bytes count.
+  __device__ void begin_iteration() {
+    const uint32_t window = d_.taps[tap_ + slot_].window;
+    const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
+    window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
+    useful_bytes_ = (window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0;
   }
 
   const IgemmParams& d_;
   const IgemmGroup& group_;
-  int bytes_left_, slot_, iteration_ = 0;
-  uint32_t windows_, window_rows_[Tile::kRowBlocks], filter_rows_, lane_key_, upper_half_;
-  uint32_t window_stage_ = 0, filter_stage_ = 0;
+  int bytes_left_, slot_, tap_, useful_bytes_;
+  uint32_t windows_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
+  uint32_t filter_rows_, filter_stage_ = 0, lane_key_, upper_half_;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];
 };
 

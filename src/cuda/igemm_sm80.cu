@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // igemm_sm80.cu: an implicit GEMM on tensor cores whose input window stays in shared memory. f16,
-// bf16, and f32 as TF32 where that is asked for; NHWC; from sm_80 on.
+// bf16, and f32 as TF32 where that is asked for; NHWC and NCHW; from sm_80 on.
 //
 //   output[n,p,q,k] = round(activation(sum + bias[k] + residual[n,p,q,k]))
 //   sum = over taps (r,s), channels c of the group:  input[n,h,w,c] * filters[r,s,k,c]
@@ -51,8 +51,6 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
-  if (static_cast<int>(blockIdx.x) >= d.gemm_blocks) return fill(d, epilogue, Tile::kThreads);
-
   // Prologue: the table of pixels, then the first kAhead iterations in flight.
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
@@ -107,18 +105,34 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
 }
 
+/// Writes the outputs that no tap reaches, where there are any: a launch of its own.
+__global__ void __launch_bounds__(kIgemmFillThreads)
+    igemm_fill(const __grid_constant__ IgemmParams d, const Epilogue<float> epilogue) {
+  const int channels = d.out_channels.divisor * d.conv_groups;
+  const int64_t i = int64_t{blockIdx.x} * kIgemmFillThreads + threadIdx.x;
+  const int64_t pixel = i / channels, row = pixel / d.w.out;
+  const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
+  const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
+  if (n >= d.batch || (d.reach_h.contains(p) && d.reach_w.contains(q))) return;
+  finish(epilogue, 0.0f, k,
+         n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
+         n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
+}
+
 // ---- The row of the table. ----------------------------------------------------------------------
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
 
 template <typename T, bool kWide>
 KernelFunction kernel_of(int tile) {
-  static_assert(kIgemmTileCount == 4);
+  static_assert(kIgemmTileCount == 6);
   switch (tile) {
     case 0: return igemm_sm80<T, 0, kWide>;
     case 1: return igemm_sm80<T, 1, kWide>;
     case 2: return igemm_sm80<T, 2, kWide>;
-    default: return igemm_sm80<T, 3, kWide>;
+    case 3: return igemm_sm80<T, 3, kWide>;
+    case 4: return igemm_sm80<T, 4, kWide>;
+    default: return igemm_sm80<T, 5, kWide>;
   }
 }
 
@@ -155,7 +169,7 @@ double estimate_us(const Problem& problem, int tile, const Options&, const Devic
   const IgemmPlan plan = plan_igemm(problem, kIgemmTiles[tile], device);
   // Last among the tiles; prepare then says why.
   if (!plan.refused.empty()) return std::numeric_limits<double>::max();
-  return estimate_igemm_us(problem, plan, device);
+  return estimate_igemm_us(problem, kIgemmTiles[tile], plan, device);
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
@@ -173,6 +187,7 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   if (device.is_here()) {
     gpu().load(reinterpret_cast<const void*>(state->kernel),
                static_cast<std::size_t>(state->plan.shared_bytes));
+    if (state->plan.fill_blocks > 0) gpu().load(reinterpret_cast<const void*>(igemm_fill), 0);
     if (options.prepacked_filters) load_repack(problem);
   }
   return state;
@@ -181,10 +196,18 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
 void launch_row(const Problem& problem, const KernelState& base, const Tensors& tensors,
                 Stream stream) {
   const auto& state = static_cast<const IgemmState&>(base);
-  launch(state.kernel, {static_cast<unsigned>(state.plan.blocks), 1, 1}, {state.threads, 1, 1},
-         static_cast<std::size_t>(state.plan.shared_bytes), stream, "igemm_sm80", state.plan.params,
-         static_cast<const char*>(tensors.input), static_cast<const char*>(tensors.filters),
-         make_epilogue<float>(problem.desc(), tensors));
+  const IgemmPlan& plan = state.plan;
+  const auto epilogue = make_epilogue<float>(problem.desc(), tensors);
+  if (plan.params.gemm_blocks > 0) {
+    launch(state.kernel, {static_cast<unsigned>(plan.params.gemm_blocks), 1, 1},
+           {state.threads, 1, 1}, static_cast<std::size_t>(plan.shared_bytes), stream, "igemm_sm80",
+           plan.params, static_cast<const char*>(tensors.input),
+           static_cast<const char*>(tensors.filters), epilogue);
+  }
+  if (plan.fill_blocks > 0) {
+    launch(igemm_fill, {static_cast<unsigned>(plan.fill_blocks), 1, 1}, {kIgemmFillThreads, 1, 1},
+           0, stream, "igemm_sm80", plan.params, epilogue);
+  }
 }
 
 PlanCounters counters(const Problem& problem, const KernelState& base, const DeviceFacts& device) {

@@ -28,10 +28,11 @@ class Storer {
   }
 
   __device__ void store(const float (&sums)[Tile::kRowBlocks][Tile::kColumnBlocks][4]) {
+    const bool wide = d_.wide_stores != 0 && is_quick(epilogue_.activation);
     const int first = place_.first_column + warp_.n;
     const Column column = column_of(d_, place_, *slot_, first + warp_.lane % kRuns * 8);
     float bias[8] = {};
-    if (d_.wide_stores != 0 && epilogue_.bias != nullptr && column.exists) {
+    if (wide && epilogue_.bias != nullptr && column.exists) {
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
         bias[j] = load_value<float>(epilogue_.bias_type, epilogue_.bias, column.k + j);
@@ -41,7 +42,7 @@ class Storer {
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       stage(sums[i]);
       __syncwarp();  // the 16 rows are there for all lanes
-      if (d_.wide_stores != 0) {
+      if (wide) {
         store_runs(i, column, bias);
       } else {
         store_elements(i, first);
@@ -69,21 +70,10 @@ class Storer {
       if (!row.exists || !column.exists || q >= d_.w.out) continue;
       const int64_t residual = row.residual + q * d_.residual_w + column.k;
       const int64_t output = row.output + q * d_.output_w + column.k;
-      float* run = staging_ + r * kPitch + warp_.lane % kRuns * 8;
-      if (!is_quick(epilogue_.activation)) {
-        finish_slowly(run, column.k, residual, output);
-        continue;
-      }
       float sums[8];
-      read_run(run, sums);
+      read_run(staging_ + r * kPitch + warp_.lane % kRuns * 8, sums);
       finish_run(epilogue_, sums, bias, residual, output);
     }
-  }
-
-  /// The long way for activations that take many instructions: no copy of them for each channel.
-  __device__ void finish_slowly(const float* run, int k, int64_t residual, int64_t output) {
-#pragma unroll 1
-    for (int j = 0; j < 8; ++j) finish(epilogue_, run[j], k + j, residual + j, output + j);
   }
 
   /// Lanes are neighbours in memory: columns in NHWC, rows, two columns at a time, in NCHW.
@@ -126,21 +116,5 @@ class Storer {
   const IgemmSlot* slot_;
   int phase_h_;
 };
-
-/// The blocks after the last box: outputs that no tap reaches.
-__device__ inline void fill(const IgemmParams& d, const Epilogue<float>& epilogue, int threads) {
-  const int channels = d.out_channels * d.conv_groups;
-  const int64_t count = int64_t{d.batch} * d.h.out * d.w.out * channels;
-  int64_t i = (int64_t{blockIdx.x} - d.gemm_blocks) * threads * host::kIgemmFillRun + threadIdx.x;
-  for (int run = 0; run < host::kIgemmFillRun && i < count; ++run, i += threads) {
-    const int64_t pixel = i / channels, row = pixel / d.w.out;
-    const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
-    const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
-    if (d.reach_h.contains(p) && d.reach_w.contains(q)) continue;
-    finish(epilogue, 0.0f, k,
-           n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
-           n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
-  }
-}
 
 }  // namespace tconv::cuda::igemm

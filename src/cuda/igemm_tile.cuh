@@ -109,12 +109,12 @@ __device__ inline Corner corner_of(const IgemmParams& d, const Place& place) {
   return corner;
 }
 
-/// Window pixel `i`. All divisions of the windows are here, none in the main loop.
+/// Window pixel `i`.
 template <int kTileIndex>
 __device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const Corner& corner,
                                  int i) {
-  const int w = i % d.w.window, row = i / d.w.window;
-  const int h = row % d.h.window, n = row / d.h.window;
+  const int row = d.w.window.quotient(i), n = d.h.window.quotient(row);
+  const int w = i - row * d.w.window.divisor, h = row - n * d.h.window.divisor;
   const int in_h = corner.h + h * d.h.input_step, in_w = corner.w + w * d.w.input_step;
   const bool inside =
       in_h >= 0 && in_h < d.h.in && in_w >= 0 && in_w < d.w.in && place.n + n < d.batch;
@@ -143,8 +143,8 @@ struct Column {
 
 __device__ inline Column column_of(const IgemmParams& d, const Place& place, const IgemmSlot& slot,
                                    int column) {
-  const int j = column / d.out_channels;
-  return {.k = column - j * d.out_channels + place.conv_group * d.out_channels,
+  const int j = d.out_channels.quotient(column);
+  return {.k = column + (place.conv_group - j) * d.out_channels.divisor,
           .phase = slot.phase_w + j * slot.column_step,
           .exists = column < slot.columns};
 }

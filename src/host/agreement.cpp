@@ -153,7 +153,8 @@ Agreement compare_in(const Plan& plan, const Plan& other, const Tensors& tensors
   result.differ = found.differ, result.worst = found.worst;
   if (!must_be_equal(plan, other)) {
     result.allowed =
-        allowed_distance(problem, largest_in<Place>(problem, operands.with_output(nullptr)));
+        allowed_distance(problem, largest_in<Place>(problem, operands.with_output(nullptr)),
+                         plan.options().math, other.options().math);
   }
   if (found.first < 0) return result;
   result.first = coordinate_of(region, found.first);
@@ -175,7 +176,7 @@ void check_pair(const Plan& plan, const Plan& other) {
 
 }  // namespace
 
-double allowed_distance(const Problem& problem, const Magnitudes& largest) {
+double allowed_distance(const Problem& problem, const Magnitudes& largest, Math math, Math other) {
   const ProblemDesc& d = problem.desc();
   ExactElement element;
   element.terms = problem.longest_sum();
@@ -184,7 +185,8 @@ double allowed_distance(const Problem& problem, const Magnitudes& largest) {
   if (!(element.magnitude < kInfinity)) return kInfinity;
   element.slope = largest.slopes;
   element.value = largest_value(d, element.magnitude, largest.slopes);
-  const double bound = error_bound(d, element), highest = element.value + bound;
+  const double bound = std::max(error_bound(d, element, math), error_bound(d, element, other));
+  const double highest = element.value + bound;
   // Beyond the type's range one may be infinite where the other is not.
   if (!std::isfinite(rounded(d.output_dtype, highest))) return kInfinity;
   return 2 * (bound + rounding(d.output_dtype, highest));

@@ -156,9 +156,11 @@ VerifyOptions to_host(const tconv_verify_options* options) {
   check_struct(*options, "options");
   check_number("options.scope", options->scope, 0, 2, "0 (auto), 1 (whole) or 2 (sample)");
   check_number("options.threads", options->threads, 0, 4096, "in [0, 4096], 0 for one per core");
+  check_number("options.math", options->math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
   VerifyOptions result{.scope = static_cast<VerifyScope>(options->scope),
                        .threads = options->threads,
-                       .seed = options->seed};
+                       .seed = options->seed,
+                       .math = static_cast<Math>(options->math)};
   if (options->progress != nullptr) {
     result.progress = [call = options->progress, user = options->progress_user](double done) {
       call(done, user);

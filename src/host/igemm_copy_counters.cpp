@@ -24,7 +24,8 @@ AxisKinds axis_windows(const IgemmAxis& axis, int64_t origin, int64_t stride_byt
       const int64_t corner = (tile << axis.log_box) * step + subgrid + origin;
       const int64_t first = corner >= 0 ? 0 : ceil_div(-corner, step);
       const int64_t end = corner >= axis.in ? 0 : ceil_div(axis.in - corner, step);
-      kinds[{std::min<int64_t>(first, axis.window), std::min<int64_t>(end, axis.window),
+      kinds[{std::min<int64_t>(first, axis.window.divisor),
+             std::min<int64_t>(end, axis.window.divisor),
              place_in_sector(corner * stride_bytes)}] += 1;
     }
   }
@@ -118,9 +119,9 @@ template <typename Visit>
 void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Visit&& visit) {
   const auto within = [](int64_t i, int64_t first, int64_t end) { return i >= first && i < end; };
   for (int64_t n = 0; n < int64_t{1} << p.log_box_n; ++n) {
-    for (int64_t h = 0; h < p.h.window; ++h) {
+    for (int64_t h = 0; h < p.h.window.divisor; ++h) {
       const bool row = n < inside.images && within(h, inside.first_h, inside.end_h);
-      for (int64_t w = 0; w < p.w.window; ++w) {
+      for (int64_t w = 0; w < p.w.window.divisor; ++w) {
         visit(
             place + n * p.input_n + h * p.h.input_step * p.input_h + w * p.w.input_step * p.input_w,
             row && within(w, inside.first_w, inside.end_w));

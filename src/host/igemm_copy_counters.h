@@ -54,7 +54,7 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p);
 struct StoredTensor {
   int64_t n, h, w, c;  ///< element strides
   int64_t element_bytes;
-  int64_t run_bytes;  ///< that one lane moves at once
+  bool runs;  ///< a lane moves 16 bytes at once, not an element
 };
 /// The outputs that taps reach.
 PredictedRequests count_outputs(const IgemmTile& tile, const IgemmParams& p,

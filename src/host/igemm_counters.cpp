@@ -121,7 +121,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   result.mode = tile.slots == 1 ? "class" : "phases";
   result.box = std::to_string(1 << p.log_box_n) + "x" + std::to_string(1 << p.h.log_box) + "x" +
                std::to_string(1 << p.w.log_box);
-  result.blocks = static_cast<double>(plan.blocks);
+  result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
   const double at_once = static_cast<double>(device.cores) * plan.resident;
   result.waves = result.blocks / at_once;
   result.issued_macs = issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
@@ -135,15 +135,15 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   result.filter_bytes = filters.bytes();
 
   const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
-  const int64_t run = p.wide_stores != 0 && is_quick(d.activation) ? 16 : bytes;
+  const bool runs = p.wide_stores != 0 && is_quick(d.activation);
   result.stores =
-      igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, run});
+      igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, runs});
   if (d.has_residual) {
     const PredictedRequests residual = igemm::count_outputs(
-        tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, run});
+        tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, runs});
     add(result.loads, residual);
   }
-  if (plan.blocks > p.gemm_blocks) {
+  if (plan.fill_blocks > 0) {
     const PredictedRequests fills = most_fills(problem, p);
     add(result.stores, fills);
     if (d.has_residual) add(result.loads, fills);

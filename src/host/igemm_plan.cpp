@@ -46,6 +46,7 @@ std::string axis_refused(const char* name, const Axis& original) {
 
 std::string refused(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
+  if (problem.empty_output()) return "the output is empty: nothing is computed";
   if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
   if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
   if (d.in_c == 0) return "no input channels: nothing is multiplied";
@@ -74,7 +75,7 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
           .input_step = narrow(step),
           .tiles = narrow(ceil_div(positions, int64_t{1} << log_box)),
           .log_box = log_box,
-          .window = narrow((int64_t{1} << log_box) + halo)};
+          .window = Divisor(narrow((int64_t{1} << log_box) + halo))};
 }
 
 /// Rows of 64 bytes need rows in memory whose parity is that of the index that readers count by
@@ -82,18 +83,17 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
 void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const auto odd = [](int64_t x) { return x % 2 != 0; };
   const bool parity = tile.row_bytes == 64;
-  p.pitch = p.w.window;
+  p.pitch = p.w.window.divisor;
   if (parity && box.w < 3 && odd(p.pitch) != (box.w == 0)) ++p.pitch;
-  p.image_pitch = p.h.window * p.pitch;
+  p.image_pitch = p.h.window.divisor * p.pitch;
   if (parity && box.w + box.h < 3 && odd(p.image_pitch) != (box.w + box.h == 0)) ++p.image_pitch;
-  p.window_pixels = p.h.window * p.w.window << box.n;
+  p.window_pixels = p.h.window.divisor * p.w.window.divisor << box.n;
 }
 
 /// Taps from window row and column to bytes and swizzle key.
 void place_taps(const IgemmTile& tile, IgemmParams& p) {
   if (p.group_count == 0) return;
-  const int taps =
-      p.groups[p.group_count - 1].first_tap + p.groups[p.group_count - 1].iterations * tile.slots;
+  const int taps = p.groups[p.group_count - 1].end_tap;
   for (IgemmTap& tap : std::span(p.taps, static_cast<std::size_t>(taps))) {
     if ((tap.window & kIgemmEmpty) != 0) {
       tap.window = kIgemmNoTap;
@@ -108,7 +108,7 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
 /// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
 int64_t window_span(const Box& box, const IgemmParams& p) {
   const auto last = [](const IgemmAxis& axis) {
-    return std::min<int64_t>(int64_t{axis.window - 1} * axis.input_step, axis.in - 1);
+    return std::min<int64_t>(int64_t{axis.window.divisor - 1} * axis.input_step, axis.in - 1);
   };
   const int64_t images = std::min<int64_t>(int64_t{1} << box.n, p.batch) - 1;
   return images * p.input_n + last(p.h) * p.input_h + last(p.w) * p.input_w;
@@ -139,27 +139,28 @@ int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   return pixel_table_bytes(p) + std::max(rings, staging);
 }
 
-// ---- Costs: a model, to rank boxes, tiles and rows.
-// ----------------------------------------------
+// ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
 
 // mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
 // where it is the only instruction. Model numbers.
 double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
 // 5.5 TB/s over 132 SMs at 1980 MHz.
 constexpr double kL2BytesPerClock = 21;
-// Prologue, fill of the pipeline, epilogue of a 64x64 warp tile.
-constexpr double kBlockClocks = 4000;
+// Channels that are not aligned rows come in pieces: more instructions for the same bytes.
+constexpr double kPiecesCost = 2;
+// Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
+constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
 constexpr double kLaunchUs = 2.3;
 
 struct BlockCost {
-  double macs, l2_bytes;
+  double macs, window_bytes, filter_bytes;
 };
 
 /// A tensor core takes 32 bytes of channels at once.
 double channels_issued(const Problem& problem) {
   const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  const int64_t channels = ceil_div(bytes, 32) * (32 / element_bytes(problem));
-  return static_cast<double>(channels);
+  return static_cast<double>(ceil_div(bytes, 32) * 32) /
+         static_cast<double>(element_bytes(problem));
 }
 
 /// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
@@ -167,16 +168,16 @@ double channels_issued(const Problem& problem) {
 double pixels_moved(const Problem& problem, const IgemmParams& p) {
   if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
   const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
-  const double sectors = 1 + (p.w.window - 1) * step * pixel;
-  const double rows = static_cast<double>(p.window_pixels) / p.w.window;
-  return rows * std::min<double>(p.w.window, sectors) / pixel;
+  const double sectors = 1 + (p.w.window.divisor - 1) * step * pixel;
+  const double rows = static_cast<double>(p.window_pixels) / p.w.window.divisor;
+  return rows * std::min<double>(p.w.window.divisor, sectors) / pixel;
 }
 
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
   const double pixels = pixels_moved(problem, p);
-  BlockCost cost = {0, 0};
+  BlockCost cost = {0, 0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     int64_t taps = 0;
@@ -185,17 +186,21 @@ BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmPar
     }
     const double blocks = group.end_unit - group.first_unit;
     cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    const double rows = pixels + static_cast<double>(taps) * tile.n;
-    cost.l2_bytes += blocks * rows * bytes;
+    cost.window_bytes += blocks * pixels * bytes;
+    cost.filter_bytes += blocks * static_cast<double>(taps) * tile.n * bytes;
   }
   return cost;
 }
 
-double block_clocks(const DeviceFacts& device, bool tf32, const BlockCost& cost) {
-  const double macs_per_us = tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
+/// Clocks of an SM for all of a plan's blocks together.
+double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+  const double macs_per_us =
+      plan.tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
   const double macs_per_clock =
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
-  return std::max(cost.macs / macs_per_clock, cost.l2_bytes / kL2BytesPerClock);
+  const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
+  const double bytes = plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes;
+  return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
 }
 
 /// How many boxes cover the positions of all images.
@@ -215,7 +220,7 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   p.h = cut(source.h, source.step_h, box.h, halo.h);
   p.w = cut(source.w, source.step_w, box.w, halo.w);
   p.batch_tiles = narrow(ceil_div(source.problem.desc().batch, int64_t{1} << box.n));
-  if (int64_t{p.h.window} * p.w.window << box.n > kLargestSize) {
+  if (int64_t{p.h.window.divisor} * p.w.window.divisor << box.n > kLargestSize) {
     plan.refused = "the window has too many pixels";
     return plan;
   }
@@ -236,26 +241,24 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   const BlockCost cost = box_cost(source.problem, tile, p);
   const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
   plan.issued_macs = boxes * cost.macs;
-  plan.l2_bytes = boxes * cost.l2_bytes;
+  plan.window_bytes = boxes * cost.window_bytes;
+  plan.filter_bytes = boxes * cost.filter_bytes;
   return plan;
 }
 
-double plan_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
+double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
   const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
-  const double block =
-      block_clocks(device, plan.tf32, {plan.issued_macs / blocks, plan.l2_bytes / blocks});
-  const double at_once = static_cast<double>(device.cores) * plan.resident;
-  const double waves = std::ceil(blocks / at_once);
+  const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
+  const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
   // Blocks of an SM share its tensor cores; one hides what the others wait for.
-  const double busy = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  return busy * block + waves * kBlockClocks;
+  const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
+  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks;
 }
 
 /// To choose a box: where the same number of waves serves, the one with less work.
-double box_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
-  const double all = block_clocks(device, plan.tf32, {plan.issued_macs, plan.l2_bytes});
-  return plan_clocks(device, plan) + all / device.cores +
-         plan.l2_bytes / kL2BytesPerClock / device.cores;
+double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
+  const double l2 = (plan.window_bytes + plan.filter_bytes) / kL2BytesPerClock;
+  return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
 }
 
 /// The cheapest of all boxes; equal ones: the widest rows.
@@ -278,7 +281,7 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
         continue;
       }
       next.params.gemm_blocks = narrow(blocks);
-      const double clocks = box_clocks(device, next);
+      const double clocks = box_clocks(device, tile, next);
       if (found && clocks >= best_clocks) continue;
       best = next;
       best_clocks = clocks;
@@ -308,7 +311,7 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   const ProblemDesc& d = problem.desc();
   p.batch = narrow(d.batch);
   p.channel_bytes = narrow(problem.in_c_per_group() * element_bytes(problem));
-  p.out_channels = narrow(problem.out_c_per_group());
+  p.out_channels = Divisor(narrow(problem.out_c_per_group()));
   p.conv_groups = narrow(d.groups);
   p.input_n = d.input_strides.n * element_bytes(problem);
   p.input_h = d.input_strides.h * element_bytes(problem);
@@ -330,11 +333,10 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.wide_stores = wide ? 1 : 0;
 }
 
-/// The outputs of an axis between which tapless ones lie, as blocks of the fill.
-int64_t fill_blocks(const IgemmSource& source, const IgemmTile& tile) {
+int64_t fill_blocks(const IgemmSource& source) {
   if (source.h.tapless_phases == 0 && source.w.tapless_phases == 0) return 0;
   const int64_t outputs = source.problem.output_extents().count();
-  return ceil_div(outputs, int64_t{tile.threads()} * kIgemmFillRun);
+  return ceil_div(outputs, kIgemmFillThreads);
 }
 
 }  // namespace
@@ -375,13 +377,14 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   plan = with_best_box(source, tile, halo, device, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, plan.params);
-  plan.blocks = plan.params.gemm_blocks + fill_blocks(source, tile);
-  if (plan.blocks > kLargest32) plan.refused = "more than 2^31 blocks";
+  plan.fill_blocks = fill_blocks(source);
+  if (plan.fill_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
 }
 
-double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device) {
-  const double compute_us = plan_clocks(device, plan) / device.clock_mhz;
+double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
+                         const DeviceFacts& device) {
+  const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
   return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string>
 
+#include "divisor.h"
 #include "kernel_table.h"
 
 namespace tconv::host {
@@ -37,10 +38,12 @@ struct IgemmTile {
 // Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
 // 64x64 wherever the columns fill it.
 inline constexpr IgemmTile kIgemmTiles[] = {
-    {"128x128", 1, 128, 128, 64, 3, 64, 64, 2},    // k == s, large Co, stride 1
-    {"64x64", 1, 64, 64, 128, 3, 32, 32, 4},       // few positions or columns
-    {"4x128x64", 4, 128, 64, 128, 1, 64, 64, 1},   // stride 2, Co <= 64: one window for all phases
-    {"2x128x128", 2, 128, 128, 128, 2, 64, 64, 1}  // stride 2, Co <= 128; k == s == 2
+    {"128x128", 1, 128, 128, 64, 3, 64, 64, 2},     // k == s, large Co, stride 1
+    {"64x64", 1, 64, 64, 128, 3, 32, 32, 4},        // few positions or columns
+    {"4x128x64", 4, 128, 64, 128, 1, 64, 64, 1},    // stride 2, Co <= 64: one window for all phases
+    {"2x128x128", 2, 128, 128, 128, 2, 64, 64, 1},  // stride 2, Co <= 128; k == s == 2
+    {"4x128x32", 4, 128, 32, 128, 1, 64, 32, 1},    // stride 2, Co <= 32
+    {"128x32", 1, 128, 32, 128, 3, 32, 32, 3}       // stride 1, Co <= 32
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
@@ -49,9 +52,9 @@ inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
 inline constexpr int kIgemmMaxBlockSlots = 4;
 
-inline constexpr int kIgemmStagedRows = 16;  // of one warp, in the epilogue
-inline constexpr int kIgemmStagingPad = 8;   // f32 beside each: keeps writes apart in the banks
-inline constexpr int kIgemmFillRun = 16;     // outputs of a thread that fills
+inline constexpr int kIgemmStagedRows = 16;    // of one warp, in the epilogue
+inline constexpr int kIgemmStagingPad = 8;     // f32 beside each: keeps writes apart in the banks
+inline constexpr int kIgemmFillThreads = 256;  // an output each
 
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
 /// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
@@ -72,8 +75,9 @@ struct IgemmSlot {
 /// where it is a window class of H (one slot then).
 struct IgemmGroup {
   int32_t first_slot;
-  int32_t first_tap, iterations;  ///< taps [first_tap, + iterations * tile.slots), slot innermost
-  int32_t origin_h, origin_w;     ///< input pixel of position 0 at the window's first pixel
+  int32_t first_tap, end_tap;  ///< of `taps`, the slot innermost
+  int32_t iterations;          ///< through a chunk: taps of the slot that has most
+  int32_t origin_h, origin_w;  ///< input pixel of position 0 at the window's first pixel
   int32_t column_tiles;
   int32_t first_unit, end_unit;  ///< units: column tiles of each repetition, innermost first
   int32_t repeat_phase;          ///< step of phase_h from one repetition to the next
@@ -86,7 +90,7 @@ struct IgemmAxis {
   int32_t input_step;  ///< also the number of subgrids
   int32_t tiles;       ///< of one subgrid
   int32_t log_box;
-  int32_t window;  ///< pixels: box and halo
+  Divisor window;  ///< by its pixels: box and halo
 };
 
 /// Which outputs of an axis some tap reaches: those with  k0(p) < tap_phases  (decomposition.h).
@@ -105,10 +109,11 @@ struct IgemmReach {
 struct IgemmParams {
   IgemmAxis h, w;
   int32_t batch, batch_tiles, log_box_n;
-  int32_t channel_bytes, out_channels;  ///< of one group of the problem
+  int32_t channel_bytes;  ///< of one group of the problem
+  Divisor out_channels;   ///< likewise
   int32_t conv_groups;
-  int32_t units;        ///< blocks of one box
-  int32_t gemm_blocks;  ///< those after them write the outputs that no tap reaches
+  int32_t units;  ///< blocks of one box
+  int32_t gemm_blocks;
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
   int32_t pitch, image_pitch, window_pixels;
@@ -131,12 +136,13 @@ struct IgemmParams {
 struct IgemmPlan {
   std::string refused;  ///< why not; empty if the rest is filled in
   IgemmParams params = {};
-  int64_t blocks = 0;
+  int64_t fill_blocks = 0;  ///< of the launch that writes the outputs no tap reaches
   int64_t shared_bytes = 0;
   bool tf32 = false;
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
-  double l2_bytes = 0;     ///< from the L2 cache: windows and filters of all blocks, at most
+  /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
+  double window_bytes = 0, filter_bytes = 0;
 };
 
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
@@ -149,6 +155,7 @@ FilterStrides igemm_filter_strides(const Problem& problem);
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
 
 /// Model microseconds of a plan that is not refused.
-double estimate_igemm_us(const Problem& problem, const IgemmPlan& plan, const DeviceFacts& device);
+double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
+                         const DeviceFacts& device);
 
 }  // namespace tconv::host

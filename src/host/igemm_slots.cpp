@@ -67,6 +67,14 @@ void balance(std::vector<Source>& slots) {
   std::swap(slots[2], slots[3]);
 }
 
+/// The filters of a block are copied with one count of columns for all its slots.
+bool same_columns(Sources slots, std::size_t per_group) {
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i].w->phase_count != slots[i - i % per_group].w->phase_count) return false;
+  }
+  return true;
+}
+
 /// Input pixels that position 0 of subgrid 0 reads on one axis.
 struct Reads {
   int64_t low, high;
@@ -96,6 +104,7 @@ class Appender {
     IgemmGroup& made = params_.groups[params_.group_count++];
     made = {.first_slot = slot_count_,
             .first_tap = tap_count_,
+            .end_tap = 0,
             .iterations = narrow(iterations_of(group)),
             .origin_h = narrow(h.low),
             .origin_w = narrow(w.low),
@@ -110,6 +119,7 @@ class Appender {
       add_taps(group[i], static_cast<int64_t>(i), made, h.low, w.low);
     }
     tap_count_ += made.iterations * tile_.slots;
+    made.end_tap = tap_count_;
     made.column_tiles = narrow(ceil_div(columns, tile_.n));
     params_.units += narrow(group[0].repeats) * made.column_tiles;
     made.end_unit = params_.units;
@@ -187,7 +197,8 @@ std::string add_groups(const IgemmSource& source, const IgemmTile& tile, IgemmPa
   if (tile.slots > 1 && (source.step_h > 1 || source.step_w > 1)) {
     return "the phases of a dilated filter have windows of their own";
   }
-  if (tile.slots > 1) balance(slots);
+  if (!same_columns(slots, per_group)) return "the phases of W have different numbers of columns";
+  if (tile.slots == 4) balance(slots);
   int64_t taps = 0;
   for (std::size_t i = 0; i < slots.size(); i += per_group) {
     taps += iterations_of(Sources(slots).subspan(i, per_group)) * tile.slots;

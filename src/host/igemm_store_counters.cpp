@@ -44,8 +44,8 @@ class SlotStores {
              const IgemmSlot& slot, int64_t phase_h, int64_t first_column)
       : tile_(tile), p_(p), tensor_(tensor), phase_h_(phase_h) {
     for (int64_t c = first_column; c < first_column + tile.n && c < slot.columns; ++c) {
-      const int64_t j = c / p.out_channels;
-      columns_.push_back({c - j * p.out_channels, slot.phase_w + j * slot.column_step});
+      const int64_t j = c / p.out_channels.divisor;
+      columns_.push_back({c - j * p.out_channels.divisor, slot.phase_w + j * slot.column_step});
     }
   }
 
@@ -53,7 +53,7 @@ class SlotStores {
     PredictedRequests sum;
     for (int64_t n = 0; n < tile_.n; n += tile_.warp_n) {
       for (int64_t m = 0; m < tile_.m; m += kIgemmStagedRows) {
-        if (p_.wide_stores != 0) {
+        if (tensor_.runs) {
           count_runs(box, m, n, sum);
         } else if (p_.channels_last != 0) {
           count_elements(box, m, n, sum);
@@ -94,11 +94,11 @@ class SlotStores {
     request.add(row.address + (q * tensor_.w + c.k * tensor_.c) * tensor_.element_bytes + part);
   }
 
-  /// Lanes take 8 columns each, in parts of run_bytes.
+  /// Lanes take 8 columns each, in parts of 16 bytes.
   void count_runs(const Box& box, int64_t m, int64_t n, PredictedRequests& sum) const {
     const int64_t lanes = tile_.warp_n / 8, rows = kLanes / lanes;
     for (int64_t r = 0; r < kIgemmStagedRows; r += rows) {
-      for (int64_t part = 0; part < 8 * tensor_.element_bytes; part += tensor_.run_bytes) {
+      for (int64_t part = 0; part < 8 * tensor_.element_bytes; part += 16) {
         WarpRequest request;
         for (int64_t i = 0; i < rows; ++i) {
           const Row row = row_of(box, m + r + i);
@@ -144,7 +144,7 @@ Kinds<int64_t, int64_t, int64_t, int64_t> boxes_of(const IgemmParams& p,
                                                    const StoredTensor& tensor) {
   Kinds<int64_t, int64_t, int64_t, int64_t> kinds;
   const int64_t bytes = tensor.element_bytes;
-  const auto conv_groups = places(p.conv_groups, p.out_channels * tensor.c * bytes);
+  const auto conv_groups = places(p.conv_groups, p.out_channels.divisor * tensor.c * bytes);
   const auto all_h = axis_boxes(p.h, tensor.h * bytes), all_w = axis_boxes(p.w, tensor.w * bytes);
   for (const auto& [n, times_n] : batch_boxes(p, tensor.n * bytes)) {
     for (const auto& [h, times_h] : all_h) {

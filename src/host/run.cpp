@@ -80,7 +80,8 @@ HostCopy copied(const Plan& plan, const void* data, int64_t bytes, Stream stream
 }
 
 void verify_copies(const Plan& plan, const Tensors& host) {
-  const VerifyReport report = verify(plan.problem(), host, {.threads = plan.options().threads});
+  const VerifyReport report = verify(
+      plan.problem(), host, {.threads = plan.options().threads, .math = plan.options().math});
   if (!report.right()) throw Mismatch(describe_mismatch(plan.problem(), report));
 }
 

@@ -43,13 +43,25 @@ double gamma_of(double operations, double unit) {
   return sum < 1 ? sum / (1 - sum) : kInfinity;
 }
 
+/// Relative error that rounded operands leave in a product. TF32 keeps 11 bits, so that each
+/// operand moves by 2^-11 of itself at most; 3xTF32 splits an operand in two of these and leaves
+/// out the product of the two rests.
+double product_error(DType type, Math math) {
+  if (type != DType::f32 || math == Math::strict) return 0;
+  constexpr double kOperand = 0x1p-11, kRest = 0x1p-22;
+  return math == Math::tf32 ? 2 * kOperand + kOperand * kOperand
+                            : 2 * kRest + kRest * kRest + kOperand * kOperand;
+}
+
 /// Bound on |computed - exact| of sum + bias + residual, the f64 reference's own error included.
-double sum_bound(const ProblemDesc& d, const ExactElement& element) {
+double sum_bound(const ProblemDesc& d, const ExactElement& element, Math math) {
   const Arithmetic a = arithmetic_of(d.dtype);
   const double operations =
       static_cast<double>(element.terms) + (d.has_bias ? 1 : 0) + (d.has_residual ? 1 : 0);
   if (operations == 0) return 0;
-  const double kernel = gamma_of(operations, a.unit), reference = gamma_of(operations, 0x1p-53);
+  const double operand = product_error(d.dtype, math);
+  const double kernel = gamma_of(operations, a.unit) * (1 + operand) + operand;
+  const double reference = gamma_of(operations, 0x1p-53);
   const double magnitude = element.magnitude * (1 + reference);
   if (!(magnitude * (1 + kernel) < a.largest)) return kInfinity;
   // Each product, each addition and what the activation gives may be flushed to zero.
@@ -99,9 +111,10 @@ double activation_bound(const ProblemDesc& d, const ExactElement& element, doubl
 
 }  // namespace
 
-double error_bound(const ProblemDesc& d, const ExactElement& element) {
+double error_bound(const ProblemDesc& d, const ExactElement& element, Math math) {
   // The last term: value +- bound is itself rounded to f64 where it is used.
-  return activation_bound(d, element, sum_bound(d, element)) + 0x1p-52 * std::fabs(element.value);
+  return activation_bound(d, element, sum_bound(d, element, math)) +
+         0x1p-52 * std::fabs(element.value);
 }
 
 bool acceptable(DType output, double got, const ExactElement& exact, double bound) {
@@ -204,8 +217,8 @@ bool is_calling_thread() {
 
 class Comparison {
  public:
-  Comparison(const Problem& problem, const Tensors& tensors, const Elements& elements)
-      : problem_(problem), tensors_(tensors), elements_(elements) {}
+  Comparison(const Problem& problem, const Tensors& tensors, const Elements& elements, Math math)
+      : problem_(problem), tensors_(tensors), elements_(elements), math_(math) {}
 
   Verdict check(int64_t index) const {
     const ProblemDesc& d = problem_.desc();
@@ -214,7 +227,7 @@ class Comparison {
     Verdict result;
     result.expected = exact.value;
     result.got = load(d.output_dtype, tensors_.output, d.output_strides.offset(n, p, q, k));
-    result.bound = error_bound(problem_, exact);
+    result.bound = error_bound(problem_, exact, math_);
     result.right = acceptable(d.output_dtype, result.got, exact, result.bound);
     result.ratio = ratio_of(d.output_dtype, result.got, exact, result.bound, result.right);
     return result;
@@ -252,6 +265,7 @@ class Comparison {
   const Problem& problem_;
   const Tensors& tensors_;
   const Elements& elements_;
+  const Math math_;
 };
 
 // ---- How much of it is affordable. --------------------------------------------------------------
@@ -302,7 +316,7 @@ Elements choose_elements(const Problem& problem, const VerifyOptions& options, i
 VerifyReport verify(const Problem& problem, const Tensors& tensors, const VerifyOptions& options) {
   const int threads = thread_count(options.threads);
   const Elements elements = choose_elements(problem, options, threads);
-  const Comparison comparison(problem, tensors, elements);
+  const Comparison comparison(problem, tensors, elements, options.math);
   const Tally tally =
       comparison.check_all(cost_of_whole(problem) < kWorthThreads ? 1 : threads, options.progress);
   const int64_t total = problem.output_extents().count();

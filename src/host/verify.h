@@ -19,6 +19,7 @@ struct VerifyOptions {
   VerifyScope scope = VerifyScope::automatic;
   int threads = 0;  ///< 0: one per core
   uint64_t seed = 0;
+  Math math = Math::strict;  ///< what the multiply-adds of f32 may have been made of
   std::function<void(double done)> progress = {};  ///< share done; from the calling thread
 };
 
@@ -33,10 +34,12 @@ struct VerifyReport {
 };
 
 /// Bound on |computed - exact| before the rounding to the output's type, for any order of summation
-/// and for units that truncate while they add. Derivation: docs/verification.md.
-double error_bound(const ProblemDesc& desc, const ExactElement& element);
-inline double error_bound(const Problem& problem, const ExactElement& element) {
-  return error_bound(problem.desc(), element);
+/// and for units that truncate while they add. `math` is of f32 problems. Derivation:
+/// docs/verification.md.
+double error_bound(const ProblemDesc& desc, const ExactElement& element, Math math = Math::strict);
+inline double error_bound(const Problem& problem, const ExactElement& element,
+                          Math math = Math::strict) {
+  return error_bound(problem.desc(), element, math);
 }
 
 /// True if `got` (already in the output's type) can be a rounding of exact.value +- bound.

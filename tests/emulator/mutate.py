@@ -101,14 +101,26 @@ def line_changes(code):
             yield match.start(), match.end(), str(other)
 
 
-def random_mutations(project, files):
+def between(lines, begin, end):
+    """The numbers of the lines from the first with `begin` in it to the next with `end`; "": all."""
+    first = next((i for i, line in enumerate(lines, 1) if begin in line), None)
+    if first is None:
+        return range(0)
+    after = (i for i, line in enumerate(lines[first:], first + 1) if end and end in line)
+    return range(first, next(after, len(lines) + 1))
+
+
+def random_mutations(project, files, begin="", end=""):
     """Every mutation of the files, in their order."""
     for file in files:
         text = (project / file).read_text()
         lines, code = text.split("\n"), code_of(text).split("\n")
+        mutable = between(lines, begin, end)
         for number, (line, blanked) in enumerate(zip(lines, code), 1):
-            for start, end, other in line_changes(blanked):
-                changed = line[:start] + other + line[end:]
+            if number not in mutable:
+                continue
+            for start, stop, other in line_changes(blanked):
+                changed = line[:start] + other + line[stop:]
                 yield Mutation(file, number, line.strip(), changed.strip())
 
 
@@ -148,15 +160,17 @@ class Runner:
         self.options = options
         self.project = pathlib.Path(options.project)
         self.baseline = None  # the bytes of the objects without a mutation
-        self.templates = {source: self.compile_template(source) for source in options.source}
+        units = [unit.partition("@") for unit in options.source]
+        self.templates = {source: self.compile_template(source, target)
+                          for source, _, target in units}
 
-    def compile_template(self, source):
+    def compile_template(self, source, target):
         """The words of the command for one translation unit."""
         if self.options.compile:
             return shlex.split(self.options.compile)
         path = str(self.project / source)
         entries = json.loads(pathlib.Path(self.options.database).read_text())
-        part = f"/{self.options.target}.dir/" if self.options.target else ""
+        part = f"/{target}.dir/" if target else ""
         entry = next((e for e in entries if e["file"] == path and part in e["command"]), None)
         if entry is None:
             raise WrongList(f"{self.options.database} has no entry for {path} {part}")
@@ -190,7 +204,7 @@ class Runner:
     def build(self, copy):
         """The program's objects and why they could not be made, or None."""
         objects = []
-        for i, source in enumerate(self.options.source):
+        for i, source in enumerate(self.templates):
             object_file = str(copy / f"unit{i}.o")
             done = self.execute(self.command(self.templates[source], copy=copy,
                                              object=object_file, source=copy / source))
@@ -225,6 +239,8 @@ class Runner:
             self.copy_sources(copy)
             if mutation is not None:
                 path = copy / mutation.file
+                if not path.exists():
+                    raise WrongList(f"{mutation.file} is in no folder that is copied")
                 lines = path.read_text().split("\n")
                 first, end = mutation.line - 1, mutation.line + mutation.old.count("\n")
                 line = "\n".join(lines[first:end])
@@ -312,7 +328,7 @@ def explained_survivors(runner, path):
 
 def run_random(runner, options):
     explained = explained_survivors(runner, options.explained)
-    mutations = list(random_mutations(runner.project, options.file))
+    mutations = list(random_mutations(runner.project, options.file, options.begin, options.end))
     random.Random(options.seed).shuffle(mutations)
     results = try_all(runner, mutations, options.count, options.jobs)
     counted = with_outcome(results, *COUNTED)
@@ -345,11 +361,11 @@ def parse(arguments):
     parser.add_argument("--copy", action="append", required=True,
                         help="a folder that is copied, relative to the root; may be repeated")
     parser.add_argument("--source", action="append", required=True,
-                        help="a translation unit to compile from the copy; may be repeated")
+                        help="a translation unit to compile from the copy, FILE or FILE@TARGET if "
+                        "the database has it more than once; may be repeated")
     compiling = parser.add_mutually_exclusive_group(required=True)
     compiling.add_argument("--compile", help="template of a command")
     compiling.add_argument("--database", help="a compile_commands.json")
-    parser.add_argument("--target", help="whose command of the database, of several for one unit")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
     parser.add_argument("--timeout", type=float, default=30, help="of a run, in seconds")
@@ -361,6 +377,8 @@ def parse(arguments):
     chance = modes.add_parser("random", help="random mutations")
     chance.add_argument("count", type=int)
     chance.add_argument("--file", action="append", required=True, help="a file to mutate")
+    chance.add_argument("--begin", default="", help="only from the first line with this text in it")
+    chance.add_argument("--end", default="", help="only up to the next line with this text in it")
     chance.add_argument("--seed", type=int, default=1)
     chance.add_argument("--minimum", type=float, default=95, help="percent")
     chance.add_argument("--explained", help="the list of survivors that change nothing")

@@ -11,17 +11,28 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
   ${CMAKE_CXX_COMPILER})
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
-# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [TIMEOUT s] [FILES file...]
-#                 [RANDOM count]):
+# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
+#                 [FILES file...] [RANDOM count [BEGIN text END text]]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
 # tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
-# tests are run.
+# tests are run. HOST are units of the library that the list breaks, too.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM" "FILES" ${ARGN})
-  get_filename_component(unit ${m_SOURCE} NAME)
-  string(REPLACE "." "[.]" unit "${unit}")
-  # Everything that the test links, but the unit.
+  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM;BEGIN;END" "FILES;HOST" ${ARGN})
+  set(sources --source ${m_SOURCE}@${m_IN})
+  set(units "")
+  foreach(source IN LISTS m_SOURCE m_HOST)
+    get_filename_component(unit ${source} NAME)
+    string(REPLACE "." "[.]" unit "${unit}")
+    list(APPEND units ${unit})
+  endforeach()
+  list(JOIN units "|" units)
+  if(m_HOST)
+    list(APPEND sources --copy src/host)
+    list(TRANSFORM m_HOST REPLACE "(.+)" "--source=\\1@tconv_objects" OUTPUT_VARIABLE host)
+    list(APPEND sources ${host})
+  endif()
+  # Everything that the test links, but the units.
   set(objects $<TARGET_OBJECTS:${m_TEST}> $<TARGET_OBJECTS:emulated_test_kernels>
     $<TARGET_PROPERTY:tconv_emulated_library,INTERFACE_SOURCES>)
   set(libraries $<TARGET_FILE:GTest::gtest_main> $<TARGET_FILE:GTest::gmock>
@@ -31,14 +42,14 @@ function(tconv_mutations name)
   # Behind the unit: of functions in headers its copies win, the mutated ones.
   set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name})
   file(GENERATE OUTPUT ${rest}.objects
-    CONTENT "$<JOIN:$<FILTER:${objects},EXCLUDE,/${unit}[.]>,\n>\n")
+    CONTENT "$<JOIN:$<FILTER:${objects},EXCLUDE,/(${units})[.]>,\n>\n")
   file(GENERATE OUTPUT ${rest}.libraries CONTENT "$<JOIN:${libraries},\n>\n")
   if(NOT m_TIMEOUT)
     set(m_TIMEOUT 30)
   endif()
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
-    --copy src/cuda --copy tests/emulator/kernels --source ${m_SOURCE}
-    --database ${PROJECT_BINARY_DIR}/compile_commands.json --target ${m_IN}
+    --copy src/cuda --copy tests/emulator/kernels ${sources}
+    --database ${PROJECT_BINARY_DIR}/compile_commands.json
     --timeout ${m_TIMEOUT}
     --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
     --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
@@ -52,18 +63,19 @@ function(tconv_mutations name)
     list(TRANSFORM m_FILES PREPEND --file= OUTPUT_VARIABLE files)
     set(explained ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/explained/${name}.json)
     add_test(NAME mutations_random_${name}
-      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained})
+      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained}
+        "--begin=${m_BEGIN}" "--end=${m_END}")
     list(APPEND tests mutations_random_${name})
   endif()
   set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS 2 TIMEOUT 1800)
 endfunction()
 
 if(TCONV_TEST_ALL)
-  # No random ones: the ranges of indices and the epilogue's functions are tested on the host alone.
+  # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
-    FILTER *)
+    FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
-    FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120)
+    FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)

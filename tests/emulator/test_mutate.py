@@ -108,8 +108,7 @@ class MutateTest(unittest.TestCase):
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = mutate.main(["--project", str(self.root), "--copy", "src", "--source",
-                                "src/clamp.cpp", "--database", str(database), "--target", "kernels",
-                                "--link", self.link,
+                                "src/clamp.cpp@kernels", "--database", str(database), "--link", self.link,
                                 "broken", str(path)])
         self.assertEqual(code, 1)
         self.assertIn("caught 1 / 2", output.getvalue())
@@ -149,6 +148,13 @@ class MutateTest(unittest.TestCase):
             ("return x < 0 ? 0 : x;", "return x < 0 ? 1 : x;"),
             ("constexpr int kLimit = 10;  // 4 + 4", "constexpr int kLimit = 9;  // 4 + 4"),
             ("constexpr int kLimit = 10;  // 4 + 4", "constexpr int kLimit = 11;  // 4 + 4")})
+
+    def test_changes_lines_between_two_marks_alone(self):
+        lines = ["a", "// Begin", "b", "// End", "c", "// Begin"]
+        self.assertEqual(list(mutate.between(lines, "// Begin", "// End")), [2, 3])
+        self.assertEqual(list(mutate.between(lines, "", "")), [1, 2, 3, 4, 5, 6])
+        self.assertEqual(list(mutate.between(lines, "// End", "// nowhere")), [4, 5, 6])
+        self.assertEqual(list(mutate.between(lines, "// nowhere", "")), [])
 
     def test_a_seed_gives_one_answer(self):
         first, second = self.random(6), self.random(6)
