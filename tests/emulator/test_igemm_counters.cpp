@@ -75,34 +75,21 @@ ProblemDesc varied(ProblemDesc d, std::size_t i) {
   return d;
 }
 
-enum class Is { same, near, at_most };
-
-/// `sectors`: what the counted ones are to the predicted ones.
-void expect(const PredictedRequests& predicted, const emulator::Requests& counted, Is sectors,
+/// With `at_most`, the predicted are a bound of the counted ones.
+void expect(const PredictedRequests& predicted, const emulator::Requests& counted, bool at_most,
             const char* name) {
-  const auto found = static_cast<double>(counted.sectors);
-  if (sectors == Is::at_most) {
-    EXPECT_LE(static_cast<double>(counted.requests), predicted.requests) << name;
-    EXPECT_LE(found, predicted.sectors) << name;
-    return;
+  const auto requests = static_cast<double>(counted.requests);
+  const auto sectors = static_cast<double>(counted.sectors);
+  if (at_most) {
+    EXPECT_LE(requests, predicted.requests) << name;
+    EXPECT_LE(sectors, predicted.sectors) << name;
+  } else {
+    EXPECT_EQ(requests, predicted.requests) << name;
+    EXPECT_EQ(sectors, predicted.sectors) << name;
   }
-  EXPECT_EQ(predicted.requests, static_cast<double>(counted.requests)) << name;
-  EXPECT_NEAR(predicted.sectors, found, sectors == Is::same ? 0 : 0.01 * found) << name;
 }
 
-/// True if the filters of some block end within the rows that a warp copies at once. Their copies
-/// have no loop in the machine code: where some lanes of a warp have a row in a pass and others do
-/// not, the emulator takes lanes of two passes for one request (tests/emulator/requests.h).
-bool has_ragged_filters(const IgemmTile& tile, const IgemmParams& p) {
-  const int rows = 32 / (tile.row_bytes / 16);
-  bool ragged = false;
-  for (int i = 0; i < p.group_count * tile.slots; ++i) {
-    ragged = ragged || p.slots[i].columns % rows != 0;
-  }
-  return ragged;
-}
-
-/// Whether a tile takes a problem, and whether all its counters were the predicted ones.
+/// Whether a tile takes a problem, and whether all its counters are predicted exactly.
 struct Compared {
   bool taken = false, exact = false;
 };
@@ -125,12 +112,10 @@ Compared compare(const Problem& problem, const IgemmTile& tile) {
   EXPECT_EQ(predicted.issued_macs, static_cast<double>(counted.multiply_adds));
   EXPECT_EQ(predicted.shared_wavefronts, static_cast<double>(counted.ldmatrix.wavefronts));
   const bool fills = plan.fill_blocks > 0;
-  const bool ragged = has_ragged_filters(tile, plan.params);
-  const Is copies = ragged ? Is::near : Is::same;
-  expect(predicted.copies, counted.async_copies, copies, "copies");
-  expect(predicted.loads, counted.global_loads, fills ? Is::at_most : copies, "loads");
-  expect(predicted.stores, counted.global_stores, fills ? Is::at_most : Is::same, "stores");
-  return {true, !ragged && !fills};
+  expect(predicted.copies, counted.async_copies, false, "copies");
+  expect(predicted.loads, counted.global_loads, fills, "loads");
+  expect(predicted.stores, counted.global_stores, fills, "stores");
+  return {true, !fills};
 }
 
 TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
