@@ -182,6 +182,7 @@ TEST(CFace, RefusesNullAndUnsizedStructs) {
   EXPECT_EQ(tconv_diagnose(nullptr, nullptr, nullptr, TCONV_TEXT, &text), TCONV_INVALID);
   EXPECT_EQ(tconv_problem_describe(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
   EXPECT_EQ(tconv_plan_explain(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_plan_counters(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
   EXPECT_EQ(tconv_kernels(7, &text), TCONV_INVALID);
   EXPECT_EQ(tconv_kernels(TCONV_TEXT, nullptr), TCONV_INVALID);
   EXPECT_EQ(text, nullptr);
@@ -266,6 +267,8 @@ TEST(CppFace, TheWholeWay) {
   EXPECT_EQ(report.q, 1);
   EXPECT_EQ(report.got, report.expected + 1);
   EXPECT_NE(plan.explain().find("reference"), std::string::npos);
+  EXPECT_NE(plan.counters().find("reference, tile"), std::string::npos);
+  EXPECT_NE(plan.counters().find("predicts no counters"), std::string::npos);
 }
 
 TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {

@@ -487,6 +487,13 @@ class Plan {
         [&](char** text) { return tconv_plan_explain(handle_.get(), TCONV_TEXT, text); }, status);
   }
 
+  /// What a run will do, as far as the row predicts it, as text; "" for an empty handle.
+  std::string counters() const {
+    Status status;
+    return detail::text_of(
+        [&](char** text) { return tconv_plan_counters(handle_.get(), TCONV_TEXT, text); }, status);
+  }
+
   /// Enqueues and returns; synchronous on the CPU. Neither allocates nor synchronises, except with
   /// options.verify or TCONV_VERIFY=1.
   Result run(const Tensors& tensors, void* stream = nullptr) const {

@@ -62,7 +62,7 @@ struct ExplainArgs {
   DataArgs data;
   SuiteArgs suite;
   Typed at;
-  bool json = false;
+  bool counters = false, json = false;
 };
 
 struct ShapeArgs {

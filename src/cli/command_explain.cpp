@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "convention_options.h"
+#include "counters_table.h"
 #include "operands.h"
 #include "record.h"
 #include "runner.h"
@@ -17,36 +18,54 @@ std::string explain_plan(const tconv_plan* plan, bool json) {
   return text_of([&](char** text) { return tconv_plan_explain(plan, text_format(json), text); });
 }
 
+std::string counters_of(const tconv_plan* plan, bool json) {
+  return text_of([&](char** text) { return tconv_plan_counters(plan, text_format(json), text); });
+}
+
+std::string suite_heading() {
+  return format("%-60s %-10s %-12s %12s %12s %9s\n", "problem", "row", "tile", "workspace",
+                "estimate", "roofline");
+}
+
+std::string suite_line(const std::string& name, const Record& plan) {
+  const double us = plan.number("estimate_us");
+  return format("%-60.60s %-10s %-12s %12s %12s %7.0f %%\n", name.c_str(),
+                plan.text("kernel").c_str(), plan.text("tile").c_str(),
+                bytes_text(plan.number("workspace_bytes")).c_str(), time_text(us).c_str(),
+                us > 0 ? 100 * plan.number("roofline_us") / us : 0.0);
+}
+
 int explain_suite(const ExplainArgs& args, const tconv_options& options) {
   std::vector<Record> rows;
+  CountersTable table;
   int64_t impossible = 0;
-  if (!args.json) {
-    std::printf("%-60s %-10s %-12s %12s %12s %9s\n", "problem", "row", "tile", "workspace",
-                "estimate", "roofline");
-  }
+  const auto print = [&](const std::string& text) {
+    if (!args.json) std::fputs(text.c_str(), stdout);
+  };
+  print(args.counters ? CountersTable::heading() : suite_heading());
   for (const SuiteRow& row : load_suite(args.suite, args.problem)) {
     const Request request = row.request();
     try {
       const Plan plan = make_plan(request.problem.get(), options);
       Record record = Record::parse(explain_plan(plan.get(), true)).value();
-      if (!args.json) {
-        const double us = record.number("estimate_us");
-        std::printf("%-60.60s %-10s %-12s %12s %12s %7.0f %%\n", row.name.c_str(),
-                    tconv_plan_kernel(plan.get()), tconv_plan_tile(plan.get()),
-                    bytes_text(record.number("workspace_bytes")).c_str(), time_text(us).c_str(),
-                    us > 0 ? 100 * record.number("roofline_us") / us : 0.0);
+      if (args.counters) {
+        const std::string counters = counters_of(plan.get(), true);
+        print(table.add(row.name, Record::parse(counters).value()));
+        record.set_json("counters", counters);
+      } else {
+        print(suite_line(row.name, record));
       }
       rows.push_back(std::move(record));
     } catch (const Failure& failure) {
       if (failure.exit_code() != TCONV_UNSUPPORTED) throw;
       ++impossible;
-      if (!args.json)
-        std::printf("%-60.60s not possible: %s\n", row.name.c_str(),
-                    one_line(failure.what()).c_str());
+      print(format("%-60.60s not possible: %s\n", row.name.c_str(),
+                   one_line(failure.what()).c_str()));
       rows.emplace_back();
       rows.back().set("problem", request.key()).set("name", row.name).set("why", failure.what());
     }
   }
+  if (args.counters) print(table.means());
   if (args.json) std::puts(Record().set("rows", rows).line().c_str());
   return impossible == static_cast<int64_t>(rows.size()) ? TCONV_UNSUPPORTED : TCONV_OK;
 }
@@ -112,13 +131,16 @@ int explain_command(const ExplainArgs& args) {
   Request request = std::move(make_requests(args.suite, args.problem).front());
   const Plan plan = make_plan(request.problem.get(), options);
   const std::string text = explain_plan(plan.get(), args.json);
+  const std::string counters = args.counters ? counters_of(plan.get(), args.json) : "";
   const std::string at = args.at ? explain_at(args, request, plan.get()) : "";
   if (args.json) {
     Record record = Record::parse(text).value();
+    if (args.counters) record.set_json("counters", counters);
     if (args.at) record.set_json("at", at);
     std::puts(record.line().c_str());
   } else {
-    std::printf("%s%s%s", text.c_str(), args.at ? "\n" : "", at.c_str());
+    std::printf("%s%s%s%s%s", text.c_str(), args.counters ? "\n" : "", counters.c_str(),
+                args.at ? "\n" : "", at.c_str());
   }
   return TCONV_OK;
 }

@@ -236,6 +236,9 @@ class Program {
     options.text("--at", explain_.at, "N,H,W,C",
                  "the taps that make this output: image, output row, column, channel;\n"
                  "with files or --data also the values");
+    options.flag("--counters", explain_.counters,
+                 "what the plan predicts: multiply-adds issued and useful, bytes by level,\n"
+                 "wavefronts of shared memory, waves, time");
     options.flag("--json", explain_.json, "one JSON object on stdout");
     add_problem(app, explain_.problem, true);
     add_data(app, explain_.data);

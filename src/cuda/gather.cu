@@ -141,6 +141,21 @@ void launch_row(const Problem& problem, const KernelState& state, const Tensors&
   static_cast<const GatherState&>(state).launch(problem, tensors, stream);
 }
 
+/// Loads are left out: most of them are L1's.
+PlanCounters counters(const Problem& problem, const KernelState&, const DeviceFacts& device) {
+  const int64_t outputs = problem.output_extents().count();
+  const int resident =
+      fits<int32_t>(problem, kThreads) ? kBlocksPerSm<int32_t> : kBlocksPerSm<int64_t>;
+  PlanCounters result;
+  result.mode = "element";
+  result.box = std::to_string(kThreads) + " elements";
+  result.blocks = static_cast<double>(ceil_div(outputs, kThreads));
+  result.waves = result.blocks / resident / device.cores;
+  result.issued_macs = problem.useful_macs();
+  result.dram_bytes = problem.least_bytes();
+  return result;
+}
+
 constexpr const char* kTiles[] = {"element"};
 constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
 
@@ -157,6 +172,7 @@ constinit const Kernel gather_kernel = {.name = "gather",
                                         .estimate_us = cuda::estimate_us,
                                         .prepare = cuda::prepare,
                                         .launch = cuda::launch_row,
-                                        .prepack = cuda::prepack};
+                                        .prepack = cuda::prepack,
+                                        .counters = cuda::counters};
 
 }  // namespace tconv::host

@@ -30,6 +30,7 @@
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/host/errors.h"
+#include "src/host/igemm_counters.h"
 #include "src/host/igemm_plan.h"
 #include "src/host/kernel_table.h"
 #include "src/host/repack.h"
@@ -148,6 +149,7 @@ KernelFunction kernel_of(const Problem& problem, int tile) {
 struct IgemmState : KernelState {
   KernelFunction kernel = nullptr;
   unsigned threads = 0;
+  int tile = 0;
   IgemmPlan plan;
 };
 
@@ -176,6 +178,7 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   state->plan = plan_igemm(problem, kIgemmTiles[tile], device);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
   state->kernel = kernel_of(problem, tile);
+  state->tile = tile;
   state->threads = static_cast<unsigned>(kIgemmTiles[tile].threads());
   if (options.prepacked_filters) {
     state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
@@ -207,6 +210,11 @@ void launch_row(const Problem& problem, const KernelState& base, const Tensors& 
   }
 }
 
+PlanCounters counters(const Problem& problem, const KernelState& base, const DeviceFacts& device) {
+  const auto& state = static_cast<const IgemmState&>(base);
+  return count_igemm(problem, kIgemmTiles[state.tile], state.plan, device);
+}
+
 void prepack(const Problem& problem, const KernelState&, const void* filters, void* packed,
              Stream stream) {
   enqueue_repack(problem, igemm_filter_strides(problem), filters, packed, stream);
@@ -234,6 +242,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .prepare = cuda::prepare,
                                             .launch = cuda::launch_row,
                                             .prepack = cuda::prepack,
-                                            .fixed_size = "its boxes and tile are for one size"};
+                                            .fixed_size = "its boxes and tile are for one size",
+                                            .counters = cuda::counters};
 
 }  // namespace tconv::host

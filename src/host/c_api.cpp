@@ -291,6 +291,11 @@ tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_format format
   return text_call(format, text, [&](bool json) { return need(plan, "plan").plan.explain(json); });
 }
 
+tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format, char** text) {
+  return text_call(format, text,
+                   [&](bool json) { return explain_counters(need(plan, "plan").plan, json); });
+}
+
 tconv_status tconv_plan_explain_at(const tconv_plan* plan, const void* input, const void* filters,
                                    int64_t n, int64_t p, int64_t q, int64_t k,
                                    tconv_text_format format, char** text) {

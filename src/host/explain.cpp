@@ -35,12 +35,6 @@ double macs_per_us(const Plan& plan) {
   return std::max(device.f32_macs_per_us, tensor);
 }
 
-/// The time below which no kernel can go on this model of the device.
-double roofline_us(const Plan& plan) {
-  return std::max(plan.problem().useful_macs() / macs_per_us(plan),
-                  plan.problem().least_bytes() / plan.device().bytes_per_us);
-}
-
 /// What a vendor's library proposes for the plan's device, or why it proposes nothing.
 Json proposals_json(const Plan& plan, const Kernel& kernel) {
   Json list = Json::array();
@@ -251,6 +245,11 @@ std::string element_text(const Json& json) {
 }
 
 }  // namespace
+
+double roofline_us(const Plan& plan) {
+  return std::max(plan.problem().useful_macs() / macs_per_us(plan),
+                  plan.problem().least_bytes() / plan.device().bytes_per_us);
+}
 
 std::string Plan::explain(bool json) const {
   return json ? plan_json(*this).dump() : plan_text(*this);

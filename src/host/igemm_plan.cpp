@@ -163,9 +163,20 @@ double channels_issued(const Problem& problem) {
          static_cast<double>(element_bytes(problem));
 }
 
+/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
+/// a few bytes share sectors with the next channel's, which L1 then has.
+double pixels_moved(const Problem& problem, const IgemmParams& p) {
+  if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
+  const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
+  const double sectors = 1 + (p.w.window.divisor - 1) * step * pixel;
+  const double rows = static_cast<double>(p.window_pixels) / p.w.window.divisor;
+  return rows * std::min<double>(p.w.window.divisor, sectors) / pixel;
+}
+
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
+  const double pixels = pixels_moved(problem, p);
   BlockCost cost = {0, 0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
@@ -175,7 +186,7 @@ BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmPar
     }
     const double blocks = group.end_unit - group.first_unit;
     cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    cost.window_bytes += blocks * p.window_pixels * bytes;
+    cost.window_bytes += blocks * pixels * bytes;
     cost.filter_bytes += blocks * static_cast<double>(taps) * tile.n * bytes;
   }
   return cost;

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "gpu.h"
+#include "plan_counters.h"
 #include "problem.h"
 
 namespace tconv::host {
@@ -99,6 +100,9 @@ struct Kernel {
   const char* proposed_tiles = nullptr;
   std::vector<Proposal> (*proposals)(const Problem& problem, const Options& options,
                                      const DeviceFacts& device, bool first_only) = nullptr;
+  /// What one run of a prepared plan will do on `device`. Null: this row predicts nothing.
+  PlanCounters (*counters)(const Problem& problem, const KernelState& state,
+                           const DeviceFacts& device) = nullptr;
   /// Adds to the facts of a GPU that is here what a vendor's library says of it. Null: nothing.
   void (*describe_device)(DeviceFacts& device) = nullptr;
 };

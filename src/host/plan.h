@@ -121,6 +121,10 @@ void prepack(const Plan& plan, const void* filters, void* packed, std::size_t pa
 void run_host(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, int samples,
               int runs, double* us_per_run);
 
+/// The time below which no kernel can go on this model of the device.
+double roofline_us(const Plan& plan);
+/// What a run of the plan will do, as its row predicts it: text or JSON.
+std::string explain_counters(const Plan& plan, bool json);
 /// The taps and products that make one output element; input and filters may be null together.
 std::string explain_at(const Plan& plan, const void* input, const void* filters, int64_t n,
                        int64_t p, int64_t q, int64_t k, bool json);

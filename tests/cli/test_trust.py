@@ -127,6 +127,22 @@ class Verify(ProgramTest):
             "--dilations", "1,2", "--groups", "2", "--bias", "--padding", "1,0,0,0",
             "--output-shape", "8,13")["problem"])
 
+    def test_counters(self):
+        problem = ["--input-shape", "1,4,4,6", "--filter-shape", "3,3,4,6", "--strides", "2",
+                   "--kernel", "reference"]
+        text = self.call("explain", *problem, "--counters")
+        self.assertIn("reference, tile", text.split("predicted")[1])
+        self.assertIn("bound by", text)
+        self.assertNotIn("bound by", self.call("explain", *problem))
+        counters = self.json("explain", *problem, "--counters")["counters"]
+        self.assertEqual(counters["kernel"], "reference")
+        self.assertGreater(counters["roofline_us"], 0)
+        self.assertNotIn("counters", self.json("explain", *problem))
+        suite = ["--suite", "core", "--match", "FCN", "--kernel", "reference", "--counters"]
+        self.assertIn("geometric means", self.call("explain", *suite))
+        rows = self.json("explain", *suite)["rows"]
+        self.assertTrue(all(row["counters"]["useful_macs"] > 0 for row in rows))
+
     def test_suite_refusals(self):
         self.refused("verify", "--suite", "absent", words=["--suite", "absent", "core"])
         self.refused("verify", "--suite", "core", "--match", "no such network", words=["--match"])

@@ -48,8 +48,9 @@ void cp_async(uint32_t shared, const void* global, uint32_t size, uint32_t bytes
     }
     access_at(hot.global, source - hot.global.base, bytes, false, where);
     if (hot.counting) {
+      // The call, not the line: what is inlined or unrolled is several instructions.
       count_lane_at(RequestKind::async_copy, static_cast<uint32_t>(source - hot.global.base), size,
-                    where);
+                    where, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
     }
   }
   std::memset(reinterpret_cast<void*>(hot.shared.base + offset), 0xff, size);

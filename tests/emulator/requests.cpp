@@ -162,9 +162,7 @@ void count_lane(RequestKind kind, uint32_t offset, uint32_t bytes, uintptr_t pla
 }
 
 void count_lane_at(RequestKind kind, uint32_t offset, uint32_t bytes,
-                   const std::source_location& where) {
-  const uintptr_t place =
-      reinterpret_cast<uintptr_t>(where.file_name()) * 31 + where.line() * 257 + where.column();
+                   const std::source_location& where, uintptr_t place) {
   count_lane(kind, offset, bytes, place);
   std::string& text = instructions[instruction_of_place[place]].where;
   if (text.empty()) text = site_of(where).text();

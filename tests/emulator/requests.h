@@ -36,7 +36,7 @@ constexpr bool is_shared(RequestKind kind) { return kind >= RequestKind::shared_
 void count_lane(RequestKind kind, uint32_t offset, uint32_t bytes, uintptr_t place);
 /// The same for what stands at a known line.
 void count_lane_at(RequestKind kind, uint32_t offset, uint32_t bytes,
-                   const std::source_location& where);
+                   const std::source_location& where, uintptr_t place);
 /// A whole ldmatrix: 8 rows of 16 bytes for each matrix.
 void count_matrices(const uint32_t* offsets, int matrices, const std::source_location& where);
 

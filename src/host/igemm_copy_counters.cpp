@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_copy_counters.cpp: see igemm_copy_counters.h. Follows Producer (src/cuda/igemm_copy.cuh).
+#include "igemm_copy_counters.h"
+
+#include <algorithm>
+
+#include "axis.h"
+
+namespace tconv::host::igemm {
+namespace {
+
+int64_t place_in_sector(int64_t address) {
+  return (address % kSectorBytes + kSectorBytes) % kSectorBytes;
+}
+
+/// Pixels [first, end) of a window that lie inside the input, and the place of pixel 0.
+using AxisKinds = Kinds<int64_t, int64_t, int64_t>;
+
+AxisKinds axis_windows(const IgemmAxis& axis, int64_t origin, int64_t stride_bytes) {
+  AxisKinds kinds;
+  const int64_t step = axis.input_step;
+  for (int64_t tile = 0; tile < axis.tiles; ++tile) {
+    for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
+      const int64_t corner = (tile << axis.log_box) * step + subgrid + origin;
+      const int64_t first = corner >= 0 ? 0 : ceil_div(-corner, step);
+      const int64_t end = corner >= axis.in ? 0 : ceil_div(axis.in - corner, step);
+      kinds[{std::min<int64_t>(first, axis.window.divisor),
+             std::min<int64_t>(end, axis.window.divisor),
+             place_in_sector(corner * stride_bytes)}] += 1;
+    }
+  }
+  return kinds;
+}
+
+/// Images of a box that exist, and the place of the first.
+Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
+  Kinds<int64_t, int64_t> kinds;
+  const int64_t box = int64_t{1} << p.log_box_n;
+  for (int64_t n = 0; n < p.batch; n += box) {
+    kinds[{std::min(box, p.batch - n), place_in_sector(n * p.input_n)}] += 1;
+  }
+  return kinds;
+}
+
+/// Rows of channels that warps copy, a few at once: the addresses of those that exist.
+class RowCopies {
+ public:
+  RowCopies(const IgemmTile& tile, int64_t access)
+      : per_request_(kLanes * 16 / tile.row_bytes), access_(access) {
+    rows_.reserve(static_cast<std::size_t>(per_request_));
+  }
+
+  /// The next row, of `bytes`; 0: zeros, which nothing is read for.
+  void add(int64_t address, int64_t bytes) {
+    if (bytes > 0) rows_.emplace_back(address, bytes);
+    if (++seen_ == per_request_) flush();
+  }
+  PredictedRequests finish() {
+    flush();
+    return sum_;
+  }
+
+ private:
+  /// A lane moves 16 bytes, in pieces if rows are aligned to less.
+  void flush() {
+    for (int64_t piece = 0; piece < 16 && !rows_.empty(); piece += access_) {
+      WarpRequest request;
+      for (const auto& [address, bytes] : rows_) {
+        for (int64_t at = piece; at < bytes; at += 16) request.add(address + at);
+      }
+      request.add_to(sum_);
+    }
+    rows_.clear();
+    seen_ = 0;
+  }
+
+  int64_t per_request_, access_, seen_ = 0;
+  std::vector<std::pair<int64_t, int64_t>> rows_;
+  PredictedRequests sum_;
+};
+
+/// Bytes of a row in each chunk of channels: all chunks but the last have the same. Chunks begin at
+/// multiples of a sector.
+struct Chunks {
+  Chunks(const IgemmTile& tile, const IgemmParams& p)
+      : full(tile.row_bytes),
+        full_count(static_cast<double>(ceil_div(p.channel_bytes, tile.row_bytes) - 1)),
+        last(p.channel_bytes - static_cast<int64_t>(full_count) * full) {}
+
+  /// `count(bytes)` of each.
+  template <typename Count>
+  PredictedRequests sum(Count&& count) const {
+    PredictedRequests result = count(last);
+    if (full_count > 0) {
+      const PredictedRequests one = count(full);
+      result.requests += full_count * one.requests;
+      result.sectors += full_count * one.sectors;
+    }
+    return result;
+  }
+
+  int64_t full;
+  double full_count;
+  int64_t last;
+};
+
+void add(PredictedRequests& sum, const PredictedRequests& one, double times) {
+  sum.requests += times * one.requests;
+  sum.sectors += times * one.sectors;
+}
+
+/// Pixels that exist on each axis: [first, end).
+struct Inside {
+  int64_t first_h, end_h, first_w, end_w, images;
+};
+
+/// Calls `visit(address, exists)` for each pixel of a window, in order.
+template <typename Visit>
+void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Visit&& visit) {
+  const auto within = [](int64_t i, int64_t first, int64_t end) { return i >= first && i < end; };
+  for (int64_t n = 0; n < int64_t{1} << p.log_box_n; ++n) {
+    for (int64_t h = 0; h < p.h.window.divisor; ++h) {
+      const bool row = n < inside.images && within(h, inside.first_h, inside.end_h);
+      for (int64_t w = 0; w < p.w.window.divisor; ++w) {
+        visit(
+            place + n * p.input_n + h * p.h.input_step * p.input_h + w * p.w.input_step * p.input_w,
+            row && within(w, inside.first_w, inside.end_w));
+      }
+    }
+  }
+}
+
+/// NHWC: chunks of channels, pixel after pixel.
+PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
+                                int64_t place, int64_t bytes) {
+  RowCopies copies(tile, p.access);
+  visit_pixels(p, inside, place,
+               [&](int64_t address, bool exists) { copies.add(address, exists ? bytes : 0); });
+  return copies.finish();
+}
+
+/// NCHW: one channel of a window, a lane a pixel.
+PredictedRequests plane_loads(const IgemmParams& p, const Inside& inside, int64_t place) {
+  PredictedRequests sum;
+  WarpRequest request;
+  int64_t seen = 0;
+  visit_pixels(p, inside, place, [&](int64_t address, bool exists) {
+    if (exists) request.add(address);
+    if (++seen % kLanes != 0) return;
+    request.add_to(sum);
+    request = {};
+  });
+  request.add_to(sum);
+  return sum;
+}
+
+/// The requests of one window, each kind of window counted once.
+class WindowKinds {
+ public:
+  WindowKinds(const IgemmTile& tile, const IgemmParams& p) : tile_(tile), p_(p), chunks_(tile, p) {}
+
+  const PredictedRequests& of(const Inside& inside, int64_t place) {
+    const auto [found, is_new] = known_.try_emplace(
+        {inside.first_h, inside.end_h, inside.first_w, inside.end_w, inside.images, place});
+    if (is_new) found->second = count(inside, place);
+    return found->second;
+  }
+
+ private:
+  PredictedRequests count(const Inside& inside, int64_t place) const {
+    if (p_.channels_last == 0) return plane_loads(p_, inside, place);
+    return chunks_.sum(
+        [&](int64_t bytes) { return window_copies(tile_, p_, inside, place, bytes); });
+  }
+
+  const IgemmTile& tile_;
+  const IgemmParams& p_;
+  Chunks chunks_;
+  std::map<std::array<int64_t, 6>, PredictedRequests> known_;
+};
+
+}  // namespace
+
+Kinds<int64_t> places(int64_t count, int64_t step) {
+  Kinds<int64_t> kinds;
+  if (step % kSectorBytes == 0) {
+    kinds[{0}] = static_cast<double>(count);
+    return kinds;
+  }
+  for (int64_t i = 0; i < count; ++i) kinds[{place_in_sector(i * step)}] += 1;
+  return kinds;
+}
+
+PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes) {
+  PredictedRequests sum;
+  WindowKinds windows(tile, p);
+  // What is read at once: all channels of a group, or one channel.
+  const auto starts =
+      p.channels_last != 0 ? places(p.conv_groups, p.channel_bytes) : places(planes, p.input_c);
+  const auto images = batch_windows(p);
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    const double units = group.end_unit - group.first_unit;
+    const AxisKinds all_h = axis_windows(p.h, group.origin_h, p.input_h);
+    const AxisKinds all_w = axis_windows(p.w, group.origin_w, p.input_w);
+    for (const auto& [n, times_n] : images) {
+      for (const auto& [h, times_h] : all_h) {
+        for (const auto& [w, times_w] : all_w) {
+          for (const auto& [c, times_c] : starts) {
+            const auto [first_h, end_h, place_h] = h;
+            const auto [first_w, end_w, place_w] = w;
+            const auto [count_n, place_n] = n;
+            add(sum,
+                windows.of({first_h, end_h, first_w, end_w, count_n},
+                           place_in_sector(place_n + place_h + place_w + std::get<0>(c))),
+                units * times_n * times_h * times_w * times_c);
+          }
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
+  PredictedRequests sum;
+  const Chunks chunks(tile, p);
+  const auto conv_groups = places(p.conv_groups, p.channel_bytes);
+  const double boxes =
+      static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
+  // By the place of the first row and the rows that exist.
+  std::map<std::array<int64_t, 2>, PredictedRequests> known;
+  const auto rows_of = [&](int64_t place, int64_t rows) {
+    const auto [found, is_new] = known.try_emplace({place, rows});
+    if (is_new) {
+      found->second = chunks.sum([&](int64_t bytes) {
+        RowCopies copies(tile, p.access);
+        for (int64_t row = 0; row < tile.n; ++row) {
+          copies.add(place + row * p.filter_row, row < rows ? bytes : 0);
+        }
+        return copies.finish();
+      });
+    }
+    return found->second;
+  };
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    for (int unit = 0; unit < group.end_unit - group.first_unit; ++unit) {
+      const int64_t column = int64_t{unit} % group.column_tiles * tile.n;
+      const int64_t repeat = unit / group.column_tiles;
+      for (int i = 0; i < group.iterations * tile.slots; ++i) {
+        const IgemmTap& tap = p.taps[group.first_tap + i];
+        const IgemmSlot& slot = p.slots[group.first_slot + i % tile.slots];
+        const int64_t rows = std::clamp<int64_t>(slot.columns - column, 0, tile.n);
+        if ((tap.window & kIgemmNoTap) != 0 || rows == 0) continue;
+        const int64_t start = column * p.filter_row + repeat * group.repeat_filter + tap.filter;
+        for (const auto& [c, times] : conv_groups) {
+          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), rows), boxes * times);
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+}  // namespace tconv::host::igemm

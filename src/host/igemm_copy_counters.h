@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_copy_counters.h: requests and sectors of what the blocks of one plan move: part of
+// igemm_counters.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "igemm_plan.h"
+#include "plan_counters.h"
+
+namespace tconv::host::igemm {
+
+constexpr int64_t kSectorBytes = 32, kLanes = 32;
+
+/// The sectors of one warp's instruction. No access of a lane crosses a sector's end.
+class WarpRequest {
+ public:
+  void add(int64_t address) {
+    const int64_t sector = address >= 0 ? address / kSectorBytes : ~(~address / kSectorBytes);
+    for (int i = 0; i < count_; ++i) {
+      if (sectors_[static_cast<std::size_t>(count_ - 1 - i)] == sector) return;
+    }
+    sectors_[static_cast<std::size_t>(count_++)] = sector;
+  }
+  void add_to(PredictedRequests& sum, double times = 1) const {
+    if (count_ == 0) return;
+    sum.requests += times;
+    sum.sectors += times * count_;
+  }
+
+ private:
+  std::array<int64_t, kLanes> sectors_;
+  int count_ = 0;
+};
+
+/// What blocks differ by, and how many have it.
+template <typename... Key>
+using Kinds = std::map<std::tuple<Key...>, double>;
+
+/// Starts of `count` things that lie `step` bytes apart, by their place in a sector.
+Kinds<int64_t> places(int64_t count, int64_t step);
+
+/// The windows that all blocks read. `planes`: input channels of all groups.
+PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes);
+/// Their filters.
+PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p);
+
+/// A tensor that is addressed as the output is.
+struct StoredTensor {
+  int64_t n, h, w, c;  ///< element strides
+  int64_t element_bytes;
+  bool runs;  ///< a lane moves 16 bytes at once, not an element
+};
+/// The outputs that taps reach.
+PredictedRequests count_outputs(const IgemmTile& tile, const IgemmParams& p,
+                                const StoredTensor& tensor);
+
+}  // namespace tconv::host::igemm

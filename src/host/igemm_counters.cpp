@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_counters.cpp: see igemm_counters.h.
+#include "igemm_counters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "igemm_copy_counters.h"
+
+namespace tconv::host {
+namespace {
+
+constexpr int64_t kStepBytes = 32;  // channels of a product: 16, or 8 of TF32
+constexpr double kMatrices = 4;     // of one ldmatrix; without conflicts a cycle each
+
+double boxes_of(const IgemmParams& p) {
+  return static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step *
+         p.batch_tiles * p.conv_groups;
+}
+
+double chunks_of(const IgemmTile& tile, const IgemmParams& p) {
+  return static_cast<double>(ceil_div(p.channel_bytes, tile.row_bytes));
+}
+
+/// `count(group)` of a block, over all blocks.
+template <typename Count>
+double sum_of_blocks(const IgemmParams& p, Count&& count) {
+  double sum = 0;
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    sum += boxes_of(p) * (group.end_unit - group.first_unit) * count(group);
+  }
+  return sum;
+}
+
+/// Matrix products: steps of 32 bytes of channels past the last one and slots without a tap are
+/// left out, rows and columns past the end are not.
+double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
+  const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
+  const double macs_of_tap = static_cast<double>(channels) * tile.m * tile.n;
+  return sum_of_blocks(p, [&](const IgemmGroup& group) {
+    int taps = 0;
+    for (int i = 0; i < group.iterations * tile.slots; ++i) {
+      taps += (p.taps[group.first_tap + i].window & kIgemmNoTap) == 0 ? 1 : 0;
+    }
+    return taps * macs_of_tap;
+  });
+}
+
+/// Fragments are loaded for every step, useful or not.
+double ldmatrix_wavefronts(const IgemmTile& tile, const IgemmParams& p) {
+  const int warps = tile.threads() / 32, steps = tile.row_bytes / 32;
+  const int loads = tile.warp_m / 16 + tile.warp_n / 16;
+  return sum_of_blocks(p, [&](const IgemmGroup& group) {
+    return warps * chunks_of(tile, p) * group.iterations * steps * loads * kMatrices;
+  });
+}
+
+void add(PredictedRequests& sum, const PredictedRequests& one) {
+  sum.requests += one.requests;
+  sum.sectors += one.sectors;
+}
+
+bool is_quick(Activation activation) {
+  return activation == Activation::identity || activation == Activation::relu ||
+         activation == Activation::leaky_relu || activation == Activation::clamp;
+}
+
+/// Outputs that no tap reaches are written element by element: at most so many sectors.
+PredictedRequests most_fills(const Problem& problem, const IgemmParams& p) {
+  const auto reached = [](const IgemmReach& reach, int64_t out) {
+    double count = 0;
+    for (int64_t i = 0; i < out; ++i) count += reach.contains(static_cast<uint32_t>(i)) ? 1 : 0;
+    return count;
+  };
+  const Extents out = problem.output_extents();
+  const double pixels =
+      static_cast<double>(out.n) * (static_cast<double>(out.h) * static_cast<double>(out.w) -
+                                    reached(p.reach_h, out.h) * reached(p.reach_w, out.w));
+  // A pixel's channels are met by so many warps, each of which may share a sector with the next.
+  const double warps = static_cast<double>(out.c) / 32 + 2;
+  const auto channels = static_cast<double>(out.c);
+  if (p.channels_last == 0) return {pixels * std::min(channels, warps), pixels * channels};
+  const double bytes = channels * static_cast<double>(size_of(problem.desc().output_dtype));
+  return {.requests = pixels * std::min(channels, warps),
+          .sectors = pixels * std::min(channels, bytes / 32 + warps)};
+}
+
+/// Half of L2 is what data can count on: each half of the chip keeps a copy of what it reads.
+double bytes_that_stay(const DeviceFacts& device) {
+  return static_cast<double>(device.l2_bytes) / 2;
+}
+
+/// A model. The units of a box run side by side, so a window comes from memory once. Halos come
+/// from L2 where a row of boxes and the filters fit it, filters where they fit beside the windows
+/// of the blocks that run at once; else halos are read with every box, filters with every wave.
+double dram_bytes(const Problem& problem, const IgemmParams& p, const DeviceFacts& device,
+                  double window_bytes, double blocks_at_once) {
+  const double boxes = boxes_of(p), windows = window_bytes / boxes / p.units;
+  const auto filters = static_cast<double>(problem.filter_bytes());
+  const double group_filters = filters / p.conv_groups, stays = bytes_that_stay(device);
+  const double boxes_at_once = std::max(1.0, std::min(boxes, blocks_at_once / p.units));
+  const double row = std::max<double>(p.w.tiles, boxes_at_once) * windows;
+  const auto input = static_cast<double>(problem.input_extents().count()) *
+                     static_cast<double>(size_of(problem.desc().dtype));
+  const double read_input =
+      row + group_filters <= stays ? std::min(input, boxes * windows) : boxes * windows;
+  const bool filters_stay = boxes_at_once * windows + group_filters <= stays;
+  const double waves = std::ceil(boxes / p.conv_groups / boxes_at_once);
+  const double rest = problem.least_bytes() - input - filters;  // written once, read once
+  return read_input + filters * (filters_stay ? 1 : waves) + std::max(rest, 0.0);
+}
+
+}  // namespace
+
+PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
+                         const DeviceFacts& device) {
+  const IgemmParams& p = plan.params;
+  const ProblemDesc& d = problem.desc();
+  PlanCounters result;
+  result.mode = tile.slots == 1 ? "class" : "phases";
+  result.box = std::to_string(1 << p.log_box_n) + "x" + std::to_string(1 << p.h.log_box) + "x" +
+               std::to_string(1 << p.w.log_box);
+  result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
+  const double at_once = static_cast<double>(device.cores) * plan.resident;
+  result.waves = result.blocks / at_once;
+  result.issued_macs = issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
+  result.shared_wavefronts = ldmatrix_wavefronts(tile, p);
+
+  const PredictedRequests windows = igemm::count_windows(tile, p, d.in_c);
+  const PredictedRequests filters = igemm::count_filters(tile, p);
+  // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
+  add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
+  add(p.access == 2 ? result.loads : result.copies, filters);
+  result.filter_bytes = filters.bytes();
+
+  const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
+  const bool runs = p.wide_stores != 0 && is_quick(d.activation);
+  result.stores =
+      igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, runs});
+  if (d.has_residual) {
+    const PredictedRequests residual = igemm::count_outputs(
+        tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, runs});
+    add(result.loads, residual);
+  }
+  if (plan.fill_blocks > 0) {
+    const PredictedRequests fills = most_fills(problem, p);
+    add(result.stores, fills);
+    if (d.has_residual) add(result.loads, fills);
+  }
+  result.dram_bytes = dram_bytes(problem, p, device, windows.bytes(), at_once);
+  return result;
+}
+
+}  // namespace tconv::host
