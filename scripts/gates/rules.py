@@ -2,9 +2,18 @@
 """rules.py: what no kernel may do, whatever the table says, and who is excused from what."""
 import re
 
+COMPARES = "Where element i of a slice lies takes divisions; it checks results and is in no run."
+ISSUES_BOXES = "One thread asks for boxes of many kilobytes: they take longer than its divisions."
+
 # Kernels that may divide integers in a loop: (file, name without template arguments) -> why.
 DIVIDES_IN_LOOP = {
     ("src/cuda/gather.cu", "gather"): "It stays naive: whether a tap meets an output takes a division.",
+    ("src/cuda/compare.cu", "cub::detail::reduce::DeviceReduceKernel"): COMPARES,
+    ("src/cuda/compare.cu", "cub::detail::reduce::DeviceReduceSingleTileKernel"): COMPARES,
+    ("bench/probes/probe_l2_paths.cu", "probes::multicast_rate"): ISSUES_BOXES,
+    ("bench/probes/probe_l2_paths.cu", "probes::tma_rate"): ISSUES_BOXES,
+    ("bench/probes/probe_nchw.cu", "probes::tma_rate"): ISSUES_BOXES,
+    ("bench/probes/probe_tma_boxes.cu", "probes::tma_rate"): ISSUES_BOXES,
 }
 
 POTENTIAL_LOSS = re.compile(r"\(C75\d\d\)")
