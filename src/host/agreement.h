@@ -24,8 +24,8 @@ struct Magnitudes {
 
 /// Two right results for operands of these magnitudes are nowhere farther apart, whatever the order
 /// of their sums and with the looser of both plans' math: docs/verification.md, "Row against row".
-double allowed_distance(const Problem& problem, const Magnitudes& largest,
-                        Math math = Math::strict, Math other = Math::strict);
+double allowed_distance(const Problem& problem, const Magnitudes& largest, Math math = Math::strict,
+                        Math other = Math::strict);
 
 /// Runs both plans, of one problem on one device, on tensors in host memory (tensors.output is
 /// neither read nor written) and compares what they wrote. Two plans of the same deterministic row
