@@ -74,8 +74,10 @@ if(TCONV_TEST_ALL)
   # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
-  tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
-    FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
+  if(TCONV_TEST_LONG)  # some 20 seconds a copy
+    tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
+      FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
+  endif()
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)
