@@ -62,6 +62,7 @@ bool run_blocks(const BlockShape& shape, std::size_t shared_bytes, uint64_t seed
 
 /// The block that runs, for findings.
 const uint3& running_block();
+bool same_place(const Where& a, const Where& b);
 /// Counts the execution of a synchronisation site. True if it is to be left out.
 bool is_dropped(const char* name, const Where& where);
 std::vector<SyncSite> sites_met();

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// synchronise.cpp: barriers and collective instructions: who waits for whom, and what a thread has
+// seen of the others afterwards.
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "tests/emulator/findings.h"
+#include "tests/emulator/requests.h"
+#include "tests/emulator/scheduler.h"
+
+namespace tconv::emulator {
+namespace {
+
+// ---- What threads have seen of each other. ------------------------------------------------------
+
+void advance(Fiber& fiber) { s.last_clock = std::max(s.last_clock, ++fiber.clock); }
+
+/// After a barrier of the whole block everybody has seen everything.
+void join_all() {
+  for (int i = 0; i < s.threads; ++i) {
+    Fiber& fiber = fiber_of(i);
+    s.seen_by_all[static_cast<std::size_t>(i)] = fiber.clock;
+    fiber.seen = s.seen_by_all.data();
+    advance(fiber);
+  }
+}
+
+/// Adds what the thread has seen and done to `joined`. What it does from now on is not in there.
+void give(std::vector<uint32_t>& joined, Fiber& fiber) {
+  joined.resize(static_cast<std::size_t>(s.threads), 0);
+  for (std::size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], fiber.seen[i]);
+  joined[static_cast<std::size_t>(fiber.id)] = fiber.clock;
+  advance(fiber);
+}
+
+/// The thread has now seen what is in `joined`.
+void take(const std::vector<uint32_t>& joined, Fiber& fiber) {
+  if (!fiber.own_seen) fiber.own_seen = std::make_unique<uint32_t[]>(kMostThreads);
+  for (std::size_t i = 0; i < joined.size(); ++i) {
+    fiber.own_seen[i] = std::max(joined[i], fiber.seen[i]);
+  }
+  fiber.seen = fiber.own_seen.get();
+}
+
+void join(const std::vector<int>& members) {
+  static std::vector<uint32_t> joined;
+  joined.clear();
+  for (const int id : members) give(joined, fiber_of(id));
+  for (const int id : members) take(joined, fiber_of(id));
+}
+
+// ---- Barriers of the block. ---------------------------------------------------------------------
+
+void check_divergence() {
+  const Fiber* first = nullptr;
+  for (int i = 0; i < s.threads; ++i) {
+    const Fiber& fiber = fiber_of(i);
+    if (fiber.waiting != Waiting::block) continue;
+    if (first == nullptr) first = &fiber;
+    if (same_place(fiber.where, first->where)) continue;
+    report_at("barrier divergence", fiber.where,
+              "thread " + std::to_string(fiber.id) + " waits here, thread " +
+                  std::to_string(first->id) + " at " + site_of(first->where).text(),
+              fiber.id);
+    return;
+  }
+  if (first != nullptr && s.live < s.threads) {
+    report_at("barrier divergence", first->where,
+              std::to_string(s.threads - s.live) + " threads have exited and do not come here",
+              first->id);
+  }
+}
+
+}  // namespace
+
+void release_barrier() {
+  check_divergence();
+  join_all();
+  s.at_barrier = 0;
+  ++s.barriers;
+  make_all_ready();
+}
+
+void report_deadlock() {
+  for (int i = 0; i < s.threads; ++i) {
+    const Fiber& fiber = fiber_of(i);
+    if (fiber.waiting == Waiting::exited || fiber.waiting == Waiting::no) continue;
+    report_at("deadlock", fiber.where,
+              "thread " + std::to_string(fiber.id) + " waits for ever (" + fiber.waiting_name + ")",
+              fiber.id);
+  }
+}
+
+// ---- What kernels call. -------------------------------------------------------------------------
+
+namespace {
+
+void wait(Waiting what, const char* name, const Where& where) {
+  s.current->waiting = what;
+  s.current->waiting_name = name;
+  s.current->where = where;
+}
+
+std::vector<int> members_of(const Rendezvous& meeting) {
+  std::vector<int> ids;
+  for (int lane = 0; lane < kWarp; ++lane) {
+    if ((meeting.mask >> lane & 1) != 0) ids.push_back(meeting.warp * kWarp + lane);
+  }
+  return ids;
+}
+
+uint32_t all_lanes(int warp) {
+  const int lanes = std::min(kWarp, s.threads - warp * kWarp);
+  return lanes == kWarp ? ~0U : (1U << lanes) - 1;
+}
+
+Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where& where) {
+  for (Rendezvous& meeting : s.rendezvous) {
+    if (meeting.warp != warp || (meeting.mask & mask) == 0) continue;
+    if (meeting.mask == mask && std::strcmp(meeting.name, name) == 0 &&
+        same_place(meeting.where, where)) {
+      return meeting;
+    }
+    report_at("warp divergence", where,
+              std::string(name) + ": other lanes of the warp are at " + meeting.name + ", " +
+                  site_of(meeting.where).text());
+    abandon_launch();
+  }
+  s.rendezvous.push_back({name, warp, mask, where, {}});
+  return s.rendezvous.back();
+}
+
+/// Waits for the lanes of `mask`; the last one does `act` and, with `orders_memory`, joins what
+/// they have seen.
+void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&, const Where&),
+          bool orders_memory, const Where& where) {
+  const int warp = s.current->id / kWarp, lane = s.current->id % kWarp;
+  const uint32_t bit = 1U << lane;
+  // __syncwarp() of a block's last, partial warp names lanes that do not exist: that is usual. In
+  // an instruction that exchanges values it is a mistake.
+  if (const uint32_t missing = mask & ~all_lanes(warp); missing != 0) {
+    if (!orders_memory) {
+      report_at("warp divergence", where, std::string(name) + ": its mask names missing threads");
+      abandon_launch();
+    }
+    mask &= all_lanes(warp);
+  }
+  if ((mask & bit) == 0) {
+    report_at("warp divergence", where, std::string(name) + ": the caller is not in its mask");
+    abandon_launch();
+  }
+  Rendezvous& meeting = rendezvous_of(name, warp, mask, where);
+  meeting.lanes.mask |= bit;
+  meeting.lanes.operand[lane] = operand;
+  wait(Waiting::warp, name, where);
+  if (meeting.lanes.mask == mask) {
+    if (act != nullptr) act(meeting.lanes, where);
+    const std::vector<int> members = members_of(meeting);
+    if (orders_memory) join(members);
+    s.rendezvous.erase(s.rendezvous.begin() + (&meeting - s.rendezvous.data()));
+    int lanes[kWarp];
+    std::copy(members.begin(), members.end(), lanes);
+    shuffle(lanes, static_cast<int>(members.size()));
+    if (hot.counting) flush_requests();
+    for (std::size_t i = 0; i < members.size(); ++i) make_ready(lanes[i]);
+    // Mostly the warp goes on, while its stacks are in the cache.
+    if (draw() % 8 == 0) requeue_warp();
+  }
+  leave();
+}
+
+}  // namespace
+
+void sync_block(const Where& where) {
+  if (is_dropped("__syncthreads", where)) return;
+  wait(Waiting::block, "__syncthreads", where);
+  ++s.at_barrier;
+  leave();
+}
+
+void sync_warp(uint32_t mask, const Where& where) {
+  if (is_dropped("__syncwarp", where)) return;
+  meet("__syncwarp", mask, nullptr, nullptr, true, where);
+}
+
+void collective(const char* name, uint32_t mask, void* operand,
+                void (*act)(const Lanes&, const Where&), const Where& where) {
+  meet(name, mask, operand, act, false, where);
+}
+
+namespace {
+
+/// True when the barrier is full.
+bool arrive(uint32_t id, uint32_t threads, const char* name, const Where& where) {
+  if (id >= kNamedBarriers || threads == 0 || threads % kWarp != 0) {
+    report_at("bad barrier", where,
+              std::string(name) + ": id " + std::to_string(id) + ", threads " +
+                  std::to_string(threads) + "; legal are 0 to 15 and multiples of 32");
+    abandon_launch();
+  }
+  NamedBarrier& barrier = s.named[id];
+  if (barrier.arrived > 0 && barrier.threads != threads) {
+    report_at("barrier divergence", where,
+              "barrier " + std::to_string(id) + " with " + std::to_string(threads) +
+                  " threads, others came with " + std::to_string(barrier.threads));
+    abandon_launch();
+  }
+  barrier.threads = threads;
+  give(barrier.joined, *s.current);
+  return ++barrier.arrived == threads;
+}
+
+void release_named(NamedBarrier& full) {
+  NamedBarrier barrier = std::move(full);
+  full = {};
+  for (const int id : barrier.waiting) take(barrier.joined, fiber_of(id));
+  shuffle(barrier.waiting.data(), static_cast<int>(barrier.waiting.size()));
+  if (hot.counting) flush_requests();
+  for (const int id : barrier.waiting) make_ready(id);
+}
+
+}  // namespace
+
+void sync_named(uint32_t id, uint32_t threads, const Where& where) {
+  if (is_dropped("bar.sync", where)) return;
+  const bool full = arrive(id, threads, "bar.sync", where);
+  wait(Waiting::named, "bar.sync", where);
+  s.named[id].waiting.push_back(s.current->id);
+  if (full) release_named(s.named[id]);
+  leave();
+}
+
+void arrive_named(uint32_t id, uint32_t threads, const Where& where) {
+  if (is_dropped("bar.arrive", where)) return;
+  if (arrive(id, threads, "bar.arrive", where)) release_named(s.named[id]);
+  enter(*s.current);  // with its new clock
+}
+
+}  // namespace tconv::emulator
+
+void __syncthreads(tconv::emulator::Where where) { tconv::emulator::sync_block(where); }
+void __syncwarp(unsigned mask, tconv::emulator::Where where) {
+  tconv::emulator::sync_warp(mask, where);
+}
