@@ -16,7 +16,6 @@
 // branches over phases. The parts: igemm_tile.cuh (who computes what), igemm_copy.cuh,
 // igemm_multiply.cuh, igemm_store.cuh. Not yet run on a GPU.
 #include <array>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -165,10 +164,12 @@ std::string declines(const Problem& problem, const Options& options, const Devic
   return plan_igemm(problem, kIgemmTiles[0], device).refused;
 }
 
+std::string tile_declines(const Problem& problem, int tile, const DeviceFacts& device) {
+  return plan_igemm(problem, kIgemmTiles[tile], device).refused;
+}
+
 double estimate_us(const Problem& problem, int tile, const Options&, const DeviceFacts& device) {
   const IgemmPlan plan = plan_igemm(problem, kIgemmTiles[tile], device);
-  // Last among the tiles; prepare then says why.
-  if (!plan.refused.empty()) return std::numeric_limits<double>::max();
   return estimate_igemm_us(problem, kIgemmTiles[tile], plan, device);
 }
 
@@ -238,6 +239,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .tiles = cuda::kTileNames,
                                             .dtypes = cuda::kTypes,
                                             .declines = cuda::declines,
+                                            .tile_declines = cuda::tile_declines,
                                             .estimate_us = cuda::estimate_us,
                                             .prepare = cuda::prepare,
                                             .launch = cuda::launch_row,

@@ -75,7 +75,10 @@ struct Kernel {
   /// Why this family cannot run `problem`; empty if it can. Cheap and pure.
   std::string (*declines)(const Problem& problem, const Options& options,
                           const DeviceFacts& device);
-  /// Predicted microseconds. Only the order matters.
+  /// Why one tile of a row that takes `problem` does not; null: all do. Cheap and pure.
+  std::string (*tile_declines)(const Problem& problem, int tile,
+                               const DeviceFacts& device) = nullptr;
+  /// Predicted microseconds, of a tile that is not declined. Only the order matters.
   double (*estimate_us)(const Problem& problem, int tile, const Options& options,
                         const DeviceFacts& device);
   /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses:

@@ -68,9 +68,12 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
     for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
       Candidate candidate{
           .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
-      if (candidate.reason.empty()) candidate.reason = declined;
-      candidate.estimate_us =
-          declined.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
+      std::string why = declined;
+      if (why.empty() && kernel->tile_declines != nullptr) {
+        why = kernel->tile_declines(problem, tile, device);
+      }
+      candidate.estimate_us = why.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
+      if (candidate.reason.empty()) candidate.reason = std::move(why);
       candidates.push_back(std::move(candidate));
     }
   }

@@ -184,7 +184,11 @@ void start_threads(const BlockShape& shape) {
     fiber.seen = s.seen_by_all.data();
     fiber.waiting = Waiting::no;
     fiber.copies.clear();
-    fiber.context = context::make_fcontext(fiber.stack + kStackBytes, kStackBytes, thread_entry);
+    // Stacks are whole pages apart: without a shift of its own each would meet the others in the
+    // same few lines of the first cache.
+    const std::size_t shift = id % 64 * 64;
+    fiber.context = context::make_fcontext(fiber.stack + kStackBytes - shift, kStackBytes - shift,
+                                           thread_entry);
   }
   s.live = s.threads;
   s.at_barrier = 0;
