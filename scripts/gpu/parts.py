@@ -197,7 +197,7 @@ PARTS = (
     Part("tests", 3, "the tests with the label gpu", test_steps),
     Part("sanitizers", 3, "compute-sanitizer's four tools on small problems", sanitizer_steps),
     Part("verify", 4, "every row for CUDA on the suite, f16 and f32, NHWC and NCHW", verify_steps),
-    Part("bench", 8.5, "gather and cuDNN on the suite, timed", bench_steps),
+    Part("bench", 8.5, "our rows and cuDNN on the suite, timed", bench_steps),
 )
 BUILD_MINUTES = 2  # before the first part, and again on a fresh machine
 
