@@ -219,6 +219,18 @@ std::string unmissed(const Problem& problem, const IgemmTile& tile, const std::s
   return names;
 }
 
+/// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
+TEST(IgemmEmulated, RoundsOperandsToTf32) {
+  ProblemDesc d = problem_of(1, 24, 16, axis(5, 3, 2, 1), axis(5, 3, 2, 1));
+  d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
+  const Problem problem(d);
+  const Options options = {
+      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .math = Math::tf32};
+  const DeviceOperands device(uniform(problem, 1));
+  emulator::configure({});
+  EXPECT_NO_THROW(run(make_plan(problem, options), device.tensors(), {}, nullptr));
+}
+
 TEST(IgemmEmulated, NeedsEachSynchronisation) {
   // Several chunks and taps, two blocks an axis.
   const Problem problem(problem_of(1, 136, 72, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
