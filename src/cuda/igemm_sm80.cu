@@ -13,21 +13,17 @@
 // A chunk of the box and its halo is copied once into shared memory as [pixel][channel]; a tap then
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
 // stage an iteration (chunk, tap). Each slot of a block has warps of its own, so that no warp
-// branches over phases. The parts: igemm_tile.cuh (who computes what), igemm_copy.cuh,
-// igemm_multiply.cuh, igemm_store.cuh. Not yet run on a GPU.
+// branches over phases. The parts: igemm_kernel.cuh, igemm_tile.cuh (who computes what),
+// igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the table. Not yet run on
+// a GPU.
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "src/cuda/epilogue.cuh"
-#include "src/cuda/igemm_copy.cuh"
-#include "src/cuda/igemm_multiply.cuh"
-#include "src/cuda/igemm_store.cuh"
-#include "src/cuda/igemm_tile.cuh"
+#include "src/cuda/igemm_kernel.cuh"
 #include "src/cuda/launch.cuh"
-#include "src/cuda/ptx/cp_async.cuh"
-#include "src/cuda/ptx/shared.cuh"
 #include "src/host/errors.h"
 #include "src/host/igemm_counters.h"
 #include "src/host/igemm_plan.h"
@@ -37,72 +33,11 @@
 namespace tconv::cuda {
 namespace {
 
-using namespace host;   // NOLINT(google-build-using-namespace): of our own library
-using namespace igemm;  // NOLINT(google-build-using-namespace): the parts of this kernel
+using namespace host;  // NOLINT(google-build-using-namespace): of our own library
+using igemm::IgemmParams;
+using igemm::KernelFunction;
 
-static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
-
-// ---- Kernel. ------------------------------------------------------------------------------------
-
-template <typename T, int kTileIndex, bool kWide>
-__global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
-                                  kIgemmTiles[kTileIndex].blocks_per_sm)
-    igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
-               const char* __restrict__ filters, const Epilogue<float> epilogue) {
-  using Tile = Tiling<kTileIndex>;
-  // Prologue: the table of pixels, then the first kAhead iterations in flight.
-  unsigned char* memory = ptx::dynamic_shared();
-  const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
-  const uint32_t windows = shared.address + table_bytes;
-  const uint32_t stages = windows + d.window_bytes * d.window_stages;
-  const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
-  const Corner corner = corner_of(d, place);
-  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
-  __syncthreads();  // the table is there for all
-  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
-                                          stages);
-  Consumer<T, kTileIndex> consumer(d, place, windows, stages);
-  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
-  const int iterations = chunks * d.groups[place.group].iterations;
-#pragma unroll
-  for (int i = 0; i < Tile::kAhead; ++i) {
-    if (i < iterations) producer.issue();
-    ptx::cp_async_commit_group();
-  }
-  ptx::cp_async_wait_group<Tile::kAhead - 1>();
-  __syncthreads();  // the copies of iteration 0 have landed for all
-  consumer.load(0);
-
-  // Mainloop. Invariant: the copies of iteration i have landed, those of the kAhead - 1 after it
-  // are in flight, and the fragments of its first step are on their way.
-#pragma unroll 1
-  for (int i = 0; i < iterations; ++i) {
-    // The stage that is written was read in iteration i - 1, before the barrier below.
-    if (i + Tile::kAhead < iterations) producer.issue();
-    ptx::cp_async_commit_group();
-#pragma unroll
-    for (int step = 0; step < Tile::kSteps; ++step) {
-      const bool useful = consumer.useful(step);
-      if (step + 1 < Tile::kSteps) {
-        consumer.load(step + 1);
-      } else if (i + 1 < iterations) {
-        ptx::cp_async_wait_group<Tile::kAhead - 1>();
-        __syncthreads();  // iteration i + 1 has landed for all, and all have read iteration i
-        consumer.next_iteration();
-        consumer.load(0);
-      }
-      if (useful) consumer.multiply_step(step);
-    }
-  }
-
-  // Epilogue: round once. All copies have landed, for the last iteration waited for its own: what
-  // is in flight are empty groups. The rings are free for staging.
-  __syncthreads();  // all have read the last iteration
-  auto* staging = reinterpret_cast<float*>(memory + table_bytes);
-  constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
-  Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
-}
+// ---- Outputs without a tap. ---------------------------------------------------------------------
 
 /// Writes the outputs that no tap reaches, where there are any: a launch of its own.
 __global__ void __launch_bounds__(kIgemmFillThreads)
@@ -120,28 +55,12 @@ __global__ void __launch_bounds__(kIgemmFillThreads)
 
 // ---- The row of the table. ----------------------------------------------------------------------
 
-using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
-
-template <typename T, bool kWide>
-KernelFunction kernel_of(int tile) {
-  static_assert(kIgemmTileCount == 6);
-  switch (tile) {
-    case 0: return igemm_sm80<T, 0, kWide>;
-    case 1: return igemm_sm80<T, 1, kWide>;
-    case 2: return igemm_sm80<T, 2, kWide>;
-    case 3: return igemm_sm80<T, 3, kWide>;
-    case 4: return igemm_sm80<T, 4, kWide>;
-    default: return igemm_sm80<T, 5, kWide>;
-  }
-}
-
 KernelFunction kernel_of(const Problem& problem, int tile) {
   const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
   switch (problem.desc().dtype) {
-    case DType::f16: return is_wide ? kernel_of<Half, true>(tile) : kernel_of<Half, false>(tile);
-    case DType::bf16:
-      return is_wide ? kernel_of<BFloat16, true>(tile) : kernel_of<BFloat16, false>(tile);
-    default: return is_wide ? kernel_of<float, true>(tile) : kernel_of<float, false>(tile);
+    case DType::f16: return igemm::kernel_of<Half>(tile, is_wide);
+    case DType::bf16: return igemm::kernel_of<BFloat16>(tile, is_wide);
+    default: return igemm::kernel_of<float>(tile, is_wide);
   }
 }
 

@@ -11,15 +11,18 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
   ${CMAKE_CXX_COMPILER})
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
-# tconv_mutations(NAME SOURCE file IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
+# tconv_mutations(NAME SOURCE file... IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
 #                 [FILES file...] [RANDOM count [BEGIN text END text]]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
-# explained/NAME.json explains. SOURCE is the kernel's translation unit, IN the library of
-# tconv_emulated_kernels() that has it, TEST a program of this folder that links it, FILTER which of its
+# explained/NAME.json explains. SOURCE are the kernel's translation units, IN the library of
+# tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which of its
 # tests are run. HOST are units of the library that the list breaks, too.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "SOURCE;IN;TEST;FILTER;TIMEOUT;RANDOM;BEGIN;END" "FILES;HOST" ${ARGN})
-  set(sources --source ${m_SOURCE}@${m_IN})
+  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;RANDOM;BEGIN;END" "SOURCE;FILES;HOST" ${ARGN})
+  set(sources "")
+  foreach(source IN LISTS m_SOURCE)
+    list(APPEND sources --source ${source}@${m_IN})
+  endforeach()
   set(units "")
   foreach(source IN LISTS m_SOURCE m_HOST)
     get_filename_component(unit ${source} NAME)
@@ -75,7 +78,8 @@ if(TCONV_TEST_ALL)
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   if(TCONV_TEST_LONG)  # some 20 seconds a copy
-    tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu IN emulated_kernels TEST test_igemm_sm80
+    tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu src/cuda/igemm_sm80_bf16.cu
+      src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu IN emulated_kernels TEST test_igemm_sm80
       FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
   endif()
   set(kernels tests/emulator/kernels)

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_kernel.cuh: the kernel of igemm_sm80.cu, which says what it computes. Its instances are
+// compiled type by type, igemm_sm80_TYPE.cu, so that no file takes long.
+#pragma once
+
+#include "src/cuda/epilogue.cuh"
+#include "src/cuda/igemm_copy.cuh"
+#include "src/cuda/igemm_multiply.cuh"
+#include "src/cuda/igemm_store.cuh"
+#include "src/cuda/igemm_tile.cuh"
+#include "src/cuda/launch.cuh"
+#include "src/cuda/ptx/cp_async.cuh"
+#include "src/cuda/ptx/shared.cuh"
+#include "src/host/igemm_plan.h"
+
+namespace tconv::cuda::igemm {
+
+using host::kIgemmStagedRows;
+using host::kIgemmStagingPad;
+using host::kIgemmTiles;
+
+static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
+
+template <typename T, int kTileIndex, bool kWide>
+__global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
+                                  kIgemmTiles[kTileIndex].blocks_per_sm)
+    igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
+               const char* __restrict__ filters, const Epilogue<float> epilogue) {
+  using Tile = Tiling<kTileIndex>;
+  // Prologue: the table of pixels, then the first kAhead iterations in flight.
+  unsigned char* memory = ptx::dynamic_shared();
+  const Shared shared = {memory, ptx::shared_address(memory)};
+  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
+  const uint32_t windows = shared.address + table_bytes;
+  const uint32_t stages = windows + d.window_bytes * d.window_stages;
+  const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
+  const Corner corner = corner_of(d, place);
+  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
+  __syncthreads();  // the table is there for all
+  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
+                                          stages);
+  Consumer<T, kTileIndex> consumer(d, place, windows, stages);
+  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
+  const int iterations = chunks * d.groups[place.group].iterations;
+#pragma unroll
+  for (int i = 0; i < Tile::kAhead; ++i) {
+    if (i < iterations) producer.issue();
+    ptx::cp_async_commit_group();
+  }
+  ptx::cp_async_wait_group<Tile::kAhead - 1>();
+  __syncthreads();  // the copies of iteration 0 have landed for all
+  consumer.load(0);
+
+  // Mainloop. Invariant: the copies of iteration i have landed, those of the kAhead - 1 after it
+  // are in flight, and the fragments of its first step are on their way.
+#pragma unroll 1
+  for (int i = 0; i < iterations; ++i) {
+    // The stage that is written was read in iteration i - 1, before the barrier below.
+    if (i + Tile::kAhead < iterations) producer.issue();
+    ptx::cp_async_commit_group();
+#pragma unroll
+    for (int step = 0; step < Tile::kSteps; ++step) {
+      const bool useful = consumer.useful(step);
+      if (step + 1 < Tile::kSteps) {
+        consumer.load(step + 1);
+      } else if (i + 1 < iterations) {
+        ptx::cp_async_wait_group<Tile::kAhead - 1>();
+        __syncthreads();  // iteration i + 1 has landed for all, and all have read iteration i
+        consumer.next_iteration();
+        consumer.load(0);
+      }
+      if (useful) consumer.multiply_step(step);
+    }
+  }
+
+  // Epilogue: round once. All copies have landed, for the last iteration waited for its own: what
+  // is in flight are empty groups. The rings are free for staging.
+  __syncthreads();  // all have read the last iteration
+  auto* staging = reinterpret_cast<float*>(memory + table_bytes);
+  constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
+  Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
+}
+
+using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
+
+template <typename T, bool kWide>
+KernelFunction kernel_of(int tile) {
+  static_assert(host::kIgemmTileCount == 6);
+  switch (tile) {
+    case 0: return igemm_sm80<T, 0, kWide>;
+    case 1: return igemm_sm80<T, 1, kWide>;
+    case 2: return igemm_sm80<T, 2, kWide>;
+    case 3: return igemm_sm80<T, 3, kWide>;
+    case 4: return igemm_sm80<T, 4, kWide>;
+    default: return igemm_sm80<T, 5, kWide>;
+  }
+}
+
+/// The instance for a tile. `wide`: NHWC whose rows of channels are all aligned to 16 bytes.
+template <typename T>
+KernelFunction kernel_of(int tile, bool wide) {
+  return wide ? kernel_of<T, true>(tile) : kernel_of<T, false>(tile);
+}
+extern template KernelFunction kernel_of<Half>(int tile, bool wide);
+extern template KernelFunction kernel_of<BFloat16>(int tile, bool wide);
+extern template KernelFunction kernel_of<float>(int tile, bool wide);
+
+}  // namespace tconv::cuda::igemm
