@@ -104,14 +104,13 @@ class Producer {
           int64_t{place.conv_group} * (d.channel_bytes / static_cast<int>(sizeof(T))) * d.input_c;
       channels_left_ = d.channel_bytes;
     }
-    filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
+    filters_ = filters + int64_t{place.first_column} * d.filter_row +
                int64_t{place.repeat} * group_.repeat_filter + first_byte;
     // Rows of later passes differ by a multiple of 8: they have the same key.
     filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
+    begin_rows(place);
     bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
-    rows_left_ = d.slots[group_.first_slot].columns - place.first_column - row_;
     tap_ = group_.first_tap;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
@@ -133,6 +132,28 @@ class Producer {
   }
 
  private:
+  /// Which rows of filters this thread copies: its first, and the step to that of the next pass.
+  __device__ void begin_rows(const Place& place) {
+    const int columns = d_.slots[group_.first_slot].columns;
+    int row = row_, step = Tile::kRowsPerPass;
+    rows_left_ = columns - place.first_column - row;
+    if (d_.channels_last == 0) {
+      // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
+      const int channels = 1 << group_.log_channels, out = d_.out_channels.divisor;
+      const int phase = row_ >> group_.log_channels, channel = row_ & (channels - 1);
+      row = phase * out + channel;
+      if (channels < Tile::kN) {
+        step = (Tile::kRowsPerPass >> group_.log_channels) * out;
+        const int phases = d_.out_channels.quotient(columns) - place.first_phase - phase;
+        rows_left_ = place.first_channel + channel < out ? phases << group_.log_channels : 0;
+      } else {
+        rows_left_ = out - place.first_channel - row;
+      }
+    }
+    filters_ += int64_t{row} * d_.filter_row;
+    pass_bytes_ = step * d_.filter_row;
+  }
+
   /// Of this thread's chunk of the channels: past the last one there are none.
   __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
 

@@ -15,8 +15,6 @@
 
 namespace tconv::cuda::igemm {
 
-using host::kIgemmStagedRows;
-using host::kIgemmStagingPad;
 using host::kIgemmTiles;
 
 static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
@@ -77,8 +75,7 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   // is in flight are empty groups. The rings are free for staging.
   __syncthreads();  // all have read the last iteration
   auto* staging = reinterpret_cast<float*>(memory + table_bytes);
-  constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
-  Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
+  Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
 }
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);

@@ -22,6 +22,7 @@ struct Tiling {
   static constexpr int kSlots = kTile.slots, kN = kTile.n, kAhead = kTile.ahead;
   static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes;
   static constexpr int kWarpM = kTile.warp_m, kWarpN = kTile.warp_n;
+  static constexpr int kStagedRows = kTile.staged_rows();
   static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
   static constexpr int kRingBytes = (kAhead + 1) * kStageBytes;
@@ -39,9 +40,11 @@ struct Tiling {
 /// What a block computes, read off its index. The innermost first: unit, so that all phases of a
 /// box run side by side and its input is read from memory once; then boxes along w, h and n.
 struct Place {
-  int group, repeat, first_column, conv_group;
-  int n;     // of the first position of the box
-  int h, w;  // likewise, counted within the subgrid
+  int group, repeat, conv_group;
+  int first_column;                // of all filter rows of a tap: (phase of W, channel)
+  int first_phase, first_channel;  // NCHW: of the tile's rectangle of columns
+  int n;                           // of the first position of the box
+  int h, w;                        // likewise, counted within the subgrid
   int subgrid_h, subgrid_w;
 };
 
@@ -64,8 +67,16 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
   while (unit >= d.groups[place.group].end_unit) ++place.group;
   const IgemmGroup& group = d.groups[place.group];
   unit -= group.first_unit;
-  place.first_column = unit % group.column_tiles * Tiling<kTileIndex>::kN;
+  const int tile = unit % group.column_tiles;
   place.repeat = unit / group.column_tiles;
+  if (d.channels_last != 0) {
+    place.first_column = tile * Tiling<kTileIndex>::kN;
+  } else {
+    const int phases = Tiling<kTileIndex>::kN >> group.log_channels;
+    place.first_phase = tile / group.channel_tiles * phases;
+    place.first_channel = tile % group.channel_tiles << group.log_channels;
+    place.first_column = place.first_phase * d.out_channels.divisor + place.first_channel;
+  }
   return place;
 }
 
@@ -141,12 +152,23 @@ struct Column {
   bool exists;
 };
 
-__device__ inline Column column_of(const IgemmParams& d, const Place& place, const IgemmSlot& slot,
-                                   int column) {
-  const int j = d.out_channels.quotient(column);
-  return {.k = column + (place.conv_group - j) * d.out_channels.divisor,
-          .phase = slot.phase_w + j * slot.column_step,
-          .exists = column < slot.columns};
+/// Column `i` of a tile. NHWC: columns of a tap side by side; NCHW: a rectangle of
+/// phases times channels.
+__device__ inline Column column_of(const IgemmParams& d, const Place& place,
+                                   const IgemmGroup& group, int slot, int i) {
+  int j, k;
+  if (d.channels_last != 0) {
+    const int column = place.first_column + i;
+    j = d.out_channels.quotient(column);
+    k = column - j * d.out_channels.divisor;
+  } else {
+    j = place.first_phase + (i >> group.log_channels);
+    k = place.first_channel + (i & ((1 << group.log_channels) - 1));
+  }
+  const IgemmSlot& at = d.slots[group.first_slot + slot];
+  return {.k = k + place.conv_group * d.out_channels.divisor,
+          .phase = at.phase_w + j * at.column_step,
+          .exists = k < d.out_channels.divisor && j * d.out_channels.divisor < at.columns};
 }
 
 /// A row of the product: the output pixel of phase 0 of W.

@@ -181,6 +181,26 @@ class WindowKinds {
 
 }  // namespace
 
+TileColumns::TileColumns(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                         int64_t unit) {
+  const int64_t column = unit % group.column_tiles, out = p.out_channels.divisor;
+  const int64_t columns = p.slots[group.first_slot].columns;
+  first_phase = first_channel = 0;
+  if (p.channels_last != 0) {
+    first_column = column * tile.n;
+    width = tile.n;
+    phases = 1;
+    channels = std::min<int64_t>(tile.n, columns - first_column);
+    return;
+  }
+  width = int64_t{1} << group.log_channels;
+  first_phase = column / group.channel_tiles * (tile.n / width);
+  first_channel = column % group.channel_tiles * width;
+  first_column = first_phase * out + first_channel;
+  phases = std::min(tile.n / width, columns / out - first_phase);
+  channels = std::min(width, out - first_channel);
+}
+
 Kinds<int64_t> places(int64_t count, int64_t step) {
   Kinds<int64_t> kinds;
   if (step % kSectorBytes == 0) {
@@ -229,14 +249,17 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   const double boxes =
       static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
   // By the place of the first row and the rows that exist.
-  std::map<std::array<int64_t, 2>, PredictedRequests> known;
-  const auto rows_of = [&](int64_t place, int64_t rows) {
-    const auto [found, is_new] = known.try_emplace({place, rows});
+  std::map<std::array<int64_t, 4>, PredictedRequests> known;
+  const auto rows_of = [&](int64_t place, const TileColumns& columns) {
+    const auto [found, is_new] =
+        known.try_emplace({place, columns.width, columns.phases, columns.channels});
     if (is_new) {
       found->second = chunks.sum([&](int64_t bytes) {
         RowCopies copies(tile, p.access);
         for (int64_t row = 0; row < tile.n; ++row) {
-          copies.add(place + row * p.filter_row, row < rows ? bytes : 0);
+          const int64_t phase = row / columns.width, channel = row % columns.width;
+          copies.add(place + (phase * p.out_channels.divisor + channel) * p.filter_row,
+                     phase < columns.phases && channel < columns.channels ? bytes : 0);
         }
         return copies.finish();
       });
@@ -246,16 +269,15 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     for (int unit = 0; unit < group.end_unit - group.first_unit; ++unit) {
-      const int64_t column = int64_t{unit} % group.column_tiles * tile.n;
+      const TileColumns columns(tile, p, group, unit);
       const int64_t repeat = unit / group.column_tiles;
       for (int i = 0; i < group.iterations * tile.slots; ++i) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
-        const IgemmSlot& slot = p.slots[group.first_slot + i % tile.slots];
-        const int64_t rows = std::clamp<int64_t>(slot.columns - column, 0, tile.n);
-        if ((tap.window & kIgemmNoTap) != 0 || rows == 0) continue;
-        const int64_t start = column * p.filter_row + repeat * group.repeat_filter + tap.filter;
+        if ((tap.window & kIgemmNoTap) != 0) continue;
+        const int64_t start =
+            columns.first_column * p.filter_row + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {
-          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), rows), boxes * times);
+          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
         }
       }
     }

@@ -105,6 +105,34 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
   }
 }
 
+/// NCHW: whether the outputs of every line of a block are runs of 8 that are aligned to a run: all
+/// phases of W of 8 / stride neighbouring positions.
+bool lines_are_runs(const ProblemDesc& d, const Box& box, const IgemmParams& p) {
+  const auto multiples = [](const Strides& s) {
+    return s.n % 8 == 0 && s.c % 8 == 0 && s.h % 8 == 0;
+  };
+  const int32_t stride = p.w.stride;
+  if (d.alignment % 16 != 0 || !multiples(d.output_strides) || p.w.out % 8 != 0 ||
+      (d.has_residual && !multiples(d.residual_strides)) || p.w.input_step != 1 || stride > 8 ||
+      !std::has_single_bit(static_cast<unsigned>(stride)) || stride << box.w < 8) {
+    return false;
+  }
+  const auto in_line = [&](const IgemmGroup& group, int i) -> const IgemmSlot& {
+    return p.slots[group.first_slot + static_cast<int>(group.line_order >> 4 * i & 15)];
+  };
+  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const int32_t phases = in_line(group, 0).columns / p.out_channels.divisor;
+    if (group.slots_per_line * phases != stride || group.channel_tiles != group.column_tiles) {
+      return false;
+    }
+    for (int i = 0; i < group.slots_per_line; ++i) {
+      const IgemmSlot& slot = in_line(group, i);
+      if (slot.phase_w != i * phases || (phases > 1 && slot.column_step != 1)) return false;
+    }
+  }
+  return true;
+}
+
 /// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
 int64_t window_span(const Box& box, const IgemmParams& p) {
   const auto last = [](const IgemmAxis& axis) {
@@ -122,7 +150,7 @@ int64_t pixel_table_bytes(const IgemmParams& p) {
 }
 
 /// Bytes of shared memory: the table of pixels, the ring of windows, the ring of filters. The
-/// epilogue stages 16 rows of each warp where the rings were.
+/// epilogue stages where the rings were.
 int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const int64_t rows = int64_t{p.image_pitch} << box.n;
   const int64_t window = ceil_div(rows * tile.row_bytes, kStageAlignment) * kStageAlignment;
@@ -134,9 +162,7 @@ int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   p.window_bytes = static_cast<uint32_t>(window);
   p.window_stages = static_cast<uint32_t>(stages);
   const int64_t rings = window * stages + int64_t{tile.ahead + 1} * tile.stage_bytes();
-  const int64_t warps = tile.threads() / 32;
-  const int64_t staging = warps * kIgemmStagedRows * (tile.warp_n + kIgemmStagingPad) * 4;
-  return pixel_table_bytes(p) + std::max(rings, staging);
+  return pixel_table_bytes(p) + std::max<int64_t>(rings, tile.staging_bytes());
 }
 
 // ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
@@ -173,6 +199,40 @@ double pixels_moved(const Problem& problem, const IgemmParams& p) {
   return rows * std::min<double>(p.w.window.divisor, sectors) / pixel;
 }
 
+/// Bytes of whole sectors over those that a run of neighbouring outputs has.
+double moved_over_useful(double run, bool aligned) {
+  const double sectors = aligned ? std::ceil(run / 32) : 1 + (run - 2) / 32;
+  return std::max(1.0, sectors * 32 / run);
+}
+
+/// Outputs that one store instruction after the other writes side by side, in bytes.
+double output_run(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                  double element) {
+  const IgemmSlot& slot = p.slots[group.first_slot];
+  const int32_t phases = slot.columns / p.out_channels.divisor;
+  const bool planes = p.channels_last == 0;
+  const int32_t together = planes ? std::min(phases, tile.n >> group.log_channels) : phases;
+  const bool tile_has_all = planes ? together == phases : slot.columns <= tile.n;
+  const bool line = group.slots_per_line * phases == p.w.stride && tile_has_all &&
+                    p.w.input_step == 1 && (planes || p.conv_groups == 1);
+  const double channels = planes ? 1 : p.out_channels.divisor;
+  if (line) return element * channels * (int64_t{p.w.stride} << p.w.log_box);
+  if (planes) return element * (slot.column_step == 1 ? together : 1);
+  return element * std::min<double>(slot.columns, tile.n);
+}
+
+double output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
+  const auto element = static_cast<double>(size_of(problem.desc().output_dtype));
+  const auto all = static_cast<double>(problem.output_extents().count()) * element;
+  double share = 0, weight = 0;
+  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const double units = group.end_unit - group.first_unit;
+    share += units * moved_over_useful(output_run(tile, p, group, element), p.wide_stores != 0);
+    weight += units;
+  }
+  return all * (weight > 0 ? share / weight : 1) * (problem.desc().has_residual ? 2 : 1);
+}
+
 /// Sums over the blocks of one box.
 BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
@@ -199,7 +259,8 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
   const double macs_per_clock =
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
   const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
-  const double bytes = plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes;
+  const double bytes =
+      plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
 }
 
@@ -229,6 +290,7 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
     return plan;
   }
   p.log_box_n = box.n;
+  if (p.channels_last == 0) p.wide_stores = lines_are_runs(source.problem.desc(), box, p) ? 1 : 0;
   lay_out_window(tile, box, p);
   plan.shared_bytes = lay_out_shared(tile, box, p);
   if (plan.shared_bytes > device.shared_bytes_per_block) {
@@ -243,6 +305,7 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   plan.issued_macs = boxes * cost.macs;
   plan.window_bytes = boxes * cost.window_bytes;
   plan.filter_bytes = boxes * cost.filter_bytes;
+  plan.output_bytes = output_bytes(source.problem, tile, p);
   return plan;
 }
 
@@ -257,7 +320,7 @@ double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const Igemm
 
 /// To choose a box: where the same number of waves serves, the one with less work.
 double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const double l2 = (plan.window_bytes + plan.filter_bytes) / kL2BytesPerClock;
+  const double l2 = (plan.window_bytes + plan.filter_bytes + plan.output_bytes) / kL2BytesPerClock;
   return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
 }
 

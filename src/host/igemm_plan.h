@@ -20,6 +20,9 @@
 
 namespace tconv::host {
 
+// Staging in the epilogue: rows of a warp at once, and f32 beside each row, or column, of it.
+inline constexpr int kIgemmStagedRows = 16, kIgemmRowPad = 8, kIgemmColumnPad = 4;
+
 /// What one block computes in one go. Few rows: each is there for a kind of problem.
 struct IgemmTile {
   const char* name;
@@ -33,6 +36,13 @@ struct IgemmTile {
   constexpr int warps_per_slot() const { return m / warp_m * (n / warp_n); }
   constexpr int threads() const { return 32 * slots * warps_per_slot(); }
   constexpr int stage_bytes() const { return slots * n * row_bytes; }  ///< of filters
+  /// The epilogue stages so many rows at once, kIgemmStagedRows of each warp; f32, of all slots.
+  constexpr int staged_rows() const { return m / warp_m * kIgemmStagedRows; }
+  constexpr int staging_bytes() const {
+    const int rows = staged_rows() * (n + kIgemmRowPad),
+              columns = n * (staged_rows() + kIgemmColumnPad);
+    return 4 * slots * (rows > columns ? rows : columns);
+  }
 };
 
 // Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
@@ -52,8 +62,6 @@ inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
 inline constexpr int kIgemmMaxBlockSlots = 4;
 
-inline constexpr int kIgemmStagedRows = 16;    // of one warp, in the epilogue
-inline constexpr int kIgemmStagingPad = 8;     // f32 beside each: keeps writes apart in the banks
 inline constexpr int kIgemmFillThreads = 256;  // an output each
 
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
@@ -79,6 +87,13 @@ struct IgemmGroup {
   int32_t iterations;          ///< through a chunk: taps of the slot that has most
   int32_t origin_h, origin_w;  ///< input pixel of position 0 at the window's first pixel
   int32_t column_tiles;
+  /// NCHW: a tile of columns is a rectangle, as many phases of W as fit times 1 << log_channels
+  /// channels, of which there are channel_tiles side by side. NHWC: neighbouring columns.
+  int32_t log_channels, channel_tiles;
+  /// Slots that share their phases of H, so that their outputs lie in the same rows; and all slots
+  /// by phase of H, then of W, four bits each from the lowest on.
+  int32_t slots_per_line;
+  uint32_t line_order;
   int32_t first_unit, end_unit;  ///< units: column tiles of each repetition, innermost first
   int32_t repeat_phase;          ///< step of phase_h from one repetition to the next
   uint32_t repeat_filter;        ///< step of the filters, in bytes
@@ -125,7 +140,7 @@ struct IgemmParams {
   int64_t output_n, output_h, output_w, output_c;
   int64_t residual_n, residual_h, residual_w, residual_c;
   int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
-  int32_t wide_stores;    ///< 1: runs of 8 columns may be stored with 16 bytes at once
+  int32_t wide_stores;    ///< 1: runs of 8 outputs may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
   IgemmSlot slots[kIgemmMaxSlots];
@@ -143,6 +158,7 @@ struct IgemmPlan {
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
   /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
   double window_bytes = 0, filter_bytes = 0;
+  double output_bytes = 0;  ///< written, whole sectors, and of a residual read: a model
 };
 
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.

@@ -103,9 +103,16 @@ std::vector<ProblemDesc> chosen_problems() {
   for (const ProblemDesc& d :
        {problem_of(1, 64, 24, axis(13, 4, 2, 1), axis(11, 4, 2, 1)),
         problem_of(3, 21, 33, axis(6, 3, 1, 1), axis(7, 5, 3, 1), DType::bf16),
-        problem_of(2, 40, 19, axis(5, 3, 2, 1, 2), axis(9, 4, 2, 1), DType::f32)}) {
+        problem_of(2, 40, 19, axis(5, 3, 2, 1, 2), axis(9, 4, 2, 1), DType::f32),
+        problem_of(1, 40, 24, axis(9, 4, 2, 1), axis(20, 4, 2, 1)),
+        problem_of(1, 32, 40, axis(7, 3, 1, 1), axis(24, 3, 1, 1)),
+        problem_of(2, 24, 20, axis(1, 1, 1, 0), axis(40, 16, 8, 4), DType::bf16),
+        problem_of(1, 24, 136, axis(6, 4, 4, 0), axis(10, 4, 4, 0)),
+        problem_of(2, 16, 200, axis(5, 2, 2, 0), axis(12, 2, 2, 0), DType::f32),
+        problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0))}) {
     all.push_back(d);
     all.back().layout = Layout::nchw;
+    all.back().alignment = 16;
   }
   ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
   grouped.groups = 3;
