@@ -142,8 +142,11 @@ class Cover {
     const IgemmParams& p = plan_.params;
     std::multiset<Read> reads;
     for (int i = 0; i < group.iterations; ++i) {
-      const IgemmTap& tap = p.taps[group.first_tap + i * kTile.slots + slot];
-      if ((tap.window & kIgemmNoTap) != 0) continue;
+      const int entry = i * kTile.slots + slot;
+      const IgemmTap& tap = p.taps[group.first_tap + entry];
+      const uint32_t window = window_of_tap<kTileIndex>(p, place_, corner_of(p, place_), entry);
+      if ((window & kIgemmNoTap) != 0) continue;
+      ASSERT_EQ(window, tap.window);
       const uint32_t row = window_row(p, m) + tap.window / kRowBytes;
       ASSERT_EQ(window_.count(row), 1U) << "a tap outside the window";
       const Held& held = window_[row];

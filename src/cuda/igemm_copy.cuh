@@ -13,21 +13,30 @@
 
 namespace tconv::cuda::igemm {
 
-using host::IgemmTap;
-
-/// The block's shared memory, as a pointer and as an address. The table of pixels comes first.
+/// The block's shared memory, as a pointer and as an address. The tables of pixels and taps come
+/// first.
 struct Shared {
   unsigned char* memory;
   uint32_t address;
 };
 
-/// Fills in the table of the window's pixels.
+/// Of a block's taps, where they lie in the window (window_of_tap).
+__device__ inline uint32_t* tap_table(const IgemmParams& d, unsigned char* memory) {
+  return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
+}
+
+/// Fills in the tables of the window's pixels and of the taps.
 template <int kTileIndex>
-__device__ inline void make_pixels(const IgemmParams& d, const Place& place, const Corner& corner,
-                                   Pixel* pixels) {
+__device__ inline void make_tables(const IgemmParams& d, const Place& place, const Corner& corner,
+                                   unsigned char* memory) {
+  auto* pixels = reinterpret_cast<Pixel*>(memory);
   for (int i = static_cast<int>(threadIdx.x); i < d.window_pixels;
        i += Tiling<kTileIndex>::kThreads) {
     pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
+  }
+  const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSlots;
+  for (int i = static_cast<int>(threadIdx.x); i < taps; i += Tiling<kTileIndex>::kThreads) {
+    tap_table(d, memory)[i] = window_of_tap<kTileIndex>(d, place, corner, i);
   }
 }
 
@@ -90,7 +99,8 @@ class Producer {
       : d_(d),
         group_(d.groups[place.group]),
         shared_(shared),
-        pixels_(reinterpret_cast<const Pixel*>(shared.memory)) {
+        pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
+        tap_windows_(tap_table(d, shared.memory)) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -111,7 +121,6 @@ class Producer {
     begin_rows(place);
     bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
-    tap_ = group_.first_tap;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
@@ -124,11 +133,11 @@ class Producer {
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
   /// window.
   __device__ void issue() {
-    if (tap_ == group_.first_tap) load_window();
+    if (tap_ == 0) load_window();
     load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.end_tap) next_chunk();
+    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
   }
 
  private:
@@ -211,9 +220,8 @@ class Producer {
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
-      const IgemmTap& tap = d_.taps[tap_ + slot];
-      const char* rows = filters_ + tap.filter;
-      const int bytes = (tap.window & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
+      const char* rows = filters_ + d_.taps[group_.first_tap + tap_ + slot].filter;
+      const int bytes = (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
         copy(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
@@ -224,7 +232,7 @@ class Producer {
   }
 
   __device__ void next_chunk() {
-    tap_ = group_.first_tap;
+    tap_ = 0;
     input_ += Tile::kRowBytes;
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
@@ -238,11 +246,12 @@ class Producer {
   const IgemmGroup& group_;
   const Shared shared_;
   const Pixel* pixels_;
+  const uint32_t* tap_windows_;
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
   const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
   int row_, bytes_left_, channels_left_ = 0;
   uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_;
-  int rows_left_, tap_;  // of a slot past this thread's first; the next iteration's first
+  int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
 
   uint32_t window_stage_ = 0, filter_stage_ = 0;
 };

@@ -25,19 +25,20 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
-  // Prologue: the table of pixels, then the first kAhead iterations in flight.
+  // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
+  const uint32_t table_bytes =
+      align_up(d.window_pixels * sizeof(Pixel) + d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.window_bytes * d.window_stages;
   const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
   const Corner corner = corner_of(d, place);
-  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
-  __syncthreads();  // the table is there for all
+  make_tables<kTileIndex>(d, place, corner, memory);
+  __syncthreads();  // the tables are there for all
   Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
                                           stages);
-  Consumer<T, kTileIndex> consumer(d, place, windows, stages);
+  Consumer<T, kTileIndex> consumer(d, place, tap_table(d, memory), windows, stages);
   const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
   const int iterations = chunks * d.groups[place.group].iterations;
 #pragma unroll

@@ -10,6 +10,7 @@
 
 namespace tconv::cuda::igemm {
 
+using host::IgemmAxis;
 using host::IgemmGroup;
 using host::IgemmParams;
 using host::IgemmSlot;
@@ -98,6 +99,24 @@ struct WarpPlace {
 /// `x`, but at least 0 and at most `most`.
 __device__ inline int clamp_to(int x, int most) { return max(0, min(x, most)); }
 
+/// Along an axis: pixels [first, end) of the window lie inside the input, and the first `positions`
+/// of the box exist.
+struct Span {
+  int first, end, positions;
+
+  /// True if some position's tap, `t` pixels behind it, lies inside.
+  __device__ bool meets(int t) const { return max(t, first) < min(t + positions, end); }
+};
+
+/// `corner`: the input pixel of window pixel 0; `position`: the box's first, within its subgrid.
+__device__ inline Span span_of(const IgemmAxis& axis, int corner, int position, int subgrid) {
+  const auto steps = [&](int x) { return (max(x, 0) + axis.input_step - 1) / axis.input_step; };
+  return {.first = steps(-corner),
+          .end = steps(axis.in - corner),
+          .positions =
+              min(1 << axis.log_box, steps(axis.positions - position * axis.input_step - subgrid))};
+}
+
 /// One pixel of the window: where it comes from and where it goes.
 struct Pixel {
   int32_t offset;   // bytes from the window's first pixel inside the input; kNoInput: zeros
@@ -135,6 +154,19 @@ __device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const
           .target = swizzled<Tiling<kTileIndex>::kRowBytes>(
               n * d.image_pitch + h * d.pitch + w, 0,
               w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)))};
+}
+
+/// Entry `i` of a group's taps for this block: where the tap lies in the window, or kIgemmNoTap if
+/// no position of the box meets the input there.
+template <int kTileIndex>
+__device__ inline uint32_t window_of_tap(const IgemmParams& d, const Place& place,
+                                         const Corner& corner, int i) {
+  const uint32_t window = d.taps[d.groups[place.group].first_tap + i].window;
+  if ((window & host::kIgemmNoTap) != 0) return window;
+  const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes), h = row / d.pitch;
+  const bool meets = span_of(d.h, corner.h, place.h, place.subgrid_h).meets(h) &&
+                     span_of(d.w, corner.w, place.w, place.subgrid_w).meets(row - h * d.pitch);
+  return meets ? window : host::kIgemmNoTap;
 }
 
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.

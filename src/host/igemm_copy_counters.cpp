@@ -201,6 +201,14 @@ TileColumns::TileColumns(const IgemmTile& tile, const IgemmParams& p, const Igem
   channels = std::min(width, out - first_channel);
 }
 
+double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i) {
+  const uint32_t window = p.taps[group.first_tap + i].window;
+  if ((window & kIgemmNoTap) != 0) return 0;
+  const int64_t row = window / static_cast<uint32_t>(tile.row_bytes);
+  return igemm_useful_boxes(p.h, group.origin_h, row / p.pitch) *
+         igemm_useful_boxes(p.w, group.origin_w, row % p.pitch) * p.batch_tiles;
+}
+
 Kinds<int64_t> places(int64_t count, int64_t step) {
   Kinds<int64_t> kinds;
   if (step % kSectorBytes == 0) {
@@ -246,8 +254,6 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
   const auto conv_groups = places(p.conv_groups, p.channel_bytes);
-  const double boxes =
-      static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
   // By the place of the first row and the rows that exist.
   std::map<std::array<int64_t, 4>, PredictedRequests> known;
   const auto rows_of = [&](int64_t place, const TileColumns& columns) {
@@ -273,7 +279,8 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
       const int64_t repeat = unit / group.column_tiles;
       for (int i = 0; i < group.iterations * tile.slots; ++i) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
-        if ((tap.window & kIgemmNoTap) != 0) continue;
+        const double boxes = useful_boxes(tile, p, group, i);
+        if (boxes == 0) continue;
         const int64_t start =
             columns.first_column * p.filter_row + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {

@@ -55,6 +55,9 @@ struct TileColumns {
   int64_t phases, channels;            // that exist
 };
 
+/// In how many boxes, of one group of the problem, entry `i` of the group's taps meets the input.
+double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i);
+
 /// The windows that all blocks read. `planes`: input channels of all groups.
 PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes);
 /// Their filters.

@@ -33,18 +33,21 @@ double sum_of_blocks(const IgemmParams& p, Count&& count) {
   return sum;
 }
 
-/// Matrix products: steps of 32 bytes of channels past the last one and slots without a tap are
-/// left out, rows and columns past the end are not.
+/// Matrix products: steps of 32 bytes of channels past the last one, and taps that no position of a
+/// box meets inside the input are left out, rows and columns past the end are not.
 double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
   const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
   const double macs_of_tap = static_cast<double>(channels) * tile.m * tile.n;
-  return sum_of_blocks(p, [&](const IgemmGroup& group) {
-    int taps = 0;
+  double sum = 0;
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    double taps = 0;
     for (int i = 0; i < group.iterations * tile.slots; ++i) {
-      taps += (p.taps[group.first_tap + i].window & kIgemmNoTap) == 0 ? 1 : 0;
+      taps += igemm::useful_boxes(tile, p, group, i) * p.conv_groups;
     }
-    return taps * macs_of_tap;
-  });
+    sum += (group.end_unit - group.first_unit) * taps * macs_of_tap;
+  }
+  return sum;
 }
 
 /// Fragments are loaded for every step, useful or not.

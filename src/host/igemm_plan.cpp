@@ -3,6 +3,7 @@
 #include "igemm_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -73,6 +74,7 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
           .out = narrow(axis.out),
           .stride = narrow(axis.stride),
           .input_step = narrow(step),
+          .positions = narrow(ceil_div(axis.out, axis.stride)),
           .tiles = narrow(ceil_div(positions, int64_t{1} << log_box)),
           .log_box = log_box,
           .window = Divisor(narrow((int64_t{1} << log_box) + halo))};
@@ -143,26 +145,29 @@ int64_t window_span(const Box& box, const IgemmParams& p) {
 }
 
 constexpr int64_t kStageAlignment = 128;
-constexpr int64_t kPixelEntry = 8;
+constexpr int64_t kPixelEntry = 8, kTapEntry = 4;
 
-int64_t pixel_table_bytes(const IgemmParams& p) {
-  return ceil_div(p.window_pixels * kPixelEntry, kStageAlignment) * kStageAlignment;
+int64_t table_bytes(const IgemmParams& p) {
+  const int64_t bytes = p.window_pixels * kPixelEntry + p.most_taps * kTapEntry;
+  return ceil_div(bytes, kStageAlignment) * kStageAlignment;
 }
 
-/// Bytes of shared memory: the table of pixels, the ring of windows, the ring of filters. The
-/// epilogue stages where the rings were.
+/// Bytes of shared memory: the tables of pixels and taps, the ring of windows, the ring of filters.
+/// The epilogue stages where the rings were.
 int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const int64_t rows = int64_t{p.image_pitch} << box.n;
   const int64_t window = ceil_div(rows * tile.row_bytes, kStageAlignment) * kStageAlignment;
   int64_t fewest = kIgemmMaxTaps;
+  p.most_taps = 0;
   for (int g = 0; g < p.group_count; ++g) {
     fewest = std::min<int64_t>(fewest, p.groups[g].iterations);
+    p.most_taps = std::max(p.most_taps, p.groups[g].iterations * tile.slots);
   }
   const int64_t stages = 1 + ceil_div(tile.ahead, fewest);
   p.window_bytes = static_cast<uint32_t>(window);
   p.window_stages = static_cast<uint32_t>(stages);
   const int64_t rings = window * stages + int64_t{tile.ahead + 1} * tile.stage_bytes();
-  return pixel_table_bytes(p) + std::max<int64_t>(rings, tile.staging_bytes());
+  return table_bytes(p) + std::max<int64_t>(rings, tile.staging_bytes());
 }
 
 // ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
@@ -178,7 +183,8 @@ constexpr double kPiecesCost = 2;
 constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
 constexpr double kLaunchUs = 2.3;
 
-struct BlockCost {
+/// Of all boxes together, of one group of the problem.
+struct BoxCost {
   double macs, window_bytes, filter_bytes;
 };
 
@@ -233,21 +239,42 @@ double output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmPa
   return all * (weight > 0 ? share / weight : 1) * (problem.desc().has_residual ? 2 : 1);
 }
 
-/// Sums over the blocks of one box.
-BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
+/// How many boxes cover the positions of all images.
+int64_t boxes_of(const IgemmParams& p) {
+  return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
+}
+
+/// Taps of a group's slots times the boxes in which they meet the input: sorted by row and column,
+/// for neighbouring taps ask the same.
+double useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
+  std::array<double, kIgemmMaxTaps + 1> rows, columns;
+  rows.fill(-1), columns.fill(-1);
+  const auto count = [](auto& known, const IgemmAxis& axis, int64_t origin, uint32_t t) {
+    double& boxes = known[t];
+    if (boxes < 0) boxes = igemm_useful_boxes(axis, origin, t);
+    return boxes;
+  };
+  double sum = 0;
+  for (int i = 0; i < group.iterations * tile.slots; ++i) {
+    const uint32_t window = p.taps[group.first_tap + i].window;
+    if ((window & kIgemmEmpty) != 0) continue;
+    sum += count(rows, p.h, group.origin_h, window >> 16) *
+           count(columns, p.w, group.origin_w, window & 0xffff) * p.batch_tiles;
+  }
+  return sum;
+}
+
+BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
   const double pixels = pixels_moved(problem, p);
-  BlockCost cost = {0, 0, 0};
+  BoxCost cost = {0, 0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
-    int64_t taps = 0;
-    for (int i = 0; i < group.iterations * tile.slots; ++i) {
-      taps += (p.taps[group.first_tap + i].window & kIgemmEmpty) == 0 ? 1 : 0;
-    }
-    const double blocks = group.end_unit - group.first_unit;
-    cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    cost.window_bytes += blocks * pixels * bytes;
-    cost.filter_bytes += blocks * static_cast<double>(taps) * tile.n * bytes;
+    const double units = group.end_unit - group.first_unit;
+    const double taps = units * useful_taps(tile, p, group);
+    cost.macs += taps * tile.m * tile.n * channels_issued(problem);
+    cost.window_bytes += units * static_cast<double>(boxes_of(p)) * pixels * bytes;
+    cost.filter_bytes += taps * tile.n * bytes;
   }
   return cost;
 }
@@ -262,11 +289,6 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
   const double bytes =
       plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
-}
-
-/// How many boxes cover the positions of all images.
-int64_t boxes_of(const IgemmParams& p) {
-  return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
 }
 
 int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
@@ -300,11 +322,11 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
     return plan;
   }
   plan.resident = resident_blocks(tile, device, plan.shared_bytes);
-  const BlockCost cost = box_cost(source.problem, tile, p);
-  const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
-  plan.issued_macs = boxes * cost.macs;
-  plan.window_bytes = boxes * cost.window_bytes;
-  plan.filter_bytes = boxes * cost.filter_bytes;
+  const BoxCost cost = box_cost(source.problem, tile, p);
+  const auto conv_groups = static_cast<double>(source.problem.desc().groups);
+  plan.issued_macs = conv_groups * cost.macs;
+  plan.window_bytes = conv_groups * cost.window_bytes;
+  plan.filter_bytes = conv_groups * cost.filter_bytes;
   plan.output_bytes = output_bytes(source.problem, tile, p);
   return plan;
 }
@@ -423,6 +445,19 @@ int igemm_access(const Problem& problem) {
   if (d.h.in > 1) has_rows(d.input_strides.h);
   if (d.w.in > 1) has_rows(d.input_strides.w);
   return static_cast<int>(access);
+}
+
+double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t) {
+  const int64_t step = axis.input_step, log = axis.log_box;
+  double count = 0;
+  for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
+    // Position i of the subgrid reads input  (i + t)*step + subgrid + origin.
+    const int64_t first = std::max<int64_t>(ceil_div(-subgrid - origin, step) - t, 0);
+    const int64_t end = std::min(ceil_div(axis.in - subgrid - origin, step) - t,
+                                 ceil_div(axis.positions - subgrid, step));
+    if (first < end) count += static_cast<double>(((end - 1) >> log) - (first >> log) + 1);
+  }
+  return count;
 }
 
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device) {

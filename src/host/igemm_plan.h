@@ -103,6 +103,7 @@ struct IgemmGroup {
 struct IgemmAxis {
   int32_t in, out, stride;
   int32_t input_step;  ///< also the number of subgrids
+  int32_t positions;   ///< of all subgrids together
   int32_t tiles;       ///< of one subgrid
   int32_t log_box;
   Divisor window;  ///< by its pixels: box and halo
@@ -132,6 +133,7 @@ struct IgemmParams {
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
   int32_t pitch, image_pitch, window_pixels;
+  int32_t most_taps;  ///< of a group, those of all slots
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
   int64_t input_n, input_h, input_w, input_c;
@@ -166,6 +168,10 @@ struct IgemmPlan {
 int igemm_access(const Problem& problem);
 /// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
 FilterStrides igemm_filter_strides(const Problem& problem);
+
+/// How many of the boxes along an axis have a position that exists and whose tap `t` steps behind
+/// the window's first pixel, input pixel `origin` of position 0, lies inside the input.
+double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t);
 
 /// Cuts `problem` for `tile` on `device`. Cheap and pure.
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
