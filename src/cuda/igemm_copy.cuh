@@ -40,37 +40,36 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
   }
 }
 
-/// A 16-byte chunk of channels, of which `bytes` exist, the rest zeros, that is aligned to `access`
-/// bytes in global memory, 16 to 2: in pieces of that size.
-__device__ inline void copy_pieces(const Shared& shared, uint32_t target, const char* source,
-                                   int bytes, int access) {
-  if (access == 16) {
+/// `kAccess` bytes of channels, to which their source is aligned; of these `bytes` exist, the rest
+/// are zeros.
+template <int kAccess>
+__device__ inline void copy_piece(const Shared& shared, uint32_t target, const char* source,
+                                  int bytes) {
+  if constexpr (kAccess == 16) {
     ptx::cp_async_cg_16(target, source, bytes);
-  } else if (access == 8) {
-#pragma unroll
-    for (int at = 0; at < 16; at += 8) {
-      ptx::cp_async_ca<8>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 8));
-    }
-  } else if (access == 4) {
-#pragma unroll
-    for (int at = 0; at < 16; at += 4) {
-      ptx::cp_async_ca<4>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 4));
-    }
+  } else if constexpr (kAccess > 2) {
+    ptx::cp_async_ca<kAccess>(target, source, bytes);
   } else {
-    // No copy is that narrow: through registers. The barrier that makes the stage's copies visible
+    // No copy is that narrow: through a register. The barrier that makes the stage's copies visible
     // makes this visible too.
-    const auto* from = reinterpret_cast<const uint16_t*>(source);
-    uint32_t words[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t low = i * 4 < bytes ? from[i * 2] : 0;
-      const uint32_t high = i * 4 + 2 < bytes ? from[i * 2 + 1] : 0;
-      words[i] = low | high << 16;
-    }
-    const Bytes16 chunk = {words[0], words[1], words[2], words[3]};
-    *reinterpret_cast<Bytes16*>(shared.memory + (target - shared.address)) = chunk;
+    *reinterpret_cast<uint16_t*>(shared.memory + (target - shared.address)) =
+        bytes > 0 ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
   }
 }
+
+/// Which piece of the rows that a warp copies at once is a lane's in turn `turn`: neighbouring
+/// lanes have neighbouring pieces, so that each sector is asked for once.
+template <int kRowBytes, int kAccess>
+struct Piece {
+  static constexpr int kTurns = 16 / kAccess, kRowsPerWarp = 32 * 16 / kRowBytes;
+  int row, at;  // within the warp's rows; bytes
+
+  __device__ explicit Piece(int turn) {
+    const int i = turn * 32 + static_cast<int>(threadIdx.x % 32);
+    row = i / (kRowBytes / kAccess);
+    at = i % (kRowBytes / kAccess) * kAccess;
+  }
+};
 
 /// A 16-byte chunk of channels that lie `step` bytes apart, of which `bytes` exist.
 template <typename T>
@@ -109,18 +108,23 @@ class Producer {
     input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
              first_byte;
     if constexpr (!kWide) {
-      planes_ =
-          input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
-          int64_t{place.conv_group} * (d.channel_bytes / static_cast<int>(sizeof(T))) * d.input_c;
-      channels_left_ = d.channel_bytes;
+      const int channels = d.channel_bytes / static_cast<int>(sizeof(T));
+      first_channel_ = input + place.n * d.input_n + corner.in_h * d.input_h +
+                       corner.in_w * d.input_w + int64_t{place.conv_group} * channels * d.input_c;
     }
     filters_ = filters + int64_t{place.first_column} * d.filter_row +
                int64_t{place.repeat} * group_.repeat_filter + first_byte;
     // Rows of later passes differ by a multiple of 8: they have the same key.
     filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    begin_rows(place);
+    first_column_ = place.first_column;
+    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
+    const FilterRow first = filter_row(row_);
+    filters_ += first.offset;
+    rows_left_ = first.left;
+    pass_bytes_ = pass_bytes();
     bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
+    stages_ = stages;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
@@ -141,41 +145,48 @@ class Producer {
   }
 
  private:
-  /// Which rows of filters this thread copies: its first, and the step to that of the next pass.
-  __device__ void begin_rows(const Place& place) {
-    const int columns = d_.slots[group_.first_slot].columns;
-    int row = row_, step = Tile::kRowsPerPass;
-    rows_left_ = columns - place.first_column - row;
-    if (d_.channels_last == 0) {
-      // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
-      const int channels = 1 << group_.log_channels, out = d_.out_channels.divisor;
-      const int phase = row_ >> group_.log_channels, channel = row_ & (channels - 1);
-      row = phase * out + channel;
-      if (channels < Tile::kN) {
-        step = (Tile::kRowsPerPass >> group_.log_channels) * out;
-        const int phases = d_.out_channels.quotient(columns) - place.first_phase - phase;
-        rows_left_ = place.first_channel + channel < out ? phases << group_.log_channels : 0;
-      } else {
-        rows_left_ = out - place.first_channel - row;
-      }
+  static constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+
+  /// Row `row` of the filters of a pass: where, and how many rows on from it exist.
+  struct FilterRow {
+    int64_t offset;
+    int left;
+  };
+  __device__ FilterRow filter_row(int row) const {
+    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
+    if (d_.channels_last != 0) {
+      return {int64_t{row} * d_.filter_row, columns - first_column_ - row};
     }
-    filters_ += int64_t{row} * d_.filter_row;
-    pass_bytes_ = step * d_.filter_row;
+    // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
+    const int channels = 1 << group_.log_channels;
+    if (channels == Tile::kN) {
+      return {int64_t{row} * d_.filter_row, out - first_channel_of_tile_ - row};
+    }
+    const int phase = row >> group_.log_channels, channel = row & (channels - 1);
+    const int phases = d_.out_channels.quotient(columns) - first_phase_ - phase;
+    return {(int64_t{phase} * out + channel) * d_.filter_row,
+            first_channel_of_tile_ + channel < out ? phases << group_.log_channels : 0};
+  }
+  /// From one pass to the next.
+  __device__ uint32_t pass_bytes() const {
+    int rows = Tile::kRowsPerPass;
+    if (d_.channels_last == 0 && 1 << group_.log_channels < Tile::kN) {
+      rows = (Tile::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+    }
+    return rows * d_.filter_row;
   }
 
   /// Of this thread's chunk of the channels: past the last one there are none.
   __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
-
-  __device__ void copy(uint32_t target, const char* source, int bytes) {
-    if constexpr (kWide) {
-      ptx::cp_async_cg_16(target, source, bytes);
-    } else {
-      copy_pieces(shared_, target, source, bytes, d_.access);
-    }
+  /// Of all channels, from the chunk's first on.
+  __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
+  /// The first row of those that this warp copies in a pass.
+  __device__ int warp_row() const {
+    return static_cast<int>(threadIdx.x / 32) * (Tile::kRowsPerPass / (Tile::kThreads / 32));
   }
 
   /// NCHW: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
-  /// copy_pieces, the next barrier but `ahead` makes them visible.
+  /// copy_piece, the next barrier but `ahead` makes them visible.
   __device__ void gather_window() {
     const auto thread = static_cast<int>(threadIdx.x);
     const int jobs = (d_.window_pixels + 31) / 32 * Tile::kChunksPerRow;
@@ -185,9 +196,10 @@ class Producer {
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
       if (i >= d_.window_pixels) continue;
       const Pixel pixel = pixels_[i];
-      const int bytes = pixel.offset < 0 ? 0 : clamp_to(channels_left_ - chunk * 16, 16);
+      const int bytes = pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
       const Bytes16 gathered = gathered_chunk<T>(
-          planes_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c + max(pixel.offset, 0),
+          first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c +
+              max(pixel.offset, 0),
           bytes, d_.input_c);
       const uint32_t target = windows_ + window_stage_ + (pixel.target ^ chunk << 4);
       *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
@@ -195,38 +207,111 @@ class Producer {
   }
 
   __device__ void load_window() {
-    const int bytes = chunk_bytes();
-    if (!kWide && d_.channels_last == 0) {
+    if constexpr (kWide) {
+      copy_window();
+    } else if (d_.channels_last == 0) {
       gather_window();
     } else {
-      copy_window(bytes);
+      switch (d_.access) {
+        case 8: copy_window_pieces<8>(); break;
+        case 4: copy_window_pieces<4>(); break;
+        default: copy_window_pieces<2>(); break;
+      }
     }
     window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
   }
 
-  __device__ void copy_window(int bytes) {
+  __device__ void copy_window() {
+    const int bytes = chunk_bytes();
 #pragma unroll 1
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
-      copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
-           pixel.offset < 0 ? 0 : bytes);
+      ptx::cp_async_cg_16(windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
+                          input_ + max(pixel.offset, 0), pixel.offset < 0 ? 0 : bytes);
+    }
+  }
+
+  template <int kAccess>
+  __device__ void copy_window_pieces() {
+    using Piece = Piece<Tile::kRowBytes, kAccess>;
+    const char* chunk = input_ - chunk_bits_;
+    const int left = bytes_left();
+#pragma unroll 1
+    for (int first = warp_row(); first < d_.window_pixels; first += Tile::kRowsPerPass) {
+#pragma unroll
+      for (int turn = 0; turn < Piece::kTurns; ++turn) {
+        const Piece piece(turn);
+        if (first + piece.row >= d_.window_pixels) continue;
+        const Pixel pixel = pixels_[first + piece.row];
+        const int bytes = pixel.offset < 0 ? 0 : clamp_to(left - piece.at, kAccess);
+        const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
+        copy_piece<kAccess>(shared_, windows_ + window_stage_ + target,
+                            chunk + (bytes > 0 ? pixel.offset + piece.at : 0), bytes);
+      }
     }
   }
 
   /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
   __device__ void load_filters() {
-    constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+    if constexpr (kWide) {
+      copy_filters();
+    } else {
+      switch (d_.access) {
+        case 16: copy_filters(); break;
+        case 8: copy_filter_pieces<8>(); break;
+        case 4: copy_filter_pieces<4>(); break;
+        default: copy_filter_pieces<2>(); break;
+      }
+    }
+  }
+
+  /// Whether a slot has something to multiply in the iteration whose copies are next.
+  __device__ bool has_tap(int slot) const {
+    return (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0;
+  }
+  __device__ const char* tap_filters(int slot) const {
+    return filters_ + d_.taps[group_.first_tap + tap_ + slot].filter;
+  }
+
+  __device__ void copy_filters() {
     const int chunk_bytes = this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
-      const char* rows = filters_ + d_.taps[group_.first_tap + tap_ + slot].filter;
-      const int bytes = (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
+      const char* rows = tap_filters(slot);
+      const int bytes = has_tap(slot) ? chunk_bytes : 0;
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        copy(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
+        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
         target += Tile::kRowsPerPass * Tile::kRowBytes;
         rows += pass_bytes_;
+      }
+    }
+  }
+
+  template <int kAccess>
+  __device__ void copy_filter_pieces() {
+    using Piece = Piece<Tile::kRowBytes, kAccess>;
+    const int left = bytes_left();
+#pragma unroll
+    for (int turn = 0; turn < Piece::kTurns; ++turn) {
+      const Piece piece(turn);
+      const int row = warp_row() + piece.row;
+      const FilterRow own = filter_row(row_), other = filter_row(row);
+      const int bytes = clamp_to(left - piece.at, kAccess);
+      uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
+                        swizzled<Tile::kRowBytes>(row, piece.at >> 4, row);
+#pragma unroll 1
+      for (int slot = 0; slot < Tile::kSlots; ++slot) {
+        const char* rows = tap_filters(slot) - chunk_bits_ + (other.offset - own.offset) + piece.at;
+        const int slot_bytes = has_tap(slot) ? bytes : 0;
+#pragma unroll 1
+        for (int pass = 0; pass < kPassesPerSlot; ++pass) {
+          copy_piece<kAccess>(shared_, target, rows,
+                              other.left > pass * Tile::kRowsPerPass ? slot_bytes : 0);
+          target += Tile::kRowsPerPass * Tile::kRowBytes;
+          rows += pass_bytes_;
+        }
       }
     }
   }
@@ -237,8 +322,7 @@ class Producer {
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
     if constexpr (!kWide) {
-      planes_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
-      channels_left_ -= Tile::kRowBytes;
+      first_channel_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
     }
   }
 
@@ -248,9 +332,10 @@ class Producer {
   const Pixel* pixels_;
   const uint32_t* tap_windows_;
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
-  const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
-  int row_, bytes_left_, channels_left_ = 0;
-  uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_;
+  const char* first_channel_ = nullptr;  // NCHW: of the chunk, at the window's corner
+  int row_, bytes_left_;
+  int first_column_, first_phase_, first_channel_of_tile_;
+  uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
   int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
 
   uint32_t window_stage_ = 0, filter_stage_ = 0;

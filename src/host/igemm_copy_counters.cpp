@@ -42,18 +42,17 @@ Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
   return kinds;
 }
 
-/// Rows of channels that warps copy, a few at once: the addresses of those that exist.
+/// Rows of channels that warps copy, neighbouring lanes neighbouring pieces.
 class RowCopies {
  public:
-  RowCopies(const IgemmTile& tile, int64_t access)
-      : per_request_(kLanes * 16 / tile.row_bytes), access_(access) {
-    rows_.reserve(static_cast<std::size_t>(per_request_));
-  }
+  RowCopies(const IgemmTile& tile, int64_t access) : row_bytes_(tile.row_bytes), access_(access) {}
 
   /// The next row, of `bytes`; 0: zeros, which nothing is read for.
   void add(int64_t address, int64_t bytes) {
-    if (bytes > 0) rows_.emplace_back(address, bytes);
-    if (++seen_ == per_request_) flush();
+    for (int64_t at = 0; at < row_bytes_; at += access_) {
+      if (at < bytes) request_.add(address + at);
+      if (++seen_ % kLanes == 0) flush();
+    }
   }
   PredictedRequests finish() {
     flush();
@@ -61,21 +60,13 @@ class RowCopies {
   }
 
  private:
-  /// A lane moves 16 bytes, in pieces if rows are aligned to less.
   void flush() {
-    for (int64_t piece = 0; piece < 16 && !rows_.empty(); piece += access_) {
-      WarpRequest request;
-      for (const auto& [address, bytes] : rows_) {
-        for (int64_t at = piece; at < bytes; at += 16) request.add(address + at);
-      }
-      request.add_to(sum_);
-    }
-    rows_.clear();
-    seen_ = 0;
+    request_.add_to(sum_);
+    request_ = {};
   }
 
-  int64_t per_request_, access_, seen_ = 0;
-  std::vector<std::pair<int64_t, int64_t>> rows_;
+  int64_t row_bytes_, access_, seen_ = 0;
+  WarpRequest request_;
   PredictedRequests sum_;
 };
 
