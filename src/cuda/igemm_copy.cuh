@@ -93,7 +93,7 @@ class Producer {
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
-                      const char* input, const char* filters, const Shared& shared,
+                      int first_chunk, const char* input, const char* filters, const Shared& shared,
                       uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
@@ -104,13 +104,15 @@ class Producer {
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
     chunk_bits_ = chunk << 4;
-    const int64_t first_byte = int64_t{place.conv_group} * d.channel_bytes + chunk * 16;
+    const int64_t first_byte =
+        int64_t{place.conv_group} * d.channel_bytes + first_chunk * Tile::kRowBytes + chunk * 16;
     input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
              first_byte;
     if constexpr (!kWide) {
       const int channels = d.channel_bytes / static_cast<int>(sizeof(T));
       first_channel_ = input + place.n * d.input_n + corner.in_h * d.input_h +
-                       corner.in_w * d.input_w + int64_t{place.conv_group} * channels * d.input_c;
+                       corner.in_w * d.input_w +
+                       (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
     }
     filters_ = filters + int64_t{place.first_column} * d.filter_row +
                int64_t{place.repeat} * group_.repeat_filter + first_byte;
@@ -122,7 +124,7 @@ class Producer {
     filters_ += first.offset;
     rows_left_ = first.left;
     pass_bytes_ = pass_bytes();
-    bytes_left_ = d.channel_bytes - chunk * 16;
+    bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     windows_ = windows;
     stages_ = stages;
     ptx::pin(row_);
@@ -145,6 +147,7 @@ class Producer {
   }
 
  private:
+  static constexpr int kChannels = Tile::kRowBytes / static_cast<int>(sizeof(T));  // of a chunk
   static constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
 
   /// Row `row` of the filters of a pass: where, and how many rows on from it exist.
@@ -322,7 +325,7 @@ class Producer {
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
     if constexpr (!kWide) {
-      first_channel_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
+      first_channel_ += kChannels * d_.input_c;
     }
   }
 

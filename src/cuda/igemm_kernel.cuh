@@ -36,11 +36,11 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   const Corner corner = corner_of(d, place);
   make_tables<kTileIndex>(d, place, corner, memory);
   __syncthreads();  // the tables are there for all
-  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
-                                          stages);
-  Consumer<T, kTileIndex> consumer(d, place, tap_table(d, memory), windows, stages);
-  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
-  const int iterations = chunks * d.groups[place.group].iterations;
+  const Chunks chunks = chunks_of<kTileIndex>(d, place);
+  Producer<T, kTileIndex, kWide> producer(d, place, corner, chunks.first, input, filters, shared,
+                                          windows, stages);
+  Consumer<T, kTileIndex> consumer(d, place, chunks.first, tap_table(d, memory), windows, stages);
+  const int iterations = chunks.count * d.groups[place.group].iterations;
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
     if (i < iterations) producer.issue();

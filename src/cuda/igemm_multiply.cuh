@@ -34,12 +34,12 @@ class Consumer {
   Sums sums = {};
 
   /// `tap_windows`: where each tap of the block lies in the window.
-  __device__ Consumer(const IgemmParams& d, const Place& place, const uint32_t* tap_windows,
-                      uint32_t windows, uint32_t stages)
+  __device__ Consumer(const IgemmParams& d, const Place& place, int first_chunk,
+                      const uint32_t* tap_windows, uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
-        bytes_left_(d.channel_bytes),
+        bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
         windows_(windows),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));

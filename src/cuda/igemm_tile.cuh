@@ -41,7 +41,7 @@ struct Tiling {
 /// What a block computes, read off its index. The innermost first: unit, so that all phases of a
 /// box run side by side and its input is read from memory once; then boxes along w, h and n.
 struct Place {
-  int group, repeat, conv_group;
+  int group, repeat, conv_group, split;
   int first_column;                // of all filter rows of a tap: (phase of W, channel)
   int first_phase, first_channel;  // NCHW: of the tile's rectangle of columns
   int n;                           // of the first position of the box
@@ -64,7 +64,8 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
   place.h = next(d.h.tiles) << d.h.log_box;
   place.subgrid_h = next(d.h.input_step);
   place.n = next(d.batch_tiles) << d.log_box_n;
-  place.conv_group = rest;
+  place.conv_group = next(d.conv_groups);
+  place.split = rest;
   while (unit >= d.groups[place.group].end_unit) ++place.group;
   const IgemmGroup& group = d.groups[place.group];
   unit -= group.first_unit;
@@ -79,6 +80,19 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
     place.first_column = place.first_phase * d.out_channels.divisor + place.first_channel;
   }
   return place;
+}
+
+/// The chunks of channels of a block: [first, first + count).
+struct Chunks {
+  int first, count;
+};
+template <int kTileIndex>
+__device__ inline Chunks chunks_of(const IgemmParams& d, const Place& place) {
+  const int all =
+      (d.channel_bytes + Tiling<kTileIndex>::kRowBytes - 1) / Tiling<kTileIndex>::kRowBytes;
+  if (d.splits == 1) return {.first = 0, .count = all};
+  const int first = place.split * d.chunks_of_split;
+  return {.first = first, .count = min(d.chunks_of_split, all - first)};
 }
 
 /// What a warp multiplies: which slot, and where its tile lies in the block's.
@@ -215,7 +229,7 @@ __device__ inline Row row_of(const IgemmParams& d, const Place& place, int phase
   const int h = place.h + (m >> d.w.log_box & ((1 << d.h.log_box) - 1));
   const int n = place.n + (m >> (d.w.log_box + d.h.log_box));
   const int p = (h * d.h.input_step + place.subgrid_h) * d.h.stride + phase_h;
-  return {.output = n * d.output_n + p * d.output_h,
+  return {.output = place.split * d.split_elements + n * d.output_n + p * d.output_h,
           .residual = n * d.residual_n + p * d.residual_h,
           .q = (w * d.w.input_step + place.subgrid_w) * d.w.stride,
           .exists = p < d.h.out && n < d.batch};

@@ -69,6 +69,12 @@ struct StoredTensor {
   int64_t element_bytes;
   bool runs;  ///< a lane moves 8 elements, 16 bytes at once
 };
+/// What the launch that adds the shares of a split plan loads and stores, the residual included.
+struct SumRequests {
+  PredictedRequests loads, stores;
+};
+SumRequests count_sums(const Problem& problem, const IgemmParams& p);
+
 /// The outputs that taps reach.
 PredictedRequests count_outputs(const IgemmTile& tile, const IgemmParams& p,
                                 const StoredTensor& tensor);

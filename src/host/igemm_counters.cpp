@@ -122,6 +122,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   const ProblemDesc& d = problem.desc();
   PlanCounters result;
   result.mode = tile.slots == 1 ? "class" : "phases";
+  if (p.splits > 1) result.mode += " split " + std::to_string(p.splits);
   result.box = std::to_string(1 << p.log_box_n) + "x" + std::to_string(1 << p.h.log_box) + "x" +
                std::to_string(1 << p.w.log_box);
   result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
@@ -137,16 +138,21 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   add(p.access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 
-  const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
-  const bool runs = p.wide_stores != 0 && is_quick(d.activation);
+  const bool split = p.splits > 1;
+  const auto bytes = static_cast<int64_t>(split ? sizeof(float) : size_of(d.output_dtype));
+  const bool runs = p.wide_stores != 0 && (split || is_quick(d.activation));
   result.stores =
       igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, runs});
-  if (d.has_residual) {
+  if (split) {
+    const igemm::SumRequests sums = igemm::count_sums(problem, p);
+    add(result.loads, sums.loads);
+    add(result.stores, sums.stores);
+  } else if (d.has_residual) {
     const PredictedRequests residual = igemm::count_outputs(
         tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, runs});
     add(result.loads, residual);
   }
-  if (plan.fill_blocks > 0) {
+  if (plan.fill_blocks > 0 && !split) {
     const PredictedRequests fills = most_fills(problem, p);
     add(result.stores, fills);
     if (d.has_residual) add(result.loads, fills);

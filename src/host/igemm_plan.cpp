@@ -3,7 +3,6 @@
 #include "igemm_plan.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <span>
 
 #include "decomposition.h"
+#include "igemm_cost.h"
 #include "igemm_slots.h"
 
 namespace tconv::host {
@@ -22,7 +22,6 @@ constexpr int64_t kLargestSize = int64_t{1} << 28;
 constexpr int64_t kLargestStride = 65535;  // its square fits 32 bits: see IgemmReach
 constexpr int64_t kLargestBox = 256;
 constexpr int64_t kLargest32 = (int64_t{1} << 31) - 1;
-constexpr int64_t kReservedShared = 1024;  // of each block, by the hardware
 
 int64_t element_bytes(const Problem& problem) {
   return static_cast<int64_t>(size_of(problem.desc().dtype));
@@ -107,16 +106,36 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
   }
 }
 
+/// What the blocks write: the output, or shares of the sums, f32 and dense, in the workspace.
+struct Written {
+  Strides strides, residual;
+  bool has_residual, aligned;
+};
+Written written_by(const Problem& problem, const IgemmParams& p) {
+  const ProblemDesc& d = problem.desc();
+  if (p.splits > 1) return {dense_strides(d.layout, problem.output_extents()), {}, false, true};
+  return {d.output_strides, d.residual_strides, d.has_residual, d.alignment % 16 == 0};
+}
+
+/// NHWC: whether runs of 8 channels are aligned to a run.
+bool channels_are_runs(const Problem& problem, const Written& to) {
+  const auto multiples = [](const Strides& s) {
+    return s.n % 8 == 0 && s.h % 8 == 0 && s.w % 8 == 0;
+  };
+  return to.aligned && problem.out_c_per_group() % 8 == 0 && multiples(to.strides) &&
+         (!to.has_residual || multiples(to.residual));
+}
+
 /// NCHW: whether the outputs of every line of a block are runs of 8 that are aligned to a run: all
 /// phases of W of 8 / stride neighbouring positions.
-bool lines_are_runs(const ProblemDesc& d, const Box& box, const IgemmParams& p) {
+bool lines_are_runs(const Written& to, const IgemmParams& p) {
   const auto multiples = [](const Strides& s) {
     return s.n % 8 == 0 && s.c % 8 == 0 && s.h % 8 == 0;
   };
   const int32_t stride = p.w.stride;
-  if (d.alignment % 16 != 0 || !multiples(d.output_strides) || p.w.out % 8 != 0 ||
-      (d.has_residual && !multiples(d.residual_strides)) || p.w.input_step != 1 || stride > 8 ||
-      !std::has_single_bit(static_cast<unsigned>(stride)) || stride << box.w < 8) {
+  if (!to.aligned || !multiples(to.strides) || p.w.out % 8 != 0 ||
+      (to.has_residual && !multiples(to.residual)) || p.w.input_step != 1 || stride > 8 ||
+      !std::has_single_bit(static_cast<unsigned>(stride)) || stride << p.w.log_box < 8) {
     return false;
   }
   const auto in_line = [&](const IgemmGroup& group, int i) -> const IgemmSlot& {
@@ -133,6 +152,16 @@ bool lines_are_runs(const ProblemDesc& d, const Box& box, const IgemmParams& p) 
     }
   }
   return true;
+}
+
+/// The tensor that the blocks write, and whether runs of it can be written at once.
+void fill_in_outputs(const Problem& problem, IgemmParams& p) {
+  const Written to = written_by(problem, p);
+  p.output_n = to.strides.n, p.output_h = to.strides.h;
+  p.output_w = to.strides.w, p.output_c = to.strides.c;
+  p.split_elements = p.splits > 1 ? problem.output_extents().count() : 0;
+  const bool runs = p.channels_last != 0 ? channels_are_runs(problem, to) : lines_are_runs(to, p);
+  p.wide_stores = runs ? 1 : 0;
 }
 
 /// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
@@ -170,132 +199,6 @@ int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   return table_bytes(p) + std::max<int64_t>(rings, tile.staging_bytes());
 }
 
-// ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
-
-// mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
-// where it is the only instruction. Model numbers.
-double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
-// 5.5 TB/s over 132 SMs at 1980 MHz.
-constexpr double kL2BytesPerClock = 21;
-// Channels that are not aligned rows come in pieces: more instructions for the same bytes.
-constexpr double kPiecesCost = 2;
-// Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
-constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
-constexpr double kLaunchUs = 2.3;
-
-/// Of all boxes together, of one group of the problem.
-struct BoxCost {
-  double macs, window_bytes, filter_bytes;
-};
-
-/// A tensor core takes 32 bytes of channels at once.
-double channels_issued(const Problem& problem) {
-  const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  return static_cast<double>(ceil_div(bytes, 32) * 32) /
-         static_cast<double>(element_bytes(problem));
-}
-
-/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
-/// a few bytes share sectors with the next channel's, which L1 then has.
-double pixels_moved(const Problem& problem, const IgemmParams& p) {
-  if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
-  const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
-  const double sectors = 1 + (p.w.window.divisor - 1) * step * pixel;
-  const double rows = static_cast<double>(p.window_pixels) / p.w.window.divisor;
-  return rows * std::min<double>(p.w.window.divisor, sectors) / pixel;
-}
-
-/// Bytes of whole sectors over those that a run of neighbouring outputs has.
-double moved_over_useful(double run, bool aligned) {
-  const double sectors = aligned ? std::ceil(run / 32) : 1 + (run - 2) / 32;
-  return std::max(1.0, sectors * 32 / run);
-}
-
-/// Outputs that one store instruction after the other writes side by side, in bytes.
-double output_run(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
-                  double element) {
-  const IgemmSlot& slot = p.slots[group.first_slot];
-  const int32_t phases = slot.columns / p.out_channels.divisor;
-  const bool planes = p.channels_last == 0;
-  const int32_t together = planes ? std::min(phases, tile.n >> group.log_channels) : phases;
-  const bool tile_has_all = planes ? together == phases : slot.columns <= tile.n;
-  const bool line = group.slots_per_line * phases == p.w.stride && tile_has_all &&
-                    p.w.input_step == 1 && (planes || p.conv_groups == 1);
-  const double channels = planes ? 1 : p.out_channels.divisor;
-  if (line) return element * channels * (int64_t{p.w.stride} << p.w.log_box);
-  if (planes) return element * (slot.column_step == 1 ? together : 1);
-  return element * std::min<double>(slot.columns, tile.n);
-}
-
-double output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const auto element = static_cast<double>(size_of(problem.desc().output_dtype));
-  const auto all = static_cast<double>(problem.output_extents().count()) * element;
-  double share = 0, weight = 0;
-  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    const double units = group.end_unit - group.first_unit;
-    share += units * moved_over_useful(output_run(tile, p, group, element), p.wide_stores != 0);
-    weight += units;
-  }
-  return all * (weight > 0 ? share / weight : 1) * (problem.desc().has_residual ? 2 : 1);
-}
-
-/// How many boxes cover the positions of all images.
-int64_t boxes_of(const IgemmParams& p) {
-  return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
-}
-
-/// Taps of a group's slots times the boxes in which they meet the input: sorted by row and column,
-/// for neighbouring taps ask the same.
-double useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
-  std::array<double, kIgemmMaxTaps + 1> rows, columns;
-  rows.fill(-1), columns.fill(-1);
-  const auto count = [](auto& known, const IgemmAxis& axis, int64_t origin, uint32_t t) {
-    double& boxes = known[t];
-    if (boxes < 0) boxes = igemm_useful_boxes(axis, origin, t);
-    return boxes;
-  };
-  double sum = 0;
-  for (int i = 0; i < group.iterations * tile.slots; ++i) {
-    const uint32_t window = p.taps[group.first_tap + i].window;
-    if ((window & kIgemmEmpty) != 0) continue;
-    sum += count(rows, p.h, group.origin_h, window >> 16) *
-           count(columns, p.w, group.origin_w, window & 0xffff) * p.batch_tiles;
-  }
-  return sum;
-}
-
-BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
-  const double pixels = pixels_moved(problem, p);
-  BoxCost cost = {0, 0, 0};
-  for (int g = 0; g < p.group_count; ++g) {
-    const IgemmGroup& group = p.groups[g];
-    const double units = group.end_unit - group.first_unit;
-    const double taps = units * useful_taps(tile, p, group);
-    cost.macs += taps * tile.m * tile.n * channels_issued(problem);
-    cost.window_bytes += units * static_cast<double>(boxes_of(p)) * pixels * bytes;
-    cost.filter_bytes += taps * tile.n * bytes;
-  }
-  return cost;
-}
-
-/// Clocks of an SM for all of a plan's blocks together.
-double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
-  const double macs_per_us =
-      plan.tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
-  const double macs_per_clock =
-      macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
-  const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
-  const double bytes =
-      plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
-  return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
-}
-
-int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
-  const int64_t fit = device.shared_bytes_per_core / (shared_bytes + kReservedShared);
-  return narrow(std::clamp<int64_t>(fit, 1, tile.blocks_per_sm));
-}
-
 /// `plan` with this box filled in; refused if it does not fit.
 IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
                    const Box& box, const DeviceFacts& device, IgemmPlan plan) {
@@ -312,7 +215,8 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
     return plan;
   }
   p.log_box_n = box.n;
-  if (p.channels_last == 0) p.wide_stores = lines_are_runs(source.problem.desc(), box, p) ? 1 : 0;
+  p.splits = 1;
+  fill_in_outputs(source.problem, p);
   lay_out_window(tile, box, p);
   plan.shared_bytes = lay_out_shared(tile, box, p);
   if (plan.shared_bytes > device.shared_bytes_per_block) {
@@ -321,34 +225,52 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
                    std::to_string(device.shared_bytes_per_block);
     return plan;
   }
-  plan.resident = resident_blocks(tile, device, plan.shared_bytes);
-  const BoxCost cost = box_cost(source.problem, tile, p);
-  const auto conv_groups = static_cast<double>(source.problem.desc().groups);
-  plan.issued_macs = conv_groups * cost.macs;
-  plan.window_bytes = conv_groups * cost.window_bytes;
-  plan.filter_bytes = conv_groups * cost.filter_bytes;
-  plan.output_bytes = output_bytes(source.problem, tile, p);
+  const int64_t blocks = igemm_boxes(p) * p.units * p.conv_groups;
+  if (blocks * kIgemmMaxSplits > kLargest32) {
+    plan.refused = "more than 2^26 blocks";
+    return plan;
+  }
+  p.gemm_blocks = narrow(blocks);
+  add_costs(source.problem, tile, device, plan);
   return plan;
 }
 
-double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
-  const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
-  const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
-  // Blocks of an SM share its tensor cores; one hides what the others wait for.
-  const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks;
-}
-
-/// To choose a box: where the same number of waves serves, the one with less work.
-double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const double l2 = (plan.window_bytes + plan.filter_bytes + plan.output_bytes) / kL2BytesPerClock;
-  return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
+/// Where blocks leave cores idle, several share the chunks of channels of one, each an equal
+/// number: the cheapest number of shares.
+IgemmPlan with_best_split(const IgemmSource& source, const IgemmTile& tile,
+                          const DeviceFacts& device, int64_t workspace_limit,
+                          const IgemmPlan& plan) {
+  const Problem& problem = source.problem;
+  const int64_t chunks = ceil_div(plan.params.channel_bytes, tile.row_bytes);
+  const int64_t outputs = problem.output_extents().count();
+  if (plan.params.gemm_blocks >= device.cores * plan.resident || outputs > kLargest32) return plan;
+  IgemmPlan best = plan;
+  double best_clocks = igemm_choice_clocks(device, tile, plan);
+  for (int64_t share = chunks - 1; share > 0; --share) {
+    const int64_t splits = ceil_div(chunks, share);
+    const int64_t bytes = splits * outputs * 4;
+    if (splits > kIgemmMaxSplits || ceil_div(chunks, splits) != share ||
+        (workspace_limit >= 0 && bytes > workspace_limit)) {
+      continue;
+    }
+    IgemmPlan next = plan;
+    next.params.splits = narrow(splits);
+    next.params.chunks_of_split = narrow(share);
+    next.params.gemm_blocks = narrow(plan.params.gemm_blocks * splits);
+    next.workspace_bytes = bytes;
+    fill_in_outputs(problem, next.params);
+    add_costs(problem, tile, device, next);
+    const double clocks = igemm_choice_clocks(device, tile, next);
+    if (clocks >= best_clocks) continue;
+    best = next;
+    best_clocks = clocks;
+  }
+  return best;
 }
 
 /// The cheapest of all boxes; equal ones: the widest rows.
 IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
-                        const DeviceFacts& device, const IgemmPlan& plan) {
+                        const DeviceFacts& device, int64_t workspace_limit, const IgemmPlan& plan) {
   const int log_m = std::countr_zero(static_cast<unsigned>(tile.m));
   IgemmPlan best;
   bool found = false;
@@ -360,13 +282,8 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
         if (!found) best.refused = next.refused;
         continue;
       }
-      const int64_t blocks = boxes_of(next.params) * next.params.units * next.params.conv_groups;
-      if (blocks > kLargest32) {
-        if (!found) best.refused = "more than 2^31 blocks";
-        continue;
-      }
-      next.params.gemm_blocks = narrow(blocks);
-      const double clocks = box_clocks(device, tile, next);
+      next = with_best_split(source, tile, device, workspace_limit, next);
+      const double clocks = igemm_choice_clocks(device, tile, next);
       if (found && clocks >= best_clocks) continue;
       best = next;
       best_clocks = clocks;
@@ -390,8 +307,6 @@ IgemmReach reach_of(const AxisDecomposition& parts) {
           .tap_phases = to_unsigned(std::min(reduced, axis.kernel))};
 }
 
-bool multiples_of_8(const Strides& s) { return s.n % 8 == 0 && s.h % 8 == 0 && s.w % 8 == 0; }
-
 void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   const ProblemDesc& d = problem.desc();
   p.batch = narrow(d.batch);
@@ -403,19 +318,12 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.input_w = d.input_strides.w * element_bytes(problem);
   p.access = igemm_access(problem);
   p.filter_row = static_cast<uint32_t>(igemm_filter_strides(problem).k * element_bytes(problem));
-  p.output_n = d.output_strides.n, p.output_h = d.output_strides.h;
-  p.output_w = d.output_strides.w;
   if (d.has_residual) {
     p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
     p.residual_w = d.residual_strides.w, p.residual_c = d.residual_strides.c;
   }
   p.input_c = d.input_strides.c * element_bytes(problem);
-  p.output_c = d.output_strides.c;
   p.channels_last = d.layout == Layout::nhwc ? 1 : 0;
-  const bool wide = d.layout == Layout::nhwc && d.alignment % 16 == 0 &&
-                    problem.out_c_per_group() % 8 == 0 && multiples_of_8(d.output_strides) &&
-                    (!d.has_residual || multiples_of_8(d.residual_strides));
-  p.wide_stores = wide ? 1 : 0;
 }
 
 int64_t fill_blocks(const IgemmSource& source) {
@@ -447,20 +355,8 @@ int igemm_access(const Problem& problem) {
   return static_cast<int>(access);
 }
 
-double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t) {
-  const int64_t step = axis.input_step, log = axis.log_box;
-  double count = 0;
-  for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
-    // Position i of the subgrid reads input  (i + t)*step + subgrid + origin.
-    const int64_t first = std::max<int64_t>(ceil_div(-subgrid - origin, step) - t, 0);
-    const int64_t end = std::min(ceil_div(axis.in - subgrid - origin, step) - t,
-                                 ceil_div(axis.positions - subgrid, step));
-    if (first < end) count += static_cast<double>(((end - 1) >> log) - (first >> log) + 1);
-  }
-  return count;
-}
-
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device) {
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     int64_t workspace_limit) {
   IgemmPlan plan;
   plan.refused = refused(problem);
   if (!plan.refused.empty()) return plan;
@@ -472,18 +368,15 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   plan.params.reach_w = reach_of(source.w);
   plan.refused = add_groups(source, tile, plan.params, halo);
   if (!plan.refused.empty()) return plan;
-  plan = with_best_box(source, tile, halo, device, plan);
+  plan = with_best_box(source, tile, halo, device, workspace_limit, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, plan.params);
-  plan.fill_blocks = fill_blocks(source);
+  // The sums of a split plan are added by a launch that writes all outputs.
+  plan.fill_blocks = plan.params.splits > 1
+                         ? ceil_div(problem.output_extents().count(), kIgemmFillThreads)
+                         : fill_blocks(source);
   if (plan.fill_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
-}
-
-double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
-                         const DeviceFacts& device) {
-  const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
-  return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
 }  // namespace tconv::host

@@ -63,6 +63,7 @@ inline constexpr int kIgemmMaxGroups = 25;
 inline constexpr int kIgemmMaxBlockSlots = 4;
 
 inline constexpr int kIgemmFillThreads = 256;  // an output each
+inline constexpr int kIgemmMaxSplits = 32;
 
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
 /// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
@@ -129,6 +130,10 @@ struct IgemmParams {
   Divisor out_channels;   ///< likewise
   int32_t conv_groups;
   int32_t units;  ///< blocks of one box
+  /// Shares into which the depth is cut, so many chunks of channels each, and the elements of one
+  /// in the workspace: f32, dense, as the output otherwise. 1: the blocks write the output.
+  int32_t splits, chunks_of_split;
+  int64_t split_elements;
   int32_t gemm_blocks;
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
@@ -149,11 +154,18 @@ struct IgemmParams {
   IgemmTap taps[kIgemmMaxTaps];
 };
 
+/// Element strides of the output of a split plan.
+struct IgemmOutput {
+  int64_t n, h, w, c;
+};
+
 /// One tile for one problem.
 struct IgemmPlan {
   std::string refused;  ///< why not; empty if the rest is filled in
   IgemmParams params = {};
-  int64_t fill_blocks = 0;  ///< of the launch that writes the outputs no tap reaches
+  /// Of the second launch: it writes the outputs that no tap reaches, or all as sums of shares.
+  int64_t fill_blocks = 0;
+  int64_t workspace_bytes = 0;
   int64_t shared_bytes = 0;
   bool tf32 = false;
   int resident = 1;        ///< blocks that an SM holds at once
@@ -174,7 +186,9 @@ FilterStrides igemm_filter_strides(const Problem& problem);
 double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t);
 
 /// Cuts `problem` for `tile` on `device`. Cheap and pure.
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
+/// `workspace_limit`: bytes, for shares of the sums; -1: none given.
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     int64_t workspace_limit = -1);
 
 /// Model microseconds of a plan that is not refused.
 double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,

@@ -159,15 +159,19 @@ Kinds<int64_t, int64_t, int64_t, int64_t> boxes_of(const IgemmParams& p,
   Kinds<int64_t, int64_t, int64_t, int64_t> kinds;
   const int64_t bytes = tensor.element_bytes;
   const auto conv_groups = places(p.conv_groups, p.out_channels.divisor * tensor.c * bytes);
+  const auto splits = places(p.splits, p.split_elements * bytes);
   const auto all_h = axis_boxes(p.h, tensor.h * bytes), all_w = axis_boxes(p.w, tensor.w * bytes);
   for (const auto& [n, times_n] : batch_boxes(p, tensor.n * bytes)) {
     for (const auto& [h, times_h] : all_h) {
       for (const auto& [w, times_w] : all_w) {
         for (const auto& [c, times_c] : conv_groups) {
-          const int64_t place =
-              (std::get<1>(n) + std::get<1>(h) + std::get<1>(w) + std::get<0>(c)) % kSectorBytes;
-          kinds[{std::get<0>(n), std::get<0>(h), std::get<0>(w), place}] +=
-              times_n * times_h * times_w * times_c;
+          for (const auto& [split, times] : splits) {
+            const int64_t place = (std::get<1>(n) + std::get<1>(h) + std::get<1>(w) +
+                                   std::get<0>(c) + std::get<0>(split)) %
+                                  kSectorBytes;
+            kinds[{std::get<0>(n), std::get<0>(h), std::get<0>(w), place}] +=
+                times_n * times_h * times_w * times_c * times;
+          }
         }
       }
     }
@@ -176,6 +180,46 @@ Kinds<int64_t, int64_t, int64_t, int64_t> boxes_of(const IgemmParams& p,
 }
 
 }  // namespace
+
+SumRequests count_sums(const Problem& problem, const IgemmParams& p) {
+  const ProblemDesc& d = problem.desc();
+  const Extents out = problem.output_extents();
+  const bool last = p.channels_last != 0;
+  const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
+  SumRequests sum;
+  std::vector<WarpRequest> shares(static_cast<std::size_t>(p.splits));
+  WarpRequest residual, output;
+  const auto place = [&](const Strides& s, int64_t n, int64_t h, int64_t w, int64_t c) {
+    return (n * s.n + h * s.h + w * s.w + c * s.c) * bytes;
+  };
+  const auto flush = [&] {
+    for (WarpRequest& share : shares) share.add_to(sum.loads), share = {};
+    residual.add_to(sum.loads), residual = {};
+    output.add_to(sum.stores), output = {};
+  };
+  for (int64_t i = 0; i < out.count(); ++i) {
+    int64_t rest = i;
+    const auto next = [&](int64_t extent) {
+      const int64_t digit = rest % extent;
+      rest /= extent;
+      return digit;
+    };
+    int64_t c = last ? next(out.c) : 0;
+    const int64_t w = next(out.w), h = next(out.h);
+    if (!last) c = next(out.c);
+    if (p.reach_h.contains(static_cast<uint32_t>(h)) &&
+        p.reach_w.contains(static_cast<uint32_t>(w))) {
+      for (std::size_t s = 0; s < shares.size(); ++s) {
+        shares[s].add((static_cast<int64_t>(s) * p.split_elements + i) * 4);
+      }
+    }
+    if (d.has_residual) residual.add(place(d.residual_strides, rest, h, w, c));
+    output.add(place(d.output_strides, rest, h, w, c));
+    if ((i + 1) % kLanes == 0) flush();
+  }
+  flush();
+  return sum;
+}
 
 PredictedRequests count_outputs(const IgemmTile& tile, const IgemmParams& p,
                                 const StoredTensor& tensor) {
