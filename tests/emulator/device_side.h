@@ -3,6 +3,7 @@
 // from a kernel, with scalars and pointers alone.
 #pragma once
 
+#include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -37,9 +38,17 @@ uint32_t shared_address(const void* shared);
 
 // ---- Synchronisation. ---------------------------------------------------------------------------
 
-void sync_block(const Where& where);
-void sync_warp(uint32_t mask, const Where& where);
-void sync_named(uint32_t id, uint32_t threads, const Where& where);
+/// A switch returns it in the thread that goes on: where the thread before was left. resume() takes
+/// it before anything else happens.
+///
+/// The switch is the last thing that a function below does, so that it ends in the kernel: each
+/// return after a switch is one that the processor, which remembers the calls, predicts wrongly.
+using Departure = boost::context::detail::transfer_t;
+void resume(Departure departure);
+
+Departure sync_block(Where where);
+Departure sync_warp(uint32_t mask, Where where);
+Departure sync_named(uint32_t id, uint32_t threads, Where where);
 void arrive_named(uint32_t id, uint32_t threads, const Where& where);
 
 // ---- cp.async. ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"
+#include "tests/emulator/sites.h"
 
 namespace tconv::emulator {
 namespace {
