@@ -29,7 +29,7 @@ std::vector<Report> all_reports;
 class Watching {
  public:
   explicit Watching(const Config& config) {
-    hot.needed_to_read = static_cast<uint8_t>(kAllocated | (config.check_memory ? kWritten : 0));
+    hot.needed_to_read = eight_times(config.check_memory ? kAllocated | kWritten : kAllocated);
     hot.races = config.check_races;
     hot.counting = config.count;
   }
