@@ -9,7 +9,7 @@
 
 namespace tconv::emulator {
 
-bool same_place(const Where& a, const Where& b) {
+bool same_line(const Where& a, const Where& b) {
   return a.line() == b.line() &&
          (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }

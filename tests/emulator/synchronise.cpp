@@ -2,7 +2,9 @@
 // synchronise.cpp: barriers and collective instructions: who waits for whom, and what a thread has
 // seen of the others afterwards.
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <span>
 #include <string>
 
 #include "tests/emulator/findings.h"
@@ -44,7 +46,7 @@ void take(const std::vector<uint32_t>& joined, int id) {
   s.someone_saw_more = true;
 }
 
-void join(const std::vector<int>& members) {
+void join(std::span<const int> members) {
   static std::vector<uint32_t> joined;
   joined.clear();
   for (const int id : members) give(joined, id);
@@ -105,24 +107,18 @@ void wait(Waiting what, const char* name, Where where) {
   s.current->where = where;
 }
 
-std::vector<int> members_of(const Rendezvous& meeting) {
-  std::vector<int> ids;
-  for (int lane = 0; lane < kWarp; ++lane) {
-    if ((meeting.mask >> lane & 1) != 0) ids.push_back(meeting.warp * kWarp + lane);
-  }
-  return ids;
-}
-
 uint32_t all_lanes(int warp) {
   const int lanes = std::min(kWarp, s.threads - warp * kWarp);
   return lanes == kWarp ? ~0U : (1U << lanes) - 1;
 }
 
+/// A pointer tells mostly.
+bool same_text(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+
 Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where& where) {
   for (Rendezvous& meeting : s.rendezvous) {
     if (meeting.warp != warp || (meeting.mask & mask) == 0) continue;
-    if (meeting.mask == mask && std::strcmp(meeting.name, name) == 0 &&
-        same_place(meeting.where, where)) {
+    if (meeting.mask == mask && same_text(meeting.name, name) && same_place(meeting.where, where)) {
       return meeting;
     }
     report_at("warp divergence", where,
@@ -132,6 +128,20 @@ Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where
   }
   s.rendezvous.push_back({name, warp, mask, where, {}});
   return s.rendezvous.back();
+}
+
+/// All of its lanes have come and go on.
+void release(const Rendezvous& meeting, bool orders_memory) {
+  int members[kWarp], count = 0;
+  for (uint32_t left = meeting.mask; left != 0; left &= left - 1) {
+    members[count++] = meeting.warp * kWarp + std::countr_zero(left);
+  }
+  if (orders_memory) join({members, static_cast<std::size_t>(count)});
+  shuffle(members, count);
+  if (hot.counting) flush_requests();
+  for (int i = 0; i < count; ++i) make_ready(members[i]);
+  // Mostly the warp goes on, while its stacks are in the cache.
+  if (draw() % 8 == 0) requeue_warp();
 }
 
 /// The thread, which leaves then, waits for the lanes of `mask`; the last one does `act` and, with
@@ -159,16 +169,9 @@ void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lane
   wait(Waiting::warp, name, where);
   if (meeting.lanes.mask == mask) {
     if (act != nullptr) act(meeting.lanes, where);
-    const std::vector<int> members = members_of(meeting);
-    if (orders_memory) join(members);
-    s.rendezvous.erase(s.rendezvous.begin() + (&meeting - s.rendezvous.data()));
-    int lanes[kWarp];
-    std::copy(members.begin(), members.end(), lanes);
-    shuffle(lanes, static_cast<int>(members.size()));
-    if (hot.counting) flush_requests();
-    for (std::size_t i = 0; i < members.size(); ++i) make_ready(lanes[i]);
-    // Mostly the warp goes on, while its stacks are in the cache.
-    if (draw() % 8 == 0) requeue_warp();
+    release(meeting, orders_memory);
+    std::swap(meeting, s.rendezvous.back());
+    s.rendezvous.pop_back();
   }
 }
 
