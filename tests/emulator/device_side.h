@@ -60,12 +60,12 @@ void cp_async_wait_group(uint32_t pending, const Where& where);
 
 // ---- Warps: all lanes named must come to the same place. Nothing here orders memory accesses. ---
 
-void ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, const Where& where);
-void mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m8n8k4_f64(double* sum, double a, double b, const Where& where);
-void mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+Departure ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, Where where);
+Departure mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m8n8k4_f64(double* sum, double a, double b, Where where);
+Departure mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, Where where);
 uint32_t cvt_rna_tf32(float x);
 /// The value of the lane that the shuffle reads.
 uint64_t shuffle(Shuffle mode, uint32_t mask, uint64_t value, uint32_t operand, int width,

@@ -82,6 +82,9 @@ struct Scheduler {
   /// Made when a part of a block synchronises.
   std::unique_ptr<uint32_t[]> own_seen[kMostThreads];
   PendingCopies copies[kMostThreads];
+  struct alignas(16) {
+    unsigned char bytes[kOperandBytes];
+  } operands[kMostThreads];  ///< of collective instructions
 };
 inline Scheduler s;
 

@@ -146,8 +146,8 @@ void release(const Rendezvous& meeting, bool orders_memory) {
 
 /// The thread, which leaves then, waits for the lanes of `mask`; the last one does `act` and, with
 /// `orders_memory`, joins what they have seen.
-void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&, const Where&),
-          bool orders_memory, const Where& where) {
+void meet(const char* name, uint32_t mask, void (*act)(const Lanes&, const Where&),
+          bool orders_memory, Where where) {
   const int warp = s.current->id / kWarp, lane = s.current->id % kWarp;
   const uint32_t bit = 1U << lane;
   // __syncwarp() of a block's last, partial warp names lanes that do not exist: that is usual. In
@@ -165,7 +165,7 @@ void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lane
   }
   Rendezvous& meeting = rendezvous_of(name, warp, mask, where);
   meeting.lanes.mask |= bit;
-  meeting.lanes.operand[lane] = operand;
+  meeting.lanes.operand[lane] = my_operand();
   wait(Waiting::warp, name, where);
   if (meeting.lanes.mask == mask) {
     if (act != nullptr) act(meeting.lanes, where);
@@ -188,20 +188,22 @@ Departure sync_block(Where where) {
 
 Departure sync_warp(uint32_t mask, Where where) {
   if (is_dropped("__syncwarp", where)) return stay();
-  meet("__syncwarp", mask, nullptr, nullptr, true, where);
+  meet("__syncwarp", mask, nullptr, true, where);
   return depart();
 }
 
-void collective(const char* name, uint32_t mask, void* operand,
-                void (*act)(const Lanes&, const Where&), const Where& where) {
-  meet(name, mask, operand, act, false, where);
-  leave();
+void* my_operand() { return &s.operands[s.current->id]; }
+
+Departure collective(const char* name, uint32_t mask, void (*act)(const Lanes&, const Where&),
+                     Where where) {
+  meet(name, mask, act, false, where);
+  return depart();
 }
 
 namespace {
 
 /// True when the barrier is full.
-bool arrive(uint32_t id, uint32_t threads, const char* name, const Where& where) {
+bool arrive(uint32_t id, uint32_t threads, const char* name, Where where) {
   if (id >= kNamedBarriers || threads == 0 || threads % kWarp != 0) {
     report_at("bad barrier", where,
               std::string(name) + ": id " + std::to_string(id) + ", threads " +
