@@ -170,7 +170,7 @@ void meet(const char* name, uint32_t mask, void (*act)(const Lanes&, const Where
   if (meeting.lanes.mask == mask) {
     if (act != nullptr) act(meeting.lanes, where);
     release(meeting, orders_memory);
-    std::swap(meeting, s.rendezvous.back());
+    if (&meeting != &s.rendezvous.back()) meeting = s.rendezvous.back();
     s.rendezvous.pop_back();
   }
 }
