@@ -34,7 +34,9 @@ inline Fiber* next_ready() {
 /// may return are calls.
 Departure stay();
 
+/// Leaves the running thread for whoever looks what the block waits for.
 Departure depart_to_main();
+
 /// Leaves the running thread, which waits. It returns when it is this thread's turn again.
 inline Departure depart() {
   Fiber& mine = *s.current;
@@ -48,8 +50,7 @@ inline Departure depart() {
   return context::jump_fcontext(next->context, &mine.context);
 }
 
+/// The context of the thread that left.
 inline void set_context(Departure of) { *static_cast<void**>(of.data) = of.fctx; }
-
-inline void leave() { set_context(depart()); }
 
 }  // namespace tconv::emulator
