@@ -208,9 +208,11 @@ int64_t boxes_of(const IgemmParams& p) {
   return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
 }
 
-int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
-  const int64_t fit = device.shared_bytes_per_core / (shared_bytes + kReservedShared);
-  return narrow(std::clamp<int64_t>(fit, 1, tile.blocks_per_sm));
+int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const IgemmPlan& plan) {
+  const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedShared);
+  const int registers_fit = plan.products == 1 ? tile.blocks_per_sm
+                                               : std::min(tile.blocks_per_sm, kIgemmBlocksOf3xTf32);
+  return narrow(std::clamp<int64_t>(fit, 1, registers_fit));
 }
 
 /// `plan` with this box filled in; refused if it does not fit.
@@ -237,10 +239,10 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
                    std::to_string(device.shared_bytes_per_block);
     return plan;
   }
-  plan.resident = resident_blocks(tile, device, plan.shared_bytes);
+  plan.resident = resident_blocks(tile, device, plan);
   const BlockCost cost = box_cost(source.problem, tile, p);
   const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
-  plan.issued_macs = boxes * cost.macs;
+  plan.issued_macs = boxes * cost.macs * plan.products;
   plan.window_bytes = boxes * cost.window_bytes;
   plan.filter_bytes = boxes * cost.filter_bytes;
   return plan;
@@ -362,10 +364,16 @@ int igemm_access(const Problem& problem) {
   return static_cast<int>(access);
 }
 
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device) {
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     Math math) {
   IgemmPlan plan;
   plan.refused = refused(problem);
   if (!plan.refused.empty()) return plan;
+  if (problem.desc().dtype == DType::f32 && math == Math::tf32x3) {
+    plan.products = 3;
+    if (!has_room_for_3xtf32(tile)) plan.refused = "too few registers for the operands of 3xTF32";
+    if (!plan.refused.empty()) return plan;
+  }
   const IgemmSource source(problem);
   IgemmHalo halo;
   plan.tf32 = problem.desc().dtype == DType::f32;

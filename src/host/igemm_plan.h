@@ -47,6 +47,13 @@ inline constexpr IgemmTile kIgemmTiles[] = {
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
+/// Three products of TF32 need operands twice: beside the sums of 64x64 there is no room for them.
+constexpr bool has_room_for_3xtf32(const IgemmTile& tile) {
+  return tile.warp_m * tile.warp_n <= 64 * 32;
+}
+/// Likewise: more blocks would leave a thread fewer than 168 registers.
+inline constexpr int kIgemmBlocksOf3xTf32 = 3;
+
 inline constexpr int kIgemmMaxTaps = 192;  // with these the parameters fit 4 KB
 inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
@@ -139,6 +146,7 @@ struct IgemmPlan {
   int64_t fill_blocks = 0;  ///< of the launch that writes the outputs no tap reaches
   int64_t shared_bytes = 0;
   bool tf32 = false;
+  int products = 1;        ///< of the tensor cores for one of the problem: 3 for 3xTF32
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
   /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
@@ -151,8 +159,9 @@ int igemm_access(const Problem& problem);
 /// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
 FilterStrides igemm_filter_strides(const Problem& problem);
 
-/// Cuts `problem` for `tile` on `device`. Cheap and pure.
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
+/// Cuts `problem` for `tile` on `device`; `math` is of f32. Cheap and pure.
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     Math math = Math::tf32);
 
 /// Model microseconds of a plan that is not refused.
 double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
