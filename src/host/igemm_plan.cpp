@@ -210,8 +210,8 @@ int64_t boxes_of(const IgemmParams& p) {
 
 int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const IgemmPlan& plan) {
   const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedShared);
-  const int registers_fit = plan.products == 1 ? tile.blocks_per_sm
-                                               : std::min(tile.blocks_per_sm, kIgemmBlocksOf3xTf32);
+  const int registers_fit =
+      plan.products == 1 ? tile.blocks_per_sm : std::min(tile.blocks_per_sm, kIgemmBlocksOf3xTf32);
   return narrow(std::clamp<int64_t>(fit, 1, registers_fit));
 }
 
