@@ -12,70 +12,11 @@
 #include "src/host/plan.h"
 #include "src/host/reference.h"
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/igemm_runs.h"
 #include "tests/gpu/device_operands.h"
 
 namespace tconv::test {
 namespace {
-
-/// What a run with one tile gave: whether every byte of the output is the reference's.
-struct Outcome {
-  bool taken = false, right = false;
-  std::string finding;
-};
-
-Outcome run_tile(const Problem& problem, const IgemmTile& tile, const emulator::Config& config,
-                 uint64_t seed = 1) {
-  Outcome outcome;
-  const Options options = {
-      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name, .math = Math::tf32};
-  try {
-    const Plan plan = make_plan(problem, options);
-    outcome.taken = true;
-    const Operands operands = small_integers(problem, seed);
-    Operands expected = operands;
-    reference_conv2d_transpose(problem, expected.tensors(), 1);
-    const DeviceOperands device(operands);
-    emulator::configure(config);
-    emulator::forget_reports();
-    run(plan, device.tensors(), {}, nullptr);
-    outcome.right = device.output.download() == expected.output;
-  } catch (const Unsupported&) {
-  } catch (const DeviceError& error) {
-    outcome.finding = error.what();
-  }
-  emulator::configure({});
-  return outcome;
-}
-
-/// Runs every tile that takes the problem; how many did.
-int expect_exact(const Problem& problem, uint64_t seed) {
-  int taken = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
-    const Outcome outcome = run_tile(problem, tile, {.seed = seed}, seed);
-    if (!outcome.taken) continue;
-    ++taken;
-    EXPECT_TRUE(outcome.right) << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
-                               << outcome.finding;
-  }
-  return taken;
-}
-
-/// in, kernel, stride, padding, dilation, output padding of one axis.
-Axis axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1,
-          int64_t output_padding = 0) {
-  Axis a = {.in = in, .kernel = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
-  a.out = a.full() - 2 * pad + output_padding;
-  return a;
-}
-
-ProblemDesc problem_of(int64_t batch, int64_t in_c, int64_t out_c, const Axis& h, const Axis& w,
-                       DType type = DType::f16) {
-  ProblemDesc d;
-  d.batch = batch, d.in_c = in_c, d.out_c = out_c;
-  d.h = h, d.w = w;
-  d.dtype = d.output_dtype = d.bias_dtype = type;
-  return d;
-}
 
 // Channels 1, 3, 21, 33: odd rows. 130 channels: several chunks. Boxes that stick out, images of
 // one pixel, batches within a box.
@@ -192,6 +133,7 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
   d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
   EXPECT_NE(declined(d).find("math=tf32"), std::string::npos);
   EXPECT_EQ(declined(d, {.math = Math::tf32}), "");
+  EXPECT_EQ(declined(d, {.math = Math::tf32x3}), "");
   d.h.in = 0;
   EXPECT_NE(declined(d, {.math = Math::tf32}).find("empty"), std::string::npos);
 }
@@ -199,24 +141,6 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
 TEST(IgemmEmulated, AnyOrderOfTheThreads) {
   const Problem problem(problem_of(1, 136, 24, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
   for (uint64_t seed = 1; seed <= 4; ++seed) expect_exact(problem, seed);
-}
-
-/// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
-/// nothing missed.
-std::string unmissed(const Problem& problem, const IgemmTile& tile, const std::string& name = "") {
-  const Outcome whole = run_tile(problem, tile, {});
-  EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;
-  if (!whole.taken) return "";
-  std::string names;
-  for (const emulator::SyncSite& site : std::vector(emulator::reports().back().sites)) {
-    if (site.name.find(name) == std::string::npos) continue;
-    bool noticed = false;
-    for (uint64_t seed = 1; seed <= 3 && !noticed; ++seed) {
-      noticed = !run_tile(problem, tile, {.seed = seed, .drop = {site.site}}).right;
-    }
-    if (!noticed) names += site.name + " at " + site.site.text() + "; ";
-  }
-  return names;
 }
 
 /// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
