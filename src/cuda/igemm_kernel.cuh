@@ -3,6 +3,8 @@
 // compiled type by type, igemm_sm80_TYPE.cu, so that no file takes long.
 #pragma once
 
+#include <type_traits>
+
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
 #include "src/cuda/igemm_multiply.cuh"
@@ -11,6 +13,7 @@
 #include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
+#include "src/cuda/tf32x3.cuh"
 #include "src/host/igemm_plan.h"
 
 namespace tconv::cuda::igemm {
@@ -19,9 +22,17 @@ using host::kIgemmTiles;
 
 static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
 
+template <typename T>
+constexpr int blocks_per_sm(const host::IgemmTile& tile) {
+  if (!std::is_same_v<T, Tf32x3> || tile.blocks_per_sm < host::kIgemmBlocksOf3xTf32) {
+    return tile.blocks_per_sm;
+  }
+  return host::kIgemmBlocksOf3xTf32;
+}
+
 template <typename T, int kTileIndex, bool kWide>
 __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
-                                  kIgemmTiles[kTileIndex].blocks_per_sm)
+                                  blocks_per_sm<T>(kIgemmTiles[kTileIndex]))
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
@@ -81,16 +92,25 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
 
+template <typename T, int kTileIndex, bool kWide>
+KernelFunction instance() {
+  if constexpr (std::is_same_v<T, Tf32x3> && !has_room_for_3xtf32(kIgemmTiles[kTileIndex])) {
+    return nullptr;  // refused by the plan
+  } else {
+    return igemm_sm80<T, kTileIndex, kWide>;
+  }
+}
+
 template <typename T, bool kWide>
 KernelFunction kernel_of(int tile) {
   static_assert(host::kIgemmTileCount == 6);
   switch (tile) {
-    case 0: return igemm_sm80<T, 0, kWide>;
-    case 1: return igemm_sm80<T, 1, kWide>;
-    case 2: return igemm_sm80<T, 2, kWide>;
-    case 3: return igemm_sm80<T, 3, kWide>;
-    case 4: return igemm_sm80<T, 4, kWide>;
-    default: return igemm_sm80<T, 5, kWide>;
+    case 0: return instance<T, 0, kWide>();
+    case 1: return instance<T, 1, kWide>();
+    case 2: return instance<T, 2, kWide>();
+    case 3: return instance<T, 3, kWide>();
+    case 4: return instance<T, 4, kWide>();
+    default: return instance<T, 5, kWide>();
   }
 }
 
@@ -102,5 +122,6 @@ KernelFunction kernel_of(int tile, bool wide) {
 extern template KernelFunction kernel_of<Half>(int tile, bool wide);
 extern template KernelFunction kernel_of<BFloat16>(int tile, bool wide);
 extern template KernelFunction kernel_of<float>(int tile, bool wide);
+extern template KernelFunction kernel_of<Tf32x3>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

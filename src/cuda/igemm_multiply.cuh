@@ -10,6 +10,7 @@
 #include "src/cuda/ptx/mma_sm80.cuh"
 #include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/smem.cuh"
+#include "src/cuda/tf32x3.cuh"
 
 namespace tconv::cuda::igemm {
 
@@ -85,6 +86,7 @@ class Consumer {
   __device__ bool useful(int step) const { return step * 32 < useful_bytes_; }
 
   __device__ void multiply_step(int step) {
+    if constexpr (std::is_same_v<T, Tf32x3>) return multiply_split(step % 2);
     if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
@@ -116,6 +118,31 @@ class Consumer {
         b_[set][j][r / 2] = ptx::cvt_rna_tf32(__uint_as_float(b_[set][j][r / 2]));
       }
     }
+  }
+
+  /// Three products. A row of sums at a time: the next step's operands fill the registers.
+  __device__ void multiply_split(int set) {
+    uint32_t small_b[Tile::kColumnBlocks][2];
+#pragma unroll
+    for (int j = 0; j < Tile::kColumnBlocks; ++j) {
+      split(b_[set][j][0], small_b[j][0]);
+      split(b_[set][j][1], small_b[j][1]);
+    }
+#pragma unroll
+    for (int i = 0; i < Tile::kRowBlocks; ++i) {
+      uint32_t small_a[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) split(a_[set][i][r], small_a[r]);
+      multiply_row(sums[i], small_a, b_[set]);
+      multiply_row(sums[i], a_[set][i], small_b);
+      multiply_row(sums[i], a_[set][i], b_[set]);
+    }
+  }
+
+  __device__ static void multiply_row(float (&sum)[Tile::kColumnBlocks][4], const uint32_t (&a)[4],
+                                      const uint32_t (&b)[Tile::kColumnBlocks][2]) {
+#pragma unroll
+    for (int j = 0; j < Tile::kColumnBlocks; ++j) multiply<T>(sum[j], a, b[j]);
   }
 
   __device__ void next_chunk() {

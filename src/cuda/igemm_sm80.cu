@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // igemm_sm80.cu: an implicit GEMM on tensor cores whose input window stays in shared memory. f16,
-// bf16, and f32 as TF32 where that is asked for; NHWC and NCHW; from sm_80 on.
+// bf16, and f32 as TF32 or in three products of TF32 where that is asked for; NHWC and NCHW; from
+// sm_80 on.
 //
 //   output[n,p,q,k] = round(activation(sum + bias[k] + residual[n,p,q,k]))
 //   sum = over taps (r,s), channels c of the group:  input[n,h,w,c] * filters[r,s,k,c]
@@ -86,12 +87,14 @@ __global__ void __launch_bounds__(kIgemmFillThreads)
 
 // ---- The row of the table. ----------------------------------------------------------------------
 
-KernelFunction kernel_of(const Problem& problem, int tile) {
+KernelFunction kernel_of(const Problem& problem, int tile, Math math) {
   const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
   switch (problem.desc().dtype) {
     case DType::f16: return igemm::kernel_of<Half>(tile, is_wide);
     case DType::bf16: return igemm::kernel_of<BFloat16>(tile, is_wide);
-    default: return igemm::kernel_of<float>(tile, is_wide);
+    default:
+      return math == Math::tf32x3 ? igemm::kernel_of<Tf32x3>(tile, is_wide)
+                                  : igemm::kernel_of<float>(tile, is_wide);
   }
 }
 
@@ -105,8 +108,12 @@ struct IgemmState : KernelState {
 std::string declines(const Problem& problem, const Options& options, const DeviceFacts& device) {
   const ProblemDesc& d = problem.desc();
   if (device.sm < 80) return "needs tensor cores with asynchronous copies, sm_80 or later";
-  if (d.dtype == DType::f64 || (d.dtype == DType::f32 && options.math != Math::tf32)) {
-    return "takes f16, bf16, and f32 with math=tf32";
+  if (d.dtype == DType::f64 || (d.dtype == DType::f32 && options.math == Math::strict)) {
+    return "takes f16, bf16, and f32 with math=tf32 or math=3xtf32";
+  }
+  if (d.dtype == DType::f32 && options.math == Math::tf32x3 &&
+      device.tf32_tensor_macs_per_us < 3 * device.f32_macs_per_us) {
+    return "three products of TF32 take longer than one of f32 on " + device.name;
   }
   if (d.filter_order != FilterOrder::hwoi && !options.prepacked_filters) {
     return "takes filters in the order HWOI, others prepacked";
@@ -114,23 +121,26 @@ std::string declines(const Problem& problem, const Options& options, const Devic
   return plan_igemm(problem, kIgemmTiles[0], device).refused;
 }
 
-std::string tile_declines(const Problem& problem, int tile, const DeviceFacts& device) {
-  return plan_igemm(problem, kIgemmTiles[tile], device).refused;
+std::string tile_declines(const Problem& problem, int tile, const Options& options,
+                          const DeviceFacts& device) {
+  return plan_igemm(problem, kIgemmTiles[tile], device, options.math).refused;
 }
 
 double estimate_us(const Problem& problem, int tile, const Options& options,
                    const DeviceFacts& device) {
-  const IgemmPlan plan = plan_igemm(problem, kIgemmTiles[tile], device, options.workspace_limit);
+  const IgemmPlan plan =
+      plan_igemm(problem, kIgemmTiles[tile], device, options.math, options.workspace_limit);
   return estimate_igemm_us(problem, kIgemmTiles[tile], plan, device);
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
                                            const DeviceFacts& device) {
   auto state = std::make_shared<IgemmState>();
-  state->plan = plan_igemm(problem, kIgemmTiles[tile], device, options.workspace_limit);
+  state->plan =
+      plan_igemm(problem, kIgemmTiles[tile], device, options.math, options.workspace_limit);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
   state->workspace_bytes = static_cast<std::size_t>(state->plan.workspace_bytes);
-  state->kernel = kernel_of(problem, tile);
+  state->kernel = kernel_of(problem, tile, options.math);
   state->tile = tile;
   state->threads = static_cast<unsigned>(kIgemmTiles[tile].threads());
   if (options.prepacked_filters) {

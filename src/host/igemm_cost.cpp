@@ -135,9 +135,11 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
 }
 
-int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
-  const int64_t fit = device.shared_bytes_per_core / (shared_bytes + kReservedShared);
-  return static_cast<int>(std::clamp<int64_t>(fit, 1, tile.blocks_per_sm));
+int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const IgemmPlan& plan) {
+  const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedShared);
+  const int registers_fit =
+      plan.products == 1 ? tile.blocks_per_sm : std::min(tile.blocks_per_sm, kIgemmBlocksOf3xTf32);
+  return static_cast<int>(std::clamp<int64_t>(fit, 1, registers_fit));
 }
 
 double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
@@ -158,10 +160,10 @@ int64_t igemm_boxes(const IgemmParams& p) {
 
 void add_costs(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
                IgemmPlan& plan) {
-  plan.resident = resident_blocks(tile, device, plan.shared_bytes);
+  plan.resident = resident_blocks(tile, device, plan);
   const BoxCost cost = box_cost(problem, tile, plan.params);
   const auto conv_groups = static_cast<double>(problem.desc().groups);
-  plan.issued_macs = conv_groups * cost.macs;
+  plan.issued_macs = conv_groups * cost.macs * plan.products;
   plan.window_bytes = conv_groups * cost.window_bytes;
   plan.filter_bytes = conv_groups * cost.filter_bytes;
   plan.output_bytes = output_bytes(problem, tile, plan.params);

@@ -128,7 +128,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
   const double at_once = static_cast<double>(device.cores) * plan.resident;
   result.waves = result.blocks / at_once;
-  result.issued_macs = issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
+  result.issued_macs = plan.products * issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
   result.shared_wavefronts = ldmatrix_wavefronts(tile, p);
 
   const PredictedRequests windows = igemm::count_windows(tile, p, d.in_c);

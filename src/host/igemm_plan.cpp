@@ -356,10 +356,15 @@ int igemm_access(const Problem& problem) {
 }
 
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
-                     int64_t workspace_limit) {
+                     Math math, int64_t workspace_limit) {
   IgemmPlan plan;
   plan.refused = refused(problem);
   if (!plan.refused.empty()) return plan;
+  if (problem.desc().dtype == DType::f32 && math == Math::tf32x3) {
+    plan.products = 3;
+    if (!has_room_for_3xtf32(tile)) plan.refused = "too few registers for the operands of 3xTF32";
+    if (!plan.refused.empty()) return plan;
+  }
   const IgemmSource source(problem);
   IgemmHalo halo;
   plan.tf32 = problem.desc().dtype == DType::f32;

@@ -57,6 +57,13 @@ inline constexpr IgemmTile kIgemmTiles[] = {
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
+/// Three products of TF32 need operands twice: beside the sums of 64x64 there is no room for them.
+constexpr bool has_room_for_3xtf32(const IgemmTile& tile) {
+  return tile.warp_m * tile.warp_n <= 64 * 32;
+}
+/// Likewise: more blocks would leave a thread fewer than 168 registers.
+inline constexpr int kIgemmBlocksOf3xTf32 = 3;
+
 inline constexpr int kIgemmMaxTaps = 192;  // with these the parameters fit 4 KB
 inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
@@ -168,6 +175,7 @@ struct IgemmPlan {
   int64_t workspace_bytes = 0;
   int64_t shared_bytes = 0;
   bool tf32 = false;
+  int products = 1;        ///< of the tensor cores for one of the problem: 3 for 3xTF32
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
   /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
@@ -185,10 +193,10 @@ FilterStrides igemm_filter_strides(const Problem& problem);
 /// the window's first pixel, input pixel `origin` of position 0, lies inside the input.
 double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t);
 
-/// Cuts `problem` for `tile` on `device`. Cheap and pure.
+/// Cuts `problem` for `tile` on `device`; `math` is of f32. Cheap and pure.
 /// `workspace_limit`: bytes, for shares of the sums; -1: none given.
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
-                     int64_t workspace_limit = -1);
+                     Math math = Math::tf32, int64_t workspace_limit = -1);
 
 /// Model microseconds of a plan that is not refused.
 double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,

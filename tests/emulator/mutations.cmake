@@ -79,7 +79,8 @@ if(TCONV_TEST_ALL)
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   if(TCONV_TEST_LONG)  # some 20 seconds a copy
     tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu src/cuda/igemm_sm80_bf16.cu
-      src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu IN emulated_kernels TEST test_igemm_sm80
+      src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu src/cuda/igemm_sm80_3xtf32.cu
+      IN emulated_kernels TEST test_igemm_sm80
       FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
   endif()
   set(kernels tests/emulator/kernels)

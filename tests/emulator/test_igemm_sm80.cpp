@@ -12,74 +12,11 @@
 #include "src/host/plan.h"
 #include "src/host/reference.h"
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/igemm_runs.h"
 #include "tests/gpu/device_operands.h"
 
 namespace tconv::test {
 namespace {
-
-/// What a run with one tile gave: whether every byte of the output is the reference's.
-struct Outcome {
-  bool taken = false, right = false;
-  std::string finding;
-};
-
-/// With no workspace the depth is not split.
-Outcome run_tile(const Problem& problem, const IgemmTile& tile, const emulator::Config& config,
-                 uint64_t seed = 1, int64_t workspace_limit = 0) {
-  Outcome outcome;
-  const Options options = {.device = DeviceKind::cuda,
-                           .kernels = {"igemm_sm80"},
-                           .tile = tile.name,
-                           .workspace_limit = workspace_limit,
-                           .math = Math::tf32};
-  try {
-    const Plan plan = make_plan(problem, options);
-    outcome.taken = true;
-    const Operands operands = small_integers(problem, seed);
-    Operands expected = operands;
-    reference_conv2d_transpose(problem, expected.tensors(), 1);
-    const DeviceOperands device(operands);
-    emulator::configure(config);
-    emulator::forget_reports();
-    run_on_device(plan, device.tensors());
-    outcome.right = device.output.download() == expected.output;
-  } catch (const Unsupported&) {
-  } catch (const DeviceError& error) {
-    outcome.finding = error.what();
-  }
-  emulator::configure({});
-  return outcome;
-}
-
-/// Runs every tile that takes the problem, with odd seeds split if that is faster; how many did.
-int expect_exact(const Problem& problem, uint64_t seed) {
-  int taken = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
-    const Outcome outcome = run_tile(problem, tile, {.seed = seed}, seed, seed % 2 == 0 ? 0 : -1);
-    if (!outcome.taken) continue;
-    ++taken;
-    EXPECT_TRUE(outcome.right) << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
-                               << outcome.finding;
-  }
-  return taken;
-}
-
-/// in, kernel, stride, padding, dilation, output padding of one axis.
-Axis axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1,
-          int64_t output_padding = 0) {
-  Axis a = {.in = in, .kernel = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
-  a.out = a.full() - 2 * pad + output_padding;
-  return a;
-}
-
-ProblemDesc problem_of(int64_t batch, int64_t in_c, int64_t out_c, const Axis& h, const Axis& w,
-                       DType type = DType::f16) {
-  ProblemDesc d;
-  d.batch = batch, d.in_c = in_c, d.out_c = out_c;
-  d.h = h, d.w = w;
-  d.dtype = d.output_dtype = d.bias_dtype = type;
-  return d;
-}
 
 // Channels 1, 3, 21, 33: odd rows. 130 channels: several chunks. Boxes that stick out, images of
 // one pixel, batches within a box.
@@ -208,6 +145,7 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
   d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
   EXPECT_NE(declined(d).find("math=tf32"), std::string::npos);
   EXPECT_EQ(declined(d, {.math = Math::tf32}), "");
+  EXPECT_EQ(declined(d, {.math = Math::tf32x3}), "");
   d.h.in = 0;
   EXPECT_NE(declined(d, {.math = Math::tf32}).find("empty"), std::string::npos);
 }
@@ -215,7 +153,7 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
 TEST(IgemmEmulated, SplitsTheDepthWhereBlocksAreFew) {
   const Problem problem(problem_of(1, 600, 40, axis(5, 3, 1, 1), axis(6, 3, 1, 1)));
   const auto splits = [&](int64_t limit) {
-    return plan_igemm(problem, kIgemmTiles[0], cuda_facts(), limit).params.splits;
+    return plan_igemm(problem, kIgemmTiles[0], cuda_facts(), Math::tf32, limit).params.splits;
   };
   const int64_t share = problem.output_extents().count() * 4;
   EXPECT_GT(splits(-1), 4);
@@ -229,24 +167,6 @@ TEST(IgemmEmulated, SplitsTheDepthWhereBlocksAreFew) {
 TEST(IgemmEmulated, AnyOrderOfTheThreads) {
   const Problem problem(problem_of(1, 136, 24, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
   for (uint64_t seed = 1; seed <= 4; ++seed) expect_exact(problem, seed);
-}
-
-/// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
-/// nothing missed.
-std::string unmissed(const Problem& problem, const IgemmTile& tile, const std::string& name = "") {
-  const Outcome whole = run_tile(problem, tile, {});
-  EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;
-  if (!whole.taken) return "";
-  std::string names;
-  for (const emulator::SyncSite& site : std::vector(emulator::reports().back().sites)) {
-    if (site.name.find(name) == std::string::npos) continue;
-    bool noticed = false;
-    for (uint64_t seed = 1; seed <= 3 && !noticed; ++seed) {
-      noticed = !run_tile(problem, tile, {.seed = seed, .drop = {site.site}}).right;
-    }
-    if (!noticed) names += site.name + " at " + site.site.text() + "; ";
-  }
-  return names;
 }
 
 /// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
@@ -278,7 +198,7 @@ TEST(IgemmEmulated, IssuesWhatThePlanPredicts) {
     for (const IgemmTile& tile : kIgemmTiles) {
       if (random() % 2 == 0) continue;
       if (!run_tile(problem, tile, {.check_memory = false, .check_races = false}).taken) continue;
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), 0);
+      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32, 0);
       // A second launch fills outputs without taps.
       const emulator::Counters& counters = emulator::reports().front().counters;
       EXPECT_EQ(static_cast<double>(counters.multiply_adds), plan.issued_macs)
