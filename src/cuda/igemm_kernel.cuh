@@ -7,6 +7,7 @@
 
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
+#include "src/cuda/igemm_instances.cuh"
 #include "src/cuda/igemm_multiply.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
@@ -94,10 +95,10 @@ using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<
 
 template <typename T, int kTileIndex, bool kWide>
 KernelFunction instance() {
-  if constexpr (std::is_same_v<T, Tf32x3> && !has_room_for_3xtf32(kIgemmTiles[kTileIndex])) {
-    return nullptr;  // refused by the plan
-  } else {
+  if constexpr (has_instance<T, kTileIndex>()) {
     return igemm_sm80<T, kTileIndex, kWide>;
+  } else {
+    return nullptr;  // refused by the plan
   }
 }
 

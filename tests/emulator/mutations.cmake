@@ -77,12 +77,11 @@ if(TCONV_TEST_ALL)
   # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
-  if(TCONV_TEST_LONG)  # some 20 seconds a copy
-    tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu src/cuda/igemm_sm80_bf16.cu
-      src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu src/cuda/igemm_sm80_3xtf32.cu
-      IN emulated_kernels TEST test_igemm_sm80
-      FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
-  endif()
+  set(igemm src/cuda/igemm_)
+  tconv_mutations(igemm_sm80 SOURCE ${igemm}sm80.cu ${igemm}sm80_f16.cu ${igemm}sm80_tf32.cu
+    IN emulated_narrow_kernels TEST test_igemm_narrow FILTER * TIMEOUT 120
+    HOST src/host/igemm_plan.cpp RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh
+    ${igemm}multiply.cuh ${igemm}store.cuh ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)
