@@ -34,10 +34,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 CAUGHT, SURVIVED, CRASHED, HUNG = "caught", "survived", "crashed", "hung"
 NOT_COMPILED, SAME_OBJECT = "not compiled", "same object"
 COUNTED = (CAUGHT, SURVIVED, CRASHED, HUNG)
+# A run hangs when it takes this many times as long as without a mutation, but never sooner than this.
+HANGS_AFTER_TIMES, HANGS_AFTER_S = 20, 3
 
 
 class WrongList(Exception):
@@ -160,6 +163,8 @@ class Runner:
         self.options = options
         self.project = pathlib.Path(options.project)
         self.baseline = None  # the bytes of the objects without a mutation
+        self.timeout = options.timeout
+        self.run_s = None  # the first run, which is without a mutation
         units = [unit.partition("@") for unit in options.source]
         self.templates = {source: self.compile_template(source, target)
                           for source, _, target in units}
@@ -219,11 +224,14 @@ class Runner:
                                          objects=objects, program=program))
         if done.returncode != 0:
             raise WrongList(f"the link command fails:\n{done.stdout}")
+        started = time.monotonic()
         try:
             done = self.execute(self.command(shlex.split(self.options.run), copy=copy,
-                                             program=program), self.options.timeout)
+                                             program=program), self.timeout)
         except subprocess.TimeoutExpired:
             return HUNG, ""
+        if self.run_s is None:
+            self.run_s = time.monotonic() - started
         outcome = {0: SURVIVED, 1: CAUGHT}.get(done.returncode, CRASHED)
         return outcome, done.stdout
 
@@ -261,6 +269,8 @@ class Runner:
         result = self.try_one(None)
         if result.outcome != SURVIVED:
             raise WrongList(f"without any mutation: {result.outcome}\n{result.output}")
+        limit = max(HANGS_AFTER_S, HANGS_AFTER_TIMES * self.run_s)
+        self.timeout = min(self.options.timeout, limit)
 
 
 # ---- Many -----------------------------------------------------------------------------------------
@@ -368,7 +378,8 @@ def parse(arguments):
     compiling.add_argument("--database", help="a compile_commands.json")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
-    parser.add_argument("--timeout", type=float, default=30, help="of a run, in seconds")
+    parser.add_argument("--timeout", type=float, default=30,
+                        help="of a run, in seconds; less where a run without a mutation is quick")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--scratch", help="where the copies are made, and removed again")
     modes = parser.add_subparsers(dest="mode", required=True)
