@@ -40,20 +40,21 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
   }
 }
 
-/// `kAccess` bytes of channels, to which their source is aligned; of these `bytes` exist, the rest
-/// are zeros.
+/// `kAccess` bytes of channels, to which their source is aligned, or zeros: as rows of channels are
+/// a multiple of that, it exists as a whole or not at all. So much ptxas must see: a size that is
+/// one of two constants is a predicate of the copy, any other costs five instructions.
 template <int kAccess>
 __device__ inline void copy_piece(const Shared& shared, uint32_t target, const char* source,
-                                  int bytes) {
+                                  bool exists) {
   if constexpr (kAccess == 16) {
-    ptx::cp_async_cg_16(target, source, bytes);
+    ptx::cp_async_cg_16(target, source, exists ? 16 : 0);
   } else if constexpr (kAccess > 2) {
-    ptx::cp_async_ca<kAccess>(target, source, bytes);
+    ptx::cp_async_ca<kAccess>(target, source, exists ? kAccess : 0);
   } else {
     // No copy is that narrow: through a register. The barrier that makes the stage's copies visible
     // makes this visible too.
     *reinterpret_cast<uint16_t*>(shared.memory + (target - shared.address)) =
-        bytes > 0 ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
+        exists ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
   }
 }
 
@@ -125,6 +126,7 @@ class Producer {
     rows_left_ = first.left;
     pass_bytes_ = pass_bytes();
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
+    if (bytes_left_ <= 0) rows_left_ = 0;
     windows_ = windows;
     stages_ = stages;
     ptx::pin(row_);
@@ -179,8 +181,6 @@ class Producer {
     return rows * d_.filter_row;
   }
 
-  /// Of this thread's chunk of the channels: past the last one there are none.
-  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
   /// Of all channels, from the chunk's first on.
   __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
   /// The first row of those that this warp copies in a pass.
@@ -225,12 +225,11 @@ class Producer {
   }
 
   __device__ void copy_window() {
-    const int bytes = chunk_bytes();
 #pragma unroll 1
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
-      ptx::cp_async_cg_16(windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
-                          input_ + max(pixel.offset, 0), pixel.offset < 0 ? 0 : bytes);
+      copy_piece<16>(shared_, windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
+                     input_ + max(pixel.offset, 0), pixel.offset >= 0 && bytes_left_ > 0);
     }
   }
 
@@ -246,10 +245,10 @@ class Producer {
         const Piece piece(turn);
         if (first + piece.row >= d_.window_pixels) continue;
         const Pixel pixel = pixels_[first + piece.row];
-        const int bytes = pixel.offset < 0 ? 0 : clamp_to(left - piece.at, kAccess);
+        const bool exists = pixel.offset >= 0 && left > piece.at;
         const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
         copy_piece<kAccess>(shared_, windows_ + window_stage_ + target,
-                            chunk + (bytes > 0 ? pixel.offset + piece.at : 0), bytes);
+                            chunk + (exists ? pixel.offset + piece.at : 0), exists);
       }
     }
   }
@@ -277,15 +276,14 @@ class Producer {
   }
 
   __device__ void copy_filters() {
-    const int chunk_bytes = this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
       const char* rows = tap_filters(slot);
-      const int bytes = has_tap(slot) ? chunk_bytes : 0;
+      const bool has_tap = this->has_tap(slot);
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
+        copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Tile::kRowsPerPass);
         target += Tile::kRowsPerPass * Tile::kRowBytes;
         rows += pass_bytes_;
       }
@@ -301,17 +299,17 @@ class Producer {
       const Piece piece(turn);
       const int row = warp_row() + piece.row;
       const FilterRow own = filter_row(row_), other = filter_row(row);
-      const int bytes = clamp_to(left - piece.at, kAccess);
+      const int rows_left = left > piece.at ? other.left : 0;
       uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
                         swizzled<Tile::kRowBytes>(row, piece.at >> 4, row);
 #pragma unroll 1
       for (int slot = 0; slot < Tile::kSlots; ++slot) {
         const char* rows = tap_filters(slot) - chunk_bits_ + (other.offset - own.offset) + piece.at;
-        const int slot_bytes = has_tap(slot) ? bytes : 0;
+        const bool has_tap = this->has_tap(slot);
 #pragma unroll 1
         for (int pass = 0; pass < kPassesPerSlot; ++pass) {
           copy_piece<kAccess>(shared_, target, rows,
-                              other.left > pass * Tile::kRowsPerPass ? slot_bytes : 0);
+                              has_tap && rows_left > pass * Tile::kRowsPerPass);
           target += Tile::kRowsPerPass * Tile::kRowBytes;
           rows += pass_bytes_;
         }
@@ -324,6 +322,7 @@ class Producer {
     input_ += Tile::kRowBytes;
     filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
+    if (bytes_left_ <= 0) rows_left_ = 0;
     if constexpr (!kWide) {
       first_channel_ += kChannels * d_.input_c;
     }
