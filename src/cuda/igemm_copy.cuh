@@ -100,7 +100,8 @@ class Producer {
         group_(d.groups[place.group]),
         shared_(shared),
         pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
-        tap_windows_(tap_table(d, shared.memory)) {
+        tap_windows_(tap_table(d, shared.memory)),
+        taps_(group_.iterations * Tile::kSlots) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -128,6 +129,8 @@ class Producer {
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     if (bytes_left_ <= 0) rows_left_ = 0;
     windows_ = windows;
+    window_stage_ = windows;
+    windows_end_ = windows + d.window_bytes * d.window_stages;
     stages_ = stages;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
@@ -136,6 +139,8 @@ class Producer {
     ptx::pin(filter_target_);
     ptx::pin(bytes_left_);
     ptx::pin(rows_left_);
+    ptx::pin(windows_end_);
+    ptx::pin(taps_);
   }
 
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
@@ -145,7 +150,7 @@ class Producer {
     load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
+    if (tap_ == taps_) next_chunk();
   }
 
  private:
@@ -204,7 +209,7 @@ class Producer {
           first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c +
               max(pixel.offset, 0),
           bytes, d_.input_c);
-      const uint32_t target = windows_ + window_stage_ + (pixel.target ^ chunk << 4);
+      const uint32_t target = window_stage_ + (pixel.target ^ chunk << 4);
       *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
     }
   }
@@ -221,16 +226,20 @@ class Producer {
         default: copy_window_pieces<2>(); break;
       }
     }
-    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+    window_stage_ += d_.window_bytes;
+    if (window_stage_ == windows_end_) window_stage_ = windows_;
   }
 
   __device__ void copy_window() {
+    static_assert(Tile::kTile.m >= Tile::kRowsPerPass, "every thread has a pixel of the box");
+    int i = row_;
 #pragma unroll 1
-    for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
+    do {
       const Pixel pixel = pixels_[i];
-      copy_piece<16>(shared_, windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
+      copy_piece<16>(shared_, window_stage_ + (pixel.target ^ chunk_bits_),
                      input_ + max(pixel.offset, 0), pixel.offset >= 0 && bytes_left_ > 0);
-    }
+      i += Tile::kRowsPerPass;
+    } while (i < d_.window_pixels);
   }
 
   template <int kAccess>
@@ -247,7 +256,7 @@ class Producer {
         const Pixel pixel = pixels_[first + piece.row];
         const bool exists = pixel.offset >= 0 && left > piece.at;
         const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
-        copy_piece<kAccess>(shared_, windows_ + window_stage_ + target,
+        copy_piece<kAccess>(shared_, window_stage_ + target,
                             chunk + (exists ? pixel.offset + piece.at : 0), exists);
       }
     }
@@ -277,10 +286,14 @@ class Producer {
 
   __device__ void copy_filters() {
     uint32_t target = filter_target_ + filter_stage_;
+    // All at once: of loads between copies, each would cost three more.
+    bool has_taps[Tile::kSlots];
+#pragma unroll
+    for (int slot = 0; slot < Tile::kSlots; ++slot) has_taps[slot] = has_tap(slot);
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
       const char* rows = tap_filters(slot);
-      const bool has_tap = this->has_tap(slot);
+      const bool has_tap = has_taps[slot];
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
         copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Tile::kRowsPerPass);
@@ -338,9 +351,10 @@ class Producer {
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
-  int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
+  int taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
+  int rows_left_;       // of a slot, from this thread's first on
 
-  uint32_t window_stage_ = 0, filter_stage_ = 0;
+  uint32_t window_stage_, windows_end_, filter_stage_ = 0;
 };
 
 }  // namespace tconv::cuda::igemm
