@@ -10,6 +10,7 @@
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/smem.cuh"
+#include "src/cuda/uniform.cuh"
 
 namespace tconv::cuda::igemm {
 
@@ -101,7 +102,8 @@ class Producer {
         shared_(shared),
         pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
         tap_windows_(tap_table(d, shared.memory)),
-        taps_(group_.iterations * Tile::kSlots) {
+        first_tap_(uniform(group_.first_tap)),
+        taps_(uniform(group_.iterations * Tile::kSlots)) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -130,7 +132,7 @@ class Producer {
     if (bytes_left_ <= 0) rows_left_ = 0;
     windows_ = windows;
     window_stage_ = windows;
-    windows_end_ = windows + d.window_bytes * d.window_stages;
+    windows_end_ = uniform(windows + d.window_bytes * d.window_stages);
     stages_ = stages;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
@@ -139,8 +141,6 @@ class Producer {
     ptx::pin(filter_target_);
     ptx::pin(bytes_left_);
     ptx::pin(rows_left_);
-    ptx::pin(windows_end_);
-    ptx::pin(taps_);
   }
 
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
@@ -281,7 +281,9 @@ class Producer {
     return (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0;
   }
   __device__ const char* tap_filters(int slot) const {
-    return filters_ + d_.taps[group_.first_tap + tap_ + slot].filter;
+    // In two steps, so that the slot is an offset within the instruction.
+    const host::IgemmTap* taps = d_.taps + first_tap_ + tap_;
+    return filters_ + taps[slot].filter;
   }
 
   __device__ void copy_filters() {
@@ -351,8 +353,8 @@ class Producer {
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
-  int taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
-  int rows_left_;       // of a slot, from this thread's first on
+  int first_tap_, taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
+  int rows_left_;                   // of a slot, from this thread's first on
 
   uint32_t window_stage_, windows_end_, filter_stage_ = 0;
 };

@@ -15,6 +15,7 @@
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/cuda/tf32x3.cuh"
+#include "src/cuda/uniform.cuh"
 #include "src/host/igemm_plan.h"
 
 namespace tconv::cuda::igemm {
@@ -52,7 +53,7 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   Producer<T, kTileIndex, kWide> producer(d, place, corner, chunks.first, input, filters, shared,
                                           windows, stages);
   Consumer<T, kTileIndex> consumer(d, place, chunks.first, tap_table(d, memory), windows, stages);
-  const int iterations = chunks.count * d.groups[place.group].iterations;
+  const int iterations = uniform(chunks.count * d.groups[place.group].iterations);
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
     if (i < iterations) producer.issue();
@@ -62,19 +63,20 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   __syncthreads();  // the copies of iteration 0 have landed for all
   consumer.load(0);
 
-  // Mainloop. Invariant: the copies of iteration i have landed, those of the kAhead - 1 after it
-  // are in flight, and the fragments of its first step are on their way.
+  // Mainloop, iteration i = iterations - left. Invariant: the copies of iteration i have landed,
+  // those of the kAhead - 1 after it are in flight, and the fragments of its first step are on
+  // their way.
 #pragma unroll 1
-  for (int i = 0; i < iterations; ++i) {
+  for (int left = iterations; left > 0; --left) {
     // The stage that is written was read in iteration i - 1, before the barrier below.
-    if (i + Tile::kAhead < iterations) producer.issue();
+    if (left > Tile::kAhead) producer.issue();
     ptx::cp_async_commit_group();
 #pragma unroll
     for (int step = 0; step < Tile::kSteps; ++step) {
       const bool useful = consumer.useful(step);
       if (step + 1 < Tile::kSteps) {
         consumer.load(step + 1);
-      } else if (i + 1 < iterations) {
+      } else if (left > 1) {
         ptx::cp_async_wait_group<Tile::kAhead - 1>();
         __syncthreads();  // iteration i + 1 has landed for all, and all have read iteration i
         consumer.next_iteration();

@@ -11,6 +11,7 @@
 #include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/smem.cuh"
 #include "src/cuda/tf32x3.cuh"
+#include "src/cuda/uniform.cuh"
 
 namespace tconv::cuda::igemm {
 
@@ -41,9 +42,9 @@ class Consumer {
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
         bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
-        taps_(group_.iterations * Tile::kSlots),
+        taps_(uniform(group_.iterations * Tile::kSlots)),
         windows_(windows),
-        windows_end_(windows + d.window_bytes * d.window_stages),
+        windows_end_(uniform(windows + d.window_bytes * d.window_stages)),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
@@ -59,8 +60,6 @@ class Consumer {
     const int row = warp.n + (warp.lane / 16 << 3) + lane_key_;
     filter_rows_ =
         stages + slot_ * Tile::kSlotBytes + swizzled<Tile::kRowBytes>(row, warp.lane / 8 % 2, row);
-    ptx::pin(windows_end_);
-    ptx::pin(taps_);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
@@ -161,7 +160,7 @@ class Consumer {
     const uint32_t window = tap_windows_[tap_ + slot_];
     const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
     window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
-    useful_bytes_ = (window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0;
+    useful_bytes_ = uniform((window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0);
   }
 
   const IgemmParams& d_;
