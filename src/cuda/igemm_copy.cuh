@@ -79,9 +79,10 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
 }
 
 /// The copying half of a block: every thread has its share of each stage.
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, host::FilterOrder kOrder>
 class Producer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
@@ -104,14 +105,9 @@ class Producer {
           int64_t{place.conv_group} * (d.channel_bytes / static_cast<int>(sizeof(T))) * d.input_c;
       channels_left_ = d.channel_bytes;
     }
-    filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
-               int64_t{place.repeat} * group_.repeat_filter + first_byte;
-    // Rows of later passes differ by a multiple of 8: they have the same key.
-    filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
     bytes_left_ = d.channel_bytes - chunk * 16;
     windows_ = windows;
-    rows_left_ = d.slots[group_.first_slot].columns - place.first_column - row_;
+    start_filters(place, filters, stages);
     tap_ = group_.first_tap;
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
@@ -133,14 +129,36 @@ class Producer {
   }
 
  private:
+  /// This thread's first row and chunk of the filters.
+  __device__ void start_filters(const Place& place, const char* filters, uint32_t stages) {
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int chunk = thread % Filters::kChunksPerRow, row = thread / Filters::kChunksPerRow;
+    const int columns = d_.slots[group_.first_slot].columns - place.first_column;
+    filters_ = filters + int64_t{place.repeat} * group_.repeat_filter + chunk * 16;
+    if constexpr (Filters::kIsIhwo) {
+      const int channels = d_.channel_bytes / 2;
+      filters_ += (int64_t{place.conv_group} * channels + row) * d_.filter_row +
+                  int64_t{place.first_column} * 2;
+      rows_left_ = channels - row;
+      column_bytes_ = clamp_to(columns * 2 - chunk * 16, 16);
+    } else {
+      filters_ += int64_t{place.first_column + row} * d_.filter_row +
+                  int64_t{place.conv_group} * d_.channel_bytes;
+      rows_left_ = columns - row;
+    }
+    // Rows of later passes differ by a multiple of 8: they have the same key.
+    filter_target_ = stages + swizzled<Filters::kRowBytes>(row, chunk, row);
+    pass_bytes_ = Filters::kRowsPerPass * d_.filter_row;
+  }
+
   /// Of this thread's chunk of the channels: past the last one there are none.
   __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
 
-  __device__ void copy(uint32_t target, const char* source, int bytes) {
+  __device__ void copy(uint32_t target, const char* source, int bytes, int access) {
     if constexpr (kWide) {
       ptx::cp_async_cg_16(target, source, bytes);
     } else {
-      copy_pieces(shared_, target, source, bytes, d_.access);
+      copy_pieces(shared_, target, source, bytes, access);
     }
   }
 
@@ -179,14 +197,15 @@ class Producer {
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
       copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
-           pixel.offset < 0 ? 0 : bytes);
+           pixel.offset < 0 ? 0 : bytes, d_.access);
     }
   }
 
-  /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
+  /// Past the last column or channel, and in a slot without a tap, are zeros: those of channels are
+  /// multiplied by the window's.
   __device__ void load_filters() {
-    constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
-    const int chunk_bytes = this->chunk_bytes();
+    constexpr int kPassesPerSlot = Filters::kRows / Filters::kRowsPerPass;
+    const int chunk_bytes = Filters::kIsIhwo ? column_bytes_ : this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
@@ -195,8 +214,8 @@ class Producer {
       const int bytes = (tap.window & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        copy(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
-        target += Tile::kRowsPerPass * Tile::kRowBytes;
+        copy(target, rows, rows_left_ > pass * Filters::kRowsPerPass ? bytes : 0, d_.filter_access);
+        target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
       }
     }
@@ -205,8 +224,13 @@ class Producer {
   __device__ void next_chunk() {
     tap_ = group_.first_tap;
     input_ += Tile::kRowBytes;
-    filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
+    if constexpr (Filters::kIsIhwo) {
+      filters_ += int64_t{Filters::kRows} * d_.filter_row;
+      rows_left_ -= Filters::kRows;
+    } else {
+      filters_ += Tile::kRowBytes;
+    }
     if constexpr (!kWide) {
       planes_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
       channels_left_ -= Tile::kRowBytes;
@@ -221,7 +245,8 @@ class Producer {
   const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
   int row_, bytes_left_, channels_left_ = 0;
   uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_;
-  int rows_left_, tap_;  // of a slot past this thread's first; the next iteration's first
+  int rows_left_, tap_;   // of a slot past this thread's first; the next iteration's first
+  int column_bytes_ = 0;  // IHWO: of this thread's chunk of the columns
 
   uint32_t window_stage_ = 0, filter_stage_ = 0;
 };

@@ -18,6 +18,7 @@
 
 namespace tconv::cuda::igemm {
 
+using host::FilterOrder;
 using host::kIgemmStagedRows;
 using host::kIgemmStagingPad;
 using host::kIgemmTiles;
@@ -32,7 +33,7 @@ constexpr int blocks_per_sm(const host::IgemmTile& tile) {
   return host::kIgemmBlocksOf3xTf32;
 }
 
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
                                   blocks_per_sm<T>(kIgemmTiles[kTileIndex]))
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
@@ -48,9 +49,9 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   const Corner corner = corner_of(d, place);
   make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
   __syncthreads();  // the table is there for all
-  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
-                                          stages);
-  Consumer<T, kTileIndex> consumer(d, place, windows, stages);
+  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, input, filters, shared, windows,
+                                                  stages);
+  Consumer<T, kTileIndex, kOrder> consumer(d, place, windows, stages);
   const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
   const int iterations = chunks * d.groups[place.group].iterations;
 #pragma unroll
@@ -94,36 +95,46 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
 
-template <typename T, int kTileIndex, bool kWide>
+/// False of what the plan refuses.
+template <typename T, FilterOrder kOrder>
+constexpr bool is_compiled(const host::IgemmTile& tile, bool wide) {
+  if (std::is_same_v<T, Tf32x3>) return has_room_for_3xtf32(tile);
+  return kOrder == FilterOrder::hwoi || wide || takes_unaligned_ihwo(tile);
+}
+
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 KernelFunction instance() {
-  if constexpr (std::is_same_v<T, Tf32x3> && !has_room_for_3xtf32(kIgemmTiles[kTileIndex])) {
-    return nullptr;  // refused by the plan
+  if constexpr (is_compiled<T, kOrder>(kIgemmTiles[kTileIndex], kWide)) {
+    return igemm_sm80<T, kTileIndex, kWide, kOrder>;
   } else {
-    return igemm_sm80<T, kTileIndex, kWide>;
+    return nullptr;
   }
 }
 
-template <typename T, bool kWide>
+template <typename T, bool kWide, FilterOrder kOrder>
 KernelFunction kernel_of(int tile) {
   static_assert(host::kIgemmTileCount == 6);
   switch (tile) {
-    case 0: return instance<T, 0, kWide>();
-    case 1: return instance<T, 1, kWide>();
-    case 2: return instance<T, 2, kWide>();
-    case 3: return instance<T, 3, kWide>();
-    case 4: return instance<T, 4, kWide>();
-    default: return instance<T, 5, kWide>();
+    case 0: return instance<T, 0, kWide, kOrder>();
+    case 1: return instance<T, 1, kWide, kOrder>();
+    case 2: return instance<T, 2, kWide, kOrder>();
+    case 3: return instance<T, 3, kWide, kOrder>();
+    case 4: return instance<T, 4, kWide, kOrder>();
+    default: return instance<T, 5, kWide, kOrder>();
   }
 }
 
-/// The instance for a tile. `wide`: NHWC whose rows of channels are all aligned to 16 bytes.
-template <typename T>
+/// The instance for a tile. `wide`: NHWC where all is copied 16 bytes at a time. kOrder: of the
+/// filters, IHWO of 16-bit types alone.
+template <typename T, FilterOrder kOrder>
 KernelFunction kernel_of(int tile, bool wide) {
-  return wide ? kernel_of<T, true>(tile) : kernel_of<T, false>(tile);
+  return wide ? kernel_of<T, true, kOrder>(tile) : kernel_of<T, false, kOrder>(tile);
 }
-extern template KernelFunction kernel_of<Half>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16>(int tile, bool wide);
-extern template KernelFunction kernel_of<float>(int tile, bool wide);
-extern template KernelFunction kernel_of<Tf32x3>(int tile, bool wide);
+extern template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
+extern template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
+extern template KernelFunction kernel_of<BFloat16, FilterOrder::hwoi>(int tile, bool wide);
+extern template KernelFunction kernel_of<BFloat16, FilterOrder::ihwo>(int tile, bool wide);
+extern template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
+extern template KernelFunction kernel_of<Tf32x3, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

@@ -9,6 +9,8 @@
 namespace tconv::host::igemm {
 namespace {
 
+constexpr int64_t kIhwoBytes = 2;  // of an element: see igemm_filter_order
+
 int64_t place_in_sector(int64_t address) {
   return (address % kSectorBytes + kSectorBytes) % kSectorBytes;
 }
@@ -45,8 +47,8 @@ Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
 /// Rows of channels that warps copy, a few at once: the addresses of those that exist.
 class RowCopies {
  public:
-  RowCopies(const IgemmTile& tile, int64_t access)
-      : per_request_(kLanes * 16 / tile.row_bytes), access_(access) {
+  RowCopies(int64_t row_bytes, int64_t access)
+      : per_request_(kLanes * 16 / row_bytes), access_(access) {
     rows_.reserve(static_cast<std::size_t>(per_request_));
   }
 
@@ -133,7 +135,7 @@ void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Vis
 /// NHWC: chunks of channels, pixel after pixel.
 PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
                                 int64_t place, int64_t bytes) {
-  RowCopies copies(tile, p.access);
+  RowCopies copies(tile.row_bytes, p.access);
   visit_pixels(p, inside, place,
                [&](int64_t address, bool exists) { copies.add(address, exists ? bytes : 0); });
   return copies.finish();
@@ -178,6 +180,17 @@ class WindowKinds {
   Chunks chunks_;
   std::map<std::array<int64_t, 6>, PredictedRequests> known_;
 };
+
+/// The filters of one tap and chunk, from the first column on: `bytes` of channels.
+PredictedRequests filter_copies(const IgemmTile& tile, const IgemmParams& p, int64_t place,
+                                int64_t columns, int64_t bytes) {
+  const bool ihwo = p.filters_ihwo != 0;
+  const int64_t rows = ihwo ? bytes / kIhwoBytes : columns;
+  const int64_t row_bytes = ihwo ? columns * kIhwoBytes : bytes;
+  RowCopies copies(ihwo ? tile.n * kIhwoBytes : tile.row_bytes, p.filter_access);
+  for (int64_t row = 0; row < rows; ++row) copies.add(place + row * p.filter_row, row_bytes);
+  return copies.finish();
+}
 
 }  // namespace
 
@@ -225,21 +238,20 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
-  const auto conv_groups = places(p.conv_groups, p.channel_bytes);
+  const bool ihwo = p.filters_ihwo != 0;
+  const int64_t column_bytes = ihwo ? kIhwoBytes : p.filter_row;
+  const auto conv_groups =
+      places(p.conv_groups, ihwo ? p.channel_bytes / kIhwoBytes * p.filter_row : p.channel_bytes);
   const double boxes =
       static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
-  // By the place of the first row and the rows that exist.
+  // By the place of the first column and the columns that exist. Chunks of channels begin at the
+  // same place in a sector in either order: 32 rows and more of 2 bytes and more lie between them.
   std::map<std::array<int64_t, 2>, PredictedRequests> known;
-  const auto rows_of = [&](int64_t place, int64_t rows) {
-    const auto [found, is_new] = known.try_emplace({place, rows});
+  const auto tap_of = [&](int64_t place, int64_t columns) {
+    const auto [found, is_new] = known.try_emplace({place, columns});
     if (is_new) {
-      found->second = chunks.sum([&](int64_t bytes) {
-        RowCopies copies(tile, p.access);
-        for (int64_t row = 0; row < tile.n; ++row) {
-          copies.add(place + row * p.filter_row, row < rows ? bytes : 0);
-        }
-        return copies.finish();
-      });
+      found->second =
+          chunks.sum([&](int64_t bytes) { return filter_copies(tile, p, place, columns, bytes); });
     }
     return found->second;
   };
@@ -251,11 +263,11 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
       for (int i = 0; i < group.iterations * tile.slots; ++i) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
         const IgemmSlot& slot = p.slots[group.first_slot + i % tile.slots];
-        const int64_t rows = std::clamp<int64_t>(slot.columns - column, 0, tile.n);
-        if ((tap.window & kIgemmNoTap) != 0 || rows == 0) continue;
-        const int64_t start = column * p.filter_row + repeat * group.repeat_filter + tap.filter;
+        const int64_t columns = std::clamp<int64_t>(slot.columns - column, 0, tile.n);
+        if ((tap.window & kIgemmNoTap) != 0 || columns == 0) continue;
+        const int64_t start = column * column_bytes + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {
-          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), rows), boxes * times);
+          add(sum, tap_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
         }
       }
     }

@@ -131,7 +131,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   const PredictedRequests filters = igemm::count_filters(tile, p);
   // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
   add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
-  add(p.access == 2 ? result.loads : result.copies, filters);
+  add(p.filter_access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 
   const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));

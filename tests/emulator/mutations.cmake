@@ -80,6 +80,7 @@ if(TCONV_TEST_ALL)
   if(TCONV_TEST_LONG)  # some 20 seconds a copy
     tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu src/cuda/igemm_sm80_bf16.cu
       src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu src/cuda/igemm_sm80_3xtf32.cu
+      src/cuda/igemm_sm80_bf16_ihwo.cu src/cuda/igemm_sm80_f16_ihwo.cu
       IN emulated_kernels TEST test_igemm_sm80
       FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 HOST src/host/igemm_plan.cpp)
   endif()
