@@ -96,7 +96,14 @@ std::string declines(const Problem& problem, const Options& options, const Devic
   if (d.filter_order != igemm_filter_order(problem) && !options.prepacked_filters) {
     return "takes filters in the order HWOI, 16-bit ones also in IHWO, others prepacked";
   }
-  return plan_igemm(problem, kIgemmTiles[0], device).refused;
+  // Of no tile: the first says why.
+  std::string why;
+  for (const IgemmTile& tile : kIgemmTiles) {
+    const std::string refused = plan_igemm(problem, tile, device, options.math).refused;
+    if (refused.empty()) return "";
+    if (why.empty()) why = refused;
+  }
+  return why;
 }
 
 std::string tile_declines(const Problem& problem, int tile, const Options& options,

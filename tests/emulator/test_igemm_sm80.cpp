@@ -80,7 +80,8 @@ TEST(IgemmEmulated, EqualsTheReferenceOnRandomProblems) {
   for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
     limits.max_channels = i % 2 == 0 ? 40 : 8;
     ProblemDesc d = random_desc(random, limits);
-    d.filter_order = FilterOrder::hwoi;
+    const bool ihwo = d.dtype != DType::f32 && random() % 3 == 0;
+    d.filter_order = ihwo ? FilterOrder::ihwo : FilterOrder::hwoi;
     d.input_strides = d.output_strides = d.residual_strides = {};
     if (random() % 3 == 0) {  // slices of wider tensors
       const auto widened = [&](Extents e) {
@@ -129,8 +130,11 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
   d.filter_order = FilterOrder::iohw;
   EXPECT_NE(declined(d).find("HWOI"), std::string::npos);
   EXPECT_EQ(declined(d, {.prepacked_filters = true}), "");
-  d.filter_order = FilterOrder::hwoi;
+  d.filter_order = FilterOrder::ihwo;
+  EXPECT_EQ(declined(d), "");
   d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
+  EXPECT_NE(declined(d, {.math = Math::tf32}).find("16-bit ones also in IHWO"), std::string::npos);
+  d.filter_order = FilterOrder::hwoi;
   EXPECT_NE(declined(d).find("math=tf32"), std::string::npos);
   EXPECT_EQ(declined(d, {.math = Math::tf32}), "");
   EXPECT_EQ(declined(d, {.math = Math::tf32x3}), "");
