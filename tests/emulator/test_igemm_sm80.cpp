@@ -51,6 +51,9 @@ std::vector<ProblemDesc> chosen_problems() {
   ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
   grouped.groups = 3;
   all.push_back(grouped);
+  // Filters whose columns are neighbours; several chunks of channels.
+  all.push_back(problem_of(1, 136, 24, half, axis(11, 4, 2, 1)));
+  all.back().filter_order = FilterOrder::ihwo;
   for (std::size_t i = 0; i < all.size(); ++i) {
     ProblemDesc& d = all[i];
     d.has_bias = i % 2 == 0;
