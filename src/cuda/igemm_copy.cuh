@@ -87,9 +87,10 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
 }
 
 /// The copying half of a block: every thread has its share of each stage.
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, host::FilterOrder kOrder>
 class Producer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
@@ -114,19 +115,10 @@ class Producer {
                        corner.in_w * d.input_w +
                        (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
     }
-    filters_ = filters + int64_t{place.first_column} * d.filter_row +
-               int64_t{place.repeat} * group_.repeat_filter + first_byte;
-    // Rows of later passes differ by a multiple of 8: they have the same key.
-    filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    first_column_ = place.first_column;
-    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
-    const FilterRow first = filter_row(row_);
-    filters_ += first.offset;
-    rows_left_ = first.left;
-    pass_bytes_ = pass_bytes();
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     windows_ = windows;
     stages_ = stages;
+    start_filters(place, first_chunk, filters);
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
@@ -148,44 +140,91 @@ class Producer {
 
  private:
   static constexpr int kChannels = Tile::kRowBytes / static_cast<int>(sizeof(T));  // of a chunk
-  static constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+  static constexpr int kPassesPerSlot = Filters::kRows / Filters::kRowsPerPass;
 
-  /// Row `row` of the filters of a pass: where, and how many rows on from it exist.
-  struct FilterRow {
-    int64_t offset;
-    int left;
-  };
-  __device__ FilterRow filter_row(int row) const {
-    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
-    if (d_.channels_last != 0) {
-      return {int64_t{row} * d_.filter_row, columns - first_column_ - row};
+  /// This thread's first row and chunk of the filters.
+  __device__ void start_filters(const Place& place, int first_chunk, const char* filters) {
+    first_column_ = place.first_column;
+    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
+    filters_ = filters + int64_t{place.repeat} * group_.repeat_filter;
+    if constexpr (Filters::kIsIhwo) {
+      const int channels = d_.channel_bytes / static_cast<int>(sizeof(T));
+      const int first = first_chunk * Filters::kRows;
+      filters_ += (int64_t{place.conv_group} * channels + first) * d_.filter_row +
+                  int64_t{place.first_column} * static_cast<int>(sizeof(T));
+      channels_left_ = channels - first;
+    } else {
+      filters_ += int64_t{place.first_column} * d_.filter_row +
+                  int64_t{place.conv_group} * d_.channel_bytes + first_chunk * Tile::kRowBytes;
+      channels_left_ = 0;
     }
+    const FilterPlace own = filter_place(filter_row(), filter_chunk() * 16);
+    filters_ += own.offset;
+    rows_left_ = own.rows_left;
+    column_bytes_ = clamp_to(own.bytes_left, 16);
+    // Rows of later passes differ by a multiple of 8: they have the same key.
+    filter_target_ =
+        stages_ + swizzled<Filters::kRowBytes>(filter_row(), filter_chunk(), filter_row());
+    pass_bytes_ = pass_rows() * d_.filter_row;
+  }
+  __device__ static int filter_row() {
+    return static_cast<int>(threadIdx.x) / Filters::kChunksPerRow;
+  }
+  __device__ static int filter_chunk() {
+    return static_cast<int>(threadIdx.x) % Filters::kChunksPerRow;
+  }
+
+  /// Column `i` of the tile: how many columns of a tap behind the tile's first, and how many exist
+  /// from there on. `in_passes`: counted so that those of later passes do if more are left than
+  /// rows lie between them.
+  struct ColumnPlace {
+    int offset, left;
+  };
+  __device__ ColumnPlace column_place(int i, bool in_passes) const {
+    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
+    if (d_.channels_last != 0) return {i, columns - first_column_ - i};
     // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
     const int channels = 1 << group_.log_channels;
-    if (channels == Tile::kN) {
-      return {int64_t{row} * d_.filter_row, out - first_channel_of_tile_ - row};
-    }
-    const int phase = row >> group_.log_channels, channel = row & (channels - 1);
+    if (channels == Tile::kN) return {i, out - first_channel_of_tile_ - i};
+    const int phase = i >> group_.log_channels, channel = i & (channels - 1);
     const int phases = d_.out_channels.quotient(columns) - first_phase_ - phase;
-    return {(int64_t{phase} * out + channel) * d_.filter_row,
-            first_channel_of_tile_ + channel < out ? phases << group_.log_channels : 0};
+    const int left = max(0, out - first_channel_of_tile_ - channel);
+    const bool exists = phases > 0 && left > 0;
+    return {phase * out + channel, !exists ? 0 : in_passes ? phases << group_.log_channels : left};
   }
   /// From one pass to the next.
-  __device__ uint32_t pass_bytes() const {
-    int rows = Tile::kRowsPerPass;
-    if (d_.channels_last == 0 && 1 << group_.log_channels < Tile::kN) {
-      rows = (Tile::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+  __device__ int pass_rows() const {
+    if (Filters::kIsIhwo || d_.channels_last != 0 || 1 << group_.log_channels == Tile::kN) {
+      return Filters::kRowsPerPass;
     }
-    return rows * d_.filter_row;
+    return (Filters::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+  }
+
+  /// Byte `at` of row `row` of a stage: where it comes from, and what exists from there on.
+  struct FilterPlace {
+    int64_t offset;
+    int rows_left, bytes_left;  // IHWO: of the columns; HWOI: of the channels, see chunk_bytes()
+  };
+  __device__ FilterPlace filter_place(int row, int at) const {
+    constexpr int kSize = sizeof(T);
+    if constexpr (Filters::kIsIhwo) {
+      const ColumnPlace columns = column_place(at / kSize, false);
+      return {int64_t{row} * d_.filter_row + columns.offset * kSize, channels_left_ - row,
+              columns.left * kSize};
+    } else {
+      const ColumnPlace columns = column_place(row, true);
+      return {int64_t{columns.offset} * d_.filter_row + at, columns.left, bytes_left() - at};
+    }
   }
 
   /// Of this thread's chunk of the channels: past the last one there are none.
   __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
   /// Of all channels, from the chunk's first on.
   __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
-  /// The first row of those that this warp copies in a pass.
-  __device__ int warp_row() const {
-    return static_cast<int>(threadIdx.x / 32) * (Tile::kRowsPerPass / (Tile::kThreads / 32));
+  /// The first of the rows that this warp copies in a pass.
+  template <int kRowsPerPass>
+  __device__ static int warp_row() {
+    return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
   }
 
   /// NCHW: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
@@ -216,6 +255,7 @@ class Producer {
       gather_window();
     } else {
       switch (d_.access) {
+        case 16: copy_window(); break;
         case 8: copy_window_pieces<8>(); break;
         case 4: copy_window_pieces<4>(); break;
         default: copy_window_pieces<2>(); break;
@@ -240,7 +280,8 @@ class Producer {
     const char* chunk = input_ - chunk_bits_;
     const int left = bytes_left();
 #pragma unroll 1
-    for (int first = warp_row(); first < d_.window_pixels; first += Tile::kRowsPerPass) {
+    for (int first = warp_row<Tile::kRowsPerPass>(); first < d_.window_pixels;
+         first += Tile::kRowsPerPass) {
 #pragma unroll
       for (int turn = 0; turn < Piece::kTurns; ++turn) {
         const Piece piece(turn);
@@ -254,12 +295,13 @@ class Producer {
     }
   }
 
-  /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
+  /// Past the last column or channel, and in a slot without a tap, are zeros: those of channels are
+  /// multiplied by the window's.
   __device__ void load_filters() {
     if constexpr (kWide) {
       copy_filters();
     } else {
-      switch (d_.access) {
+      switch (d_.filter_access) {
         case 16: copy_filters(); break;
         case 8: copy_filter_pieces<8>(); break;
         case 4: copy_filter_pieces<4>(); break;
@@ -277,7 +319,7 @@ class Producer {
   }
 
   __device__ void copy_filters() {
-    const int chunk_bytes = this->chunk_bytes();
+    const int chunk_bytes = Filters::kIsIhwo ? column_bytes_ : this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
@@ -285,8 +327,8 @@ class Producer {
       const int bytes = has_tap(slot) ? chunk_bytes : 0;
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
-        target += Tile::kRowsPerPass * Tile::kRowBytes;
+        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Filters::kRowsPerPass ? bytes : 0);
+        target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
       }
     }
@@ -294,25 +336,26 @@ class Producer {
 
   template <int kAccess>
   __device__ void copy_filter_pieces() {
-    using Piece = Piece<Tile::kRowBytes, kAccess>;
-    const int left = bytes_left();
+    using Piece = Piece<Filters::kRowBytes, kAccess>;
+    // From this thread's own place to the tile's first column and the chunk's first channel.
+    const int64_t own = filter_place(filter_row(), filter_chunk() * 16).offset;
 #pragma unroll
     for (int turn = 0; turn < Piece::kTurns; ++turn) {
       const Piece piece(turn);
-      const int row = warp_row() + piece.row;
-      const FilterRow own = filter_row(row_), other = filter_row(row);
-      const int bytes = clamp_to(left - piece.at, kAccess);
+      const int row = warp_row<Filters::kRowsPerPass>() + piece.row;
+      const FilterPlace place = filter_place(row, piece.at);
+      const int bytes = clamp_to(place.bytes_left, kAccess);
       uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
-                        swizzled<Tile::kRowBytes>(row, piece.at >> 4, row);
+                        swizzled<Filters::kRowBytes>(row, piece.at >> 4, row);
 #pragma unroll 1
       for (int slot = 0; slot < Tile::kSlots; ++slot) {
-        const char* rows = tap_filters(slot) - chunk_bits_ + (other.offset - own.offset) + piece.at;
+        const char* rows = tap_filters(slot) + (place.offset - own);
         const int slot_bytes = has_tap(slot) ? bytes : 0;
 #pragma unroll 1
         for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-          copy_piece<kAccess>(shared_, target, rows,
-                              other.left > pass * Tile::kRowsPerPass ? slot_bytes : 0);
-          target += Tile::kRowsPerPass * Tile::kRowBytes;
+          const bool exists = place.rows_left > pass * Filters::kRowsPerPass;
+          copy_piece<kAccess>(shared_, target, rows, exists ? slot_bytes : 0);
+          target += Filters::kRowsPerPass * Filters::kRowBytes;
           rows += pass_bytes_;
         }
       }
@@ -322,8 +365,14 @@ class Producer {
   __device__ void next_chunk() {
     tap_ = 0;
     input_ += Tile::kRowBytes;
-    filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
+    if constexpr (Filters::kIsIhwo) {
+      filters_ += int64_t{Filters::kRows} * d_.filter_row;
+      rows_left_ -= Filters::kRows;
+      channels_left_ -= Filters::kRows;
+    } else {
+      filters_ += Tile::kRowBytes;
+    }
     if constexpr (!kWide) {
       first_channel_ += kChannels * d_.input_c;
     }
@@ -340,6 +389,8 @@ class Producer {
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
   int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
+  int column_bytes_;         // IHWO: of this thread's chunk of the columns
+  int channels_left_;        // IHWO: from the chunk's first on
 
   uint32_t window_stage_ = 0, filter_stage_ = 0;
 };

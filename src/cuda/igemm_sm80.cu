@@ -87,14 +87,23 @@ __global__ void __launch_bounds__(kIgemmFillThreads)
 
 // ---- The row of the table. ----------------------------------------------------------------------
 
+/// Of a 16-bit type.
+template <typename T>
+KernelFunction narrow_kernel_of(const Problem& problem, int tile) {
+  const bool is_wide = igemm_is_wide(problem);
+  return igemm_filter_order(problem) == FilterOrder::ihwo
+             ? igemm::kernel_of<T, FilterOrder::ihwo>(tile, is_wide)
+             : igemm::kernel_of<T, FilterOrder::hwoi>(tile, is_wide);
+}
+
 KernelFunction kernel_of(const Problem& problem, int tile, Math math) {
-  const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
+  const bool is_wide = igemm_is_wide(problem);
   switch (problem.desc().dtype) {
-    case DType::f16: return igemm::kernel_of<Half>(tile, is_wide);
-    case DType::bf16: return igemm::kernel_of<BFloat16>(tile, is_wide);
+    case DType::f16: return narrow_kernel_of<Half>(problem, tile);
+    case DType::bf16: return narrow_kernel_of<BFloat16>(problem, tile);
     default:
-      return math == Math::tf32x3 ? igemm::kernel_of<Tf32x3>(tile, is_wide)
-                                  : igemm::kernel_of<float>(tile, is_wide);
+      return math == Math::tf32x3 ? igemm::kernel_of<Tf32x3, FilterOrder::hwoi>(tile, is_wide)
+                                  : igemm::kernel_of<float, FilterOrder::hwoi>(tile, is_wide);
   }
 }
 
@@ -115,10 +124,17 @@ std::string declines(const Problem& problem, const Options& options, const Devic
       device.tf32_tensor_macs_per_us < 3 * device.f32_macs_per_us) {
     return "three products of TF32 take longer than one of f32 on " + device.name;
   }
-  if (d.filter_order != FilterOrder::hwoi && !options.prepacked_filters) {
-    return "takes filters in the order HWOI, others prepacked";
+  if (d.filter_order != igemm_filter_order(problem) && !options.prepacked_filters) {
+    return "takes filters in the order HWOI, 16-bit ones also in IHWO, others prepacked";
   }
-  return plan_igemm(problem, kIgemmTiles[0], device).refused;
+  // Of no tile: the first says why.
+  std::string why;
+  for (const IgemmTile& tile : kIgemmTiles) {
+    const std::string refused = plan_igemm(problem, tile, device, options.math).refused;
+    if (refused.empty()) return "";
+    if (why.empty()) why = refused;
+  }
+  return why;
 }
 
 std::string tile_declines(const Problem& problem, int tile, const Options& options,

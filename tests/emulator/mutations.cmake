@@ -81,8 +81,8 @@ if(TCONV_TEST_ALL)
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   set(igemm src/cuda/igemm_)
-  tconv_mutations(igemm_sm80 SOURCE ${igemm}sm80.cu ${igemm}sm80_f16.cu ${igemm}sm80_tf32.cu
-    IN emulated_narrow_kernels TEST test_igemm_narrow FILTER * TIMEOUT 120 JOBS 2
+  tconv_mutations(igemm_sm80 SOURCE ${igemm}sm80.cu ${igemm}sm80_f16.cu
+    ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu IN emulated_narrow_kernels TEST test_igemm_narrow FILTER * TIMEOUT 120 JOBS 2
     HOST src/host/igemm_plan.cpp RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh
     ${igemm}multiply.cuh ${igemm}store.cuh ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)

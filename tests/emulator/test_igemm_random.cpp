@@ -35,7 +35,8 @@ ProblemDesc random_problem(std::mt19937_64& random, bool busy) {
   const std::array<int64_t, 6> channels = {8, 8, 24, 40, 40, 150};
   limits.max_channels = channels[random() % channels.size()];
   ProblemDesc d = random_desc(random, limits);
-  d.filter_order = FilterOrder::hwoi;
+  const bool ihwo = d.dtype != DType::f32 && random() % 3 == 0;
+  d.filter_order = ihwo ? FilterOrder::ihwo : FilterOrder::hwoi;
   d.input_strides = d.output_strides = d.residual_strides = {};
   if (random() % 3 == 0) {  // slices of wider tensors
     const auto widened = [&](Extents e) {
