@@ -8,6 +8,7 @@
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
 #include "src/cuda/igemm_instances.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/igemm_multiply.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
@@ -19,7 +20,6 @@
 
 namespace tconv::cuda::igemm {
 
-using host::FilterOrder;
 using host::kIgemmTiles;
 
 static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
@@ -93,8 +93,6 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
 }
 
-using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
-
 template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 KernelFunction instance() {
   if constexpr (has_instance<T, kOrder>(kTileIndex, kWide)) {
@@ -117,17 +115,9 @@ KernelFunction kernel_of(int tile) {
   }
 }
 
-/// The instance for a tile. `wide`: NHWC where all is copied 16 bytes at a time. kOrder: of the
-/// filters, IHWO of 16-bit types alone.
 template <typename T, FilterOrder kOrder>
 KernelFunction kernel_of(int tile, bool wide) {
   return wide ? kernel_of<T, true, kOrder>(tile) : kernel_of<T, false, kOrder>(tile);
 }
-extern template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16, FilterOrder::ihwo>(int tile, bool wide);
-extern template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<Tf32x3, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

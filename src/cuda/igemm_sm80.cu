@@ -14,16 +14,17 @@
 // A chunk of the box and its halo is copied once into shared memory as [pixel][channel]; a tap then
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
 // stage an iteration (chunk, tap). Each slot of a block has warps of its own, so that no warp
-// branches over phases. The parts: igemm_kernel.cuh, igemm_tile.cuh (who computes what),
-// igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the table. Not yet run on
-// a GPU.
+// branches over phases. Where the blocks are few, several share the depth of one, and a second
+// launch adds their sums, always in the same order. The parts: igemm_kernel.cuh, igemm_tile.cuh
+// (who computes what), igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the
+// table. Not yet run on a GPU.
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "src/cuda/epilogue.cuh"
-#include "src/cuda/igemm_kernel.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/launch.cuh"
 #include "src/host/errors.h"
 #include "src/host/igemm_counters.h"
