@@ -7,8 +7,10 @@
 #include <cmath>
 #include <random>
 
-#include "src/cuda/tf32x3.cuh"
 #include "tests/cuda_on_host/cuda_on_host.h"
+// What the header needs comes first.
+
+#include "src/cuda/tf32x3.cuh"
 
 namespace tconv::cuda {
 namespace {

@@ -7,6 +7,8 @@
 
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
+#include "src/cuda/igemm_instances.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/igemm_multiply.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
@@ -18,9 +20,6 @@
 
 namespace tconv::cuda::igemm {
 
-using host::FilterOrder;
-using host::kIgemmStagedRows;
-using host::kIgemmStagingPad;
 using host::kIgemmTiles;
 
 static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
@@ -39,21 +38,23 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
-  // Prologue: the table of pixels, then the first kAhead iterations in flight.
+  // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
+  const uint32_t table_bytes =
+      align_up(d.window_pixels * sizeof(Pixel) + d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.window_bytes * d.window_stages;
   const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
   const Corner corner = corner_of(d, place);
-  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
-  __syncthreads();  // the table is there for all
-  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, input, filters, shared, windows,
-                                                  stages);
-  Consumer<T, kTileIndex, kOrder> consumer(d, place, windows, stages);
-  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
-  const int iterations = chunks * d.groups[place.group].iterations;
+  make_tables<kTileIndex>(d, place, corner, memory);
+  __syncthreads();  // the tables are there for all
+  const Chunks chunks = chunks_of<kTileIndex>(d, place);
+  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
+                                                  shared, windows, stages);
+  Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
+                                           stages);
+  const int iterations = chunks.count * d.groups[place.group].iterations;
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
     if (i < iterations) producer.issue();
@@ -89,25 +90,15 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   // is in flight are empty groups. The rings are free for staging.
   __syncthreads();  // all have read the last iteration
   auto* staging = reinterpret_cast<float*>(memory + table_bytes);
-  constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
-  Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
-}
-
-using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
-
-/// False of what the plan refuses.
-template <typename T, FilterOrder kOrder>
-constexpr bool is_compiled(const host::IgemmTile& tile, bool wide) {
-  if (std::is_same_v<T, Tf32x3>) return has_room_for_3xtf32(tile);
-  return kOrder == FilterOrder::hwoi || wide || takes_unaligned_ihwo(tile);
+  Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
 }
 
 template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 KernelFunction instance() {
-  if constexpr (is_compiled<T, kOrder>(kIgemmTiles[kTileIndex], kWide)) {
+  if constexpr (has_instance<T, kOrder>(kTileIndex, kWide)) {
     return igemm_sm80<T, kTileIndex, kWide, kOrder>;
   } else {
-    return nullptr;
+    return nullptr;  // refused by the plan
   }
 }
 
@@ -124,17 +115,9 @@ KernelFunction kernel_of(int tile) {
   }
 }
 
-/// The instance for a tile. `wide`: NHWC where all is copied 16 bytes at a time. kOrder: of the
-/// filters, IHWO of 16-bit types alone.
 template <typename T, FilterOrder kOrder>
 KernelFunction kernel_of(int tile, bool wide) {
   return wide ? kernel_of<T, true, kOrder>(tile) : kernel_of<T, false, kOrder>(tile);
 }
-extern template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16, FilterOrder::ihwo>(int tile, bool wide);
-extern template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
-extern template KernelFunction kernel_of<Tf32x3, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

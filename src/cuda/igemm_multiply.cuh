@@ -35,10 +35,13 @@ class Consumer {
   using Sums = float[Tile::kRowBlocks][Tile::kColumnBlocks][4];
   Sums sums = {};
 
-  __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
+  /// `tap_windows`: where each tap of the block lies in the window.
+  __device__ Consumer(const IgemmParams& d, const Place& place, int first_chunk,
+                      const uint32_t* tap_windows, uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
-        bytes_left_(d.channel_bytes),
+        tap_windows_(tap_windows),
+        bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
         windows_(windows),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
@@ -56,7 +59,6 @@ class Consumer {
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
-    tap_ = group_.first_tap;
     begin_iteration();
   }
 
@@ -101,7 +103,7 @@ class Consumer {
   __device__ void next_iteration() {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.end_tap) next_chunk();
+    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
     begin_iteration();
   }
 
@@ -160,7 +162,7 @@ class Consumer {
   }
 
   __device__ void next_chunk() {
-    tap_ = group_.first_tap;
+    tap_ = 0;
     bytes_left_ -= Tile::kRowBytes;
     window_stage_ += d_.window_bytes;
     if (window_stage_ == windows_ + d_.window_bytes * d_.window_stages) window_stage_ = windows_;
@@ -168,7 +170,7 @@ class Consumer {
 
   /// Where the tap's pixels are, the swizzle included, and how many of the chunk's bytes count.
   __device__ void begin_iteration() {
-    const uint32_t window = d_.taps[tap_ + slot_].window;
+    const uint32_t window = tap_windows_[tap_ + slot_];
     const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
     window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
     useful_bytes_ = (window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0;
@@ -176,7 +178,8 @@ class Consumer {
 
   const IgemmParams& d_;
   const IgemmGroup& group_;
-  int bytes_left_, slot_, tap_, useful_bytes_;
+  const uint32_t* tap_windows_;
+  int bytes_left_, slot_, tap_ = 0, useful_bytes_;
   uint32_t windows_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
   uint32_t filter_rows_, filter_stage_ = 0, lane_key_, upper_half_;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];

@@ -14,16 +14,17 @@
 // A chunk of the box and its halo is copied once into shared memory as [pixel][channel]; a tap then
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
 // stage an iteration (chunk, tap). Each slot of a block has warps of its own, so that no warp
-// branches over phases. The parts: igemm_kernel.cuh, igemm_tile.cuh (who computes what),
-// igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the table. Not yet run on
-// a GPU.
+// branches over phases. Where the blocks are few, several share the depth of one, and a second
+// launch adds their sums, always in the same order. The parts: igemm_kernel.cuh, igemm_tile.cuh
+// (who computes what), igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the
+// table. Not yet run on a GPU.
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "src/cuda/epilogue.cuh"
-#include "src/cuda/igemm_kernel.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/launch.cuh"
 #include "src/host/errors.h"
 #include "src/host/igemm_counters.h"
@@ -52,6 +53,37 @@ __global__ void __launch_bounds__(kIgemmFillThreads)
   finish(epilogue, 0.0f, k,
          n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
          n * d.output_n + p * d.output_h + q * d.output_w + k * d.output_c);
+}
+
+// ---- The sum of shares of the depth. ------------------------------------------------------------
+
+/// Adds the shares of each output, in their order, and finishes it. Outputs that no tap reaches
+/// have none.
+__global__ void __launch_bounds__(kIgemmFillThreads)
+    igemm_add_shares(const __grid_constant__ IgemmParams d,
+                     const __grid_constant__ IgemmOutput output, const float* __restrict__ shares,
+                     const Epilogue<float> epilogue) {
+  const int64_t i = int64_t{blockIdx.x} * kIgemmFillThreads + threadIdx.x;
+  if (i >= d.split_elements) return;
+  auto rest = static_cast<int>(i);  // a split plan has less than 2^31 outputs
+  const auto next = [&](int extent) {
+    const int digit = rest % extent;
+    rest /= extent;
+    return digit;
+  };
+  const int channels = d.out_channels.divisor * d.conv_groups;
+  int k = d.channels_last != 0 ? next(channels) : 0;
+  const int q = next(d.w.out), p = next(d.h.out);
+  if (d.channels_last == 0) k = next(channels);
+  const int n = rest;
+  float sum = 0;
+  if (d.reach_h.contains(p) && d.reach_w.contains(q)) {
+#pragma unroll 1
+    for (int share = 0; share < d.splits; ++share) sum += shares[share * d.split_elements + i];
+  }
+  finish(epilogue, sum, k,
+         n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,
+         n * output.n + p * output.h + q * output.w + k * output.c);
 }
 
 // ---- The row of the table. ----------------------------------------------------------------------
@@ -113,15 +145,18 @@ std::string tile_declines(const Problem& problem, int tile, const Options& optio
 
 double estimate_us(const Problem& problem, int tile, const Options& options,
                    const DeviceFacts& device) {
-  const IgemmPlan plan = plan_igemm(problem, kIgemmTiles[tile], device, options.math);
+  const IgemmPlan plan =
+      plan_igemm(problem, kIgemmTiles[tile], device, options.math, options.workspace_limit);
   return estimate_igemm_us(problem, kIgemmTiles[tile], plan, device);
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
                                            const DeviceFacts& device) {
   auto state = std::make_shared<IgemmState>();
-  state->plan = plan_igemm(problem, kIgemmTiles[tile], device, options.math);
+  state->plan =
+      plan_igemm(problem, kIgemmTiles[tile], device, options.math, options.workspace_limit);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
+  state->workspace_bytes = static_cast<std::size_t>(state->plan.workspace_bytes);
   state->kernel = kernel_of(problem, tile, options.math);
   state->tile = tile;
   state->threads = static_cast<unsigned>(kIgemmTiles[tile].threads());
@@ -132,7 +167,12 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   if (device.is_here()) {
     gpu().load(reinterpret_cast<const void*>(state->kernel),
                static_cast<std::size_t>(state->plan.shared_bytes));
-    if (state->plan.fill_blocks > 0) gpu().load(reinterpret_cast<const void*>(igemm_fill), 0);
+    if (state->plan.fill_blocks > 0) {
+      const bool split = state->plan.params.splits > 1;
+      gpu().load(split ? reinterpret_cast<const void*>(igemm_add_shares)
+                       : reinterpret_cast<const void*>(igemm_fill),
+                 0);
+    }
     if (options.prepacked_filters) load_repack(problem);
   }
   return state;
@@ -143,13 +183,22 @@ void launch_row(const Problem& problem, const KernelState& base, const Tensors& 
   const auto& state = static_cast<const IgemmState&>(base);
   const IgemmPlan& plan = state.plan;
   const auto epilogue = make_epilogue<float>(problem.desc(), tensors);
+  const bool split = plan.params.splits > 1;
   if (plan.params.gemm_blocks > 0) {
+    Epilogue<float> shares = {};
+    shares.output = tensors.workspace;
+    shares.output_type = DType::f32;
     launch(state.kernel, {static_cast<unsigned>(plan.params.gemm_blocks), 1, 1},
            {state.threads, 1, 1}, static_cast<std::size_t>(plan.shared_bytes), stream, "igemm_sm80",
            plan.params, static_cast<const char*>(tensors.input),
-           static_cast<const char*>(tensors.filters), epilogue);
+           static_cast<const char*>(tensors.filters), split ? shares : epilogue);
   }
-  if (plan.fill_blocks > 0) {
+  if (plan.fill_blocks > 0 && split) {
+    const Strides& s = problem.desc().output_strides;
+    launch(igemm_add_shares, {static_cast<unsigned>(plan.fill_blocks), 1, 1},
+           {kIgemmFillThreads, 1, 1}, 0, stream, "igemm_sm80", plan.params,
+           IgemmOutput{s.n, s.h, s.w, s.c}, static_cast<const float*>(tensors.workspace), epilogue);
+  } else if (plan.fill_blocks > 0) {
     launch(igemm_fill, {static_cast<unsigned>(plan.fill_blocks), 1, 1}, {kIgemmFillThreads, 1, 1},
            0, stream, "igemm_sm80", plan.params, epilogue);
   }

@@ -7,7 +7,10 @@
 
 #include "src/host/plan.h"
 #include "src/host/reference.h"
+#include "src/host/verify.h"
+#include "tests/activation_ends.h"
 #include "tests/emulator/emulator.h"
+#include "tests/strict_sums.h"
 #include "tests/support.h"
 
 namespace tconv::emulator {
@@ -26,6 +29,11 @@ class GatherEmulated : public testing::Test {
     Options options;
     options.kernels = {"gather"};
     return make_plan(problem, options);
+  }
+
+  static void run_gather(const Problem& problem, const Tensors& tensors) {
+    configure({});
+    ASSERT_NO_THROW(run_host(plan_gather(problem), tensors, {}, 1, 1, nullptr)) << problem.key();
   }
 
   /// All bytes of the output, so that a padding byte that was written is a difference.
@@ -73,6 +81,20 @@ TEST_F(GatherEmulated, EqualsTheReferenceOnSmallIntegers) {
   for (const auto& [kind, times] : seen) EXPECT_GT(times, problems / 20);
 }
 
+TEST_F(GatherEmulated, ActivationsAreRightAtTheirEnds) {
+  for (const DType type : {DType::f32, DType::f64}) {
+    for (int activation = 0; activation <= 9; ++activation) {
+      Operands operands;
+      const Problem problem = activation_ends(type, static_cast<Activation>(activation), operands);
+      run_gather(problem, operands.tensors());
+      const VerifyReport report = verify(problem, operands.tensors(), {.threads = 1});
+      EXPECT_TRUE(report.right()) << describe_mismatch(problem, report);
+    }
+  }
+}
+
+TEST_F(GatherEmulated, SumsAreFusedAndInOrder) { expect_sums_fused_and_in_order(run_gather); }
+
 TEST_F(GatherEmulated, IssuesNoMultiplyAddTwice) {
   // Stride 3 and 2, borders cut off: each product that reaches an output is one multiply-add.
   ProblemDesc d;
@@ -106,6 +128,24 @@ TEST_F(GatherEmulated, BroadcastsTheInputInNhwc) {
   const uint64_t pixels = 16, channels = 8;
   EXPECT_EQ(counters.global_loads.requests, pixels * channels * 2);
   EXPECT_EQ(counters.global_loads.sectors, pixels * channels * (1 + 4));
+}
+
+TEST_F(GatherEmulated, WidensEveryHalf) {
+  ProblemDesc d;
+  d.dtype = DType::f16;
+  d.output_dtype = DType::f32;
+  d.h = d.w = {.in = 256, .kernel = 1, .stride = 1, .dilation = 1, .pad_begin = 0, .out = 256};
+  const Problem problem(d);
+  Operands operands = small_integers(problem, 1);
+  store(DType::f16, operands.filters.data(), 0, 1);
+  auto* const halves = reinterpret_cast<Half*>(operands.input.data());
+  for (int i = 0; i < 65536; ++i) halves[i] = {static_cast<uint16_t>(i)};
+  run_host(plan_gather(problem), operands.tensors(), {}, 1, 1, nullptr);
+  const auto* const output = reinterpret_cast<const float*>(operands.output.data());
+  for (int i = 0; i < 65536; ++i) {
+    const float expected = widen(halves[i]);
+    ASSERT_TRUE(std::isnan(expected) ? std::isnan(output[i]) : output[i] == expected) << i;
+  }
 }
 
 TEST_F(GatherEmulated, NamesProblemPlaceAndThread) {

@@ -50,7 +50,7 @@ TEST(Igemm3xTf32, EqualsTheReferenceOnSmallIntegers) {
 Bytes result_of(const Problem& problem, const Options& options, const Operands& operands) {
   const DeviceOperands device(operands);
   emulator::configure({});
-  run(make_plan(problem, options), device.tensors(), {}, nullptr);
+  run_on_device(make_plan(problem, options), device.tensors());
   return device.output.download();
 }
 
@@ -159,7 +159,7 @@ TEST(Igemm3xTf32, IssuesThreeProducts) {
   for (const ProblemDesc& d : chosen_problems()) {
     const Problem problem(d);
     for (const IgemmTile& tile : kIgemmTiles) {
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32x3);
+      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32x3, 0);
       const Outcome outcome =
           run_tile(problem, tile, {.check_memory = false, .check_races = false}, 1, Math::tf32x3);
       ASSERT_EQ(outcome.taken, plan.refused.empty()) << problem.key() << tile.name;
