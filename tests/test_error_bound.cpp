@@ -371,6 +371,44 @@ TEST(ErrorBound, AllowsThreeProductsOfTf32WhereTheCallerDoes) {
   }
 }
 
+/// The three products that are added for each.
+std::vector<std::pair<double, double>> split_factors(const std::vector<float>& x,
+                                                     const std::vector<float>& w) {
+  std::vector<std::pair<double, double>> result;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float x1 = to_bits(x[i], 11), w1 = to_bits(w[i], 11);
+    result.emplace_back(to_bits(x[i] - x1, 11), w1);
+    result.emplace_back(x1, to_bits(w[i] - w1, 11));
+    result.emplace_back(x1, w1);
+  }
+  return result;
+}
+
+// A large sum meets small products: each of three additions is cut off, more than is allowed for
+// one a product.
+TEST(ErrorBound, CountsEachOfThreeProducts) {
+  std::mt19937 random(7);
+  ProblemDesc d;
+  d.in_c = 200;
+  const Problem problem(d);
+  double most = 0;
+  for (int i = 0; i < 50; ++i) {
+    std::uniform_real_distribution<float> value(0x1p-6F, 0x1p-5F);
+    std::vector<float> x(200), w(200);
+    std::ranges::generate(x, [&] { return value(random); });
+    std::ranges::generate(w, [&] { return value(random); });
+    x[0] = w[0] = 1;
+    Tensors tensors = {.input = x.data(), .filters = w.data()};
+    const ExactElement exact = exact_element(problem, tensors, 0, 0, 0, 0);
+    for (const float sum : all_sums(split_factors(x, w))) {
+      tensors.output = const_cast<float*>(&sum);
+      EXPECT_TRUE(verify(problem, tensors, {.threads = 1, .math = Math::tf32x3}).right());
+      most = std::max(most, std::fabs(sum - exact.value) / exact.magnitude);
+    }
+  }
+  EXPECT_GT(most, 200 * 0x1p-23 + 3 * 0x1p-22);
+}
+
 TEST(ErrorBound, TakesMathForF32Alone) {
   ProblemDesc d;
   d.dtype = d.output_dtype = d.bias_dtype = DType::f16;

@@ -102,7 +102,7 @@ class Cover {
         ASSERT_GE(pixel.offset, 0);
         const int64_t at =
             pixel.offset + place_.n * p.input_n + corner.in_h * p.input_h + corner.in_w * p.input_w;
-        ASSERT_LE(at + d_.in_c * 2, problem_.input_bytes());
+        ASSERT_LE(at + (p.channels_last != 0 ? d_.in_c * 2 : 2), problem_.input_bytes());
         held.h = at % p.input_n / p.input_h, held.w = at % p.input_h / p.input_w;
         ASSERT_EQ(at % p.input_w, 0);
       }
@@ -116,34 +116,47 @@ class Cover {
     const IgemmSlot& slot = p.slots[group.first_slot + index];
     for (int m = 0; m < kTile.m; ++m) {
       const Row row = row_of(p, place_, slot.phase_h + place_.repeat * group.repeat_phase, m);
-      for (int c = place_.first_column; c < place_.first_column + kTile.n; ++c) {
-        const Column column = column_of(p, place_, slot, c);
+      for (int c = 0; c < kTile.n; ++c) {
+        const Column column = column_of(p, place_, group, index, c);
         const int q = row.q + column.phase;
         if (!row.exists || !column.exists || q >= p.w.out) continue;
-        const int64_t output = row.output + q * p.output_w + column.k;
+        const int64_t output = row.output + q * p.output_w + column.k * p.output_c;
         ++written_.at(static_cast<std::size_t>(output));
         if (column.k == place_.conv_group * p.out_channels.divisor) {
-          expect_reads(group, index, m, c, row.output / p.output_h % d_.h.out, q);
+          const int64_t pixel_row = row.output % p.output_n / p.output_h;
+          expect_reads(group, index, m, filter_row(slot, column), pixel_row, q);
         }
       }
     }
   }
 
-  void expect_reads(const IgemmGroup& group, int slot, int m, int column, int64_t pixel_row,
+  /// Of the filters of a tap, the row that belongs to a column of a slot.
+  int64_t filter_row(const IgemmSlot& slot, const Column& column) const {
+    const int out = plan_.params.out_channels.divisor;
+    const int j = slot.column_step == 0 ? 0 : (column.phase - slot.phase_w) / slot.column_step;
+    return int64_t{j} * out + column.k % out;
+  }
+
+  void expect_reads(const IgemmGroup& group, int slot, int m, int64_t column, int64_t pixel_row,
                     int q) {
     const IgemmParams& p = plan_.params;
     std::multiset<Read> reads;
     for (int i = 0; i < group.iterations; ++i) {
-      const IgemmTap& tap = p.taps[group.first_tap + i * kTile.slots + slot];
-      if ((tap.window & kIgemmNoTap) != 0) continue;
+      const int entry = i * kTile.slots + slot;
+      const IgemmTap& tap = p.taps[group.first_tap + entry];
+      const uint32_t window = window_of_tap<kTileIndex>(p, place_, corner_of(p, place_), entry);
+      if ((window & kIgemmNoTap) != 0) continue;
+      ASSERT_EQ(window, tap.window);
       const uint32_t row = window_row(p, m) + tap.window / kRowBytes;
       ASSERT_EQ(window_.count(row), 1U) << "a tap outside the window";
       const Held& held = window_[row];
       ASSERT_EQ(held.target, cuda::swizzled<kRowBytes>(row, 0, m + (tap.window & kIgemmKeyMask)));
+      const bool ihwo = d_.filter_order == FilterOrder::ihwo;
+      const int64_t column_bytes = ihwo ? 2 : p.filter_row;
       const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
-                             int64_t{column} * p.filter_row;
-      ASSERT_LT(filter, problem_.filter_bytes());
-      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels.divisor;
+                             column * column_bytes;
+      ASSERT_LT(filter, ihwo ? p.filter_row : problem_.filter_bytes());
+      const int64_t filter_row = filter / column_bytes, k = filter_row % p.out_channels.divisor;
       ASSERT_EQ(k, 0);
       const int64_t rs = filter_row / p.out_channels.divisor;
       if (held.h != kNoInput) {
@@ -160,7 +173,7 @@ class Cover {
       EXPECT_GE(plan_.fill_blocks * kIgemmFillThreads, static_cast<int64_t>(written_.size()));
     }
     for (std::size_t i = 0; i < written_.size(); ++i) {
-      const int64_t pixel = static_cast<int64_t>(i) / d_.out_c;
+      const int64_t pixel = static_cast<int64_t>(i) / (p.channels_last != 0 ? d_.out_c : 1);
       const auto p_out = static_cast<uint32_t>(pixel / d_.w.out % d_.h.out);
       const auto q_out = static_cast<uint32_t>(pixel % d_.w.out);
       if (p.reach_h.contains(p_out) && p.reach_w.contains(q_out)) continue;
@@ -192,8 +205,7 @@ int expect_all_tiles(const Problem& problem) {
 
 ProblemDesc dense(std::mt19937_64& random, const RandomLimits& limits) {
   ProblemDesc d = random_desc(random, limits);
-  d.layout = Layout::nhwc;
-  d.filter_order = FilterOrder::hwoi;
+  d.filter_order = random() % 3 == 0 ? FilterOrder::ihwo : FilterOrder::hwoi;
   d.input_strides = d.output_strides = d.residual_strides = {};
   return d;
 }
@@ -297,6 +309,16 @@ TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
   EXPECT_EQ(access(21), 2);
   d.alignment = 4;
   EXPECT_EQ(access(64), 4);
+  // Rows of columns are aligned as the output channels of a group are.
+  const auto filter_access = [&](FilterOrder order, int64_t out_c) {
+    d.in_c = 64, d.out_c = out_c, d.groups = 2, d.alignment = 16, d.filter_order = order;
+    EXPECT_EQ(igemm_access(Problem(d)), 16);
+    return igemm_filter_access(Problem(d));
+  };
+  EXPECT_EQ(filter_access(FilterOrder::hwoi, 6), 16);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 6), 2);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 24), 8);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 32), 16);
 }
 
 // The more is issued, the later a plan comes; a problem that is bound by memory costs its bytes.

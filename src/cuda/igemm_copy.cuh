@@ -13,55 +13,63 @@
 
 namespace tconv::cuda::igemm {
 
-using host::IgemmTap;
-
-/// The block's shared memory, as a pointer and as an address. The table of pixels comes first.
+/// The block's shared memory, as a pointer and as an address. The tables of pixels and taps come
+/// first.
 struct Shared {
   unsigned char* memory;
   uint32_t address;
 };
 
-/// Fills in the table of the window's pixels.
+/// Of a block's taps, where they lie in the window (window_of_tap).
+__device__ inline uint32_t* tap_table(const IgemmParams& d, unsigned char* memory) {
+  return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
+}
+
+/// Fills in the tables of the window's pixels and of the taps.
 template <int kTileIndex>
-__device__ inline void make_pixels(const IgemmParams& d, const Place& place, const Corner& corner,
-                                   Pixel* pixels) {
+__device__ inline void make_tables(const IgemmParams& d, const Place& place, const Corner& corner,
+                                   unsigned char* memory) {
+  auto* pixels = reinterpret_cast<Pixel*>(memory);
   for (int i = static_cast<int>(threadIdx.x); i < d.window_pixels;
        i += Tiling<kTileIndex>::kThreads) {
     pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
   }
-}
-
-/// A 16-byte chunk of channels, of which `bytes` exist, the rest zeros, that is aligned to `access`
-/// bytes in global memory, 16 to 2: in pieces of that size.
-__device__ inline void copy_pieces(const Shared& shared, uint32_t target, const char* source,
-                                   int bytes, int access) {
-  if (access == 16) {
-    ptx::cp_async_cg_16(target, source, bytes);
-  } else if (access == 8) {
-#pragma unroll
-    for (int at = 0; at < 16; at += 8) {
-      ptx::cp_async_ca<8>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 8));
-    }
-  } else if (access == 4) {
-#pragma unroll
-    for (int at = 0; at < 16; at += 4) {
-      ptx::cp_async_ca<4>(target + at, source + (at < bytes ? at : 0), clamp_to(bytes - at, 4));
-    }
-  } else {
-    // No copy is that narrow: through registers. The barrier that makes the stage's copies visible
-    // makes this visible too.
-    const auto* from = reinterpret_cast<const uint16_t*>(source);
-    uint32_t words[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t low = i * 4 < bytes ? from[i * 2] : 0;
-      const uint32_t high = i * 4 + 2 < bytes ? from[i * 2 + 1] : 0;
-      words[i] = low | high << 16;
-    }
-    const Bytes16 chunk = {words[0], words[1], words[2], words[3]};
-    *reinterpret_cast<Bytes16*>(shared.memory + (target - shared.address)) = chunk;
+  const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSlots;
+  for (int i = static_cast<int>(threadIdx.x); i < taps; i += Tiling<kTileIndex>::kThreads) {
+    tap_table(d, memory)[i] = window_of_tap<kTileIndex>(d, place, corner, i);
   }
 }
+
+/// `kAccess` bytes of channels, to which their source is aligned; of these `bytes` exist, the rest
+/// are zeros.
+template <int kAccess>
+__device__ inline void copy_piece(const Shared& shared, uint32_t target, const char* source,
+                                  int bytes) {
+  if constexpr (kAccess == 16) {
+    ptx::cp_async_cg_16(target, source, bytes);
+  } else if constexpr (kAccess > 2) {
+    ptx::cp_async_ca<kAccess>(target, source, bytes);
+  } else {
+    // No copy is that narrow: through a register. The barrier that makes the stage's copies visible
+    // makes this visible too.
+    *reinterpret_cast<uint16_t*>(shared.memory + (target - shared.address)) =
+        bytes > 0 ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
+  }
+}
+
+/// Which piece of the rows that a warp copies at once is a lane's in turn `turn`: neighbouring
+/// lanes have neighbouring pieces, so that each sector is asked for once.
+template <int kRowBytes, int kAccess>
+struct Piece {
+  static constexpr int kTurns = 16 / kAccess, kRowsPerWarp = 32 * 16 / kRowBytes;
+  int row, at;  // within the warp's rows; bytes
+
+  __device__ explicit Piece(int turn) {
+    const int i = turn * 32 + static_cast<int>(threadIdx.x % 32);
+    row = i / (kRowBytes / kAccess);
+    at = i % (kRowBytes / kAccess) * kAccess;
+  }
+};
 
 /// A 16-byte chunk of channels that lie `step` bytes apart, of which `bytes` exist.
 template <typename T>
@@ -79,40 +87,38 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
 }
 
 /// The copying half of a block: every thread has its share of each stage.
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, host::FilterOrder kOrder>
 class Producer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
-                      const char* input, const char* filters, const Shared& shared,
+                      int first_chunk, const char* input, const char* filters, const Shared& shared,
                       uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
         shared_(shared),
-        pixels_(reinterpret_cast<const Pixel*>(shared.memory)) {
+        pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
+        tap_windows_(tap_table(d, shared.memory)) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
     chunk_bits_ = chunk << 4;
-    const int64_t first_byte = int64_t{place.conv_group} * d.channel_bytes + chunk * 16;
+    const int64_t first_byte =
+        int64_t{place.conv_group} * d.channel_bytes + first_chunk * Tile::kRowBytes + chunk * 16;
     input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
              first_byte;
     if constexpr (!kWide) {
-      planes_ =
-          input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
-          int64_t{place.conv_group} * (d.channel_bytes / static_cast<int>(sizeof(T))) * d.input_c;
-      channels_left_ = d.channel_bytes;
+      const int channels = d.channel_bytes / static_cast<int>(sizeof(T));
+      first_channel_ = input + place.n * d.input_n + corner.in_h * d.input_h +
+                       corner.in_w * d.input_w +
+                       (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
     }
-    filters_ = filters + int64_t{place.first_column + row_} * d.filter_row +
-               int64_t{place.repeat} * group_.repeat_filter + first_byte;
-    // Rows of later passes differ by a multiple of 8: they have the same key.
-    filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    pass_bytes_ = Tile::kRowsPerPass * d.filter_row;
-    bytes_left_ = d.channel_bytes - chunk * 16;
+    bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     windows_ = windows;
-    rows_left_ = d.slots[group_.first_slot].columns - place.first_column - row_;
-    tap_ = group_.first_tap;
+    stages_ = stages;
+    start_filters(place, first_chunk, filters);
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
@@ -125,27 +131,104 @@ class Producer {
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
   /// window.
   __device__ void issue() {
-    if (tap_ == group_.first_tap) load_window();
+    if (tap_ == 0) load_window();
     load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.end_tap) next_chunk();
+    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
   }
 
  private:
-  /// Of this thread's chunk of the channels: past the last one there are none.
-  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
+  static constexpr int kChannels = Tile::kRowBytes / static_cast<int>(sizeof(T));  // of a chunk
+  static constexpr int kPassesPerSlot = Filters::kRows / Filters::kRowsPerPass;
 
-  __device__ void copy(uint32_t target, const char* source, int bytes) {
-    if constexpr (kWide) {
-      ptx::cp_async_cg_16(target, source, bytes);
+  /// This thread's first row and chunk of the filters.
+  __device__ void start_filters(const Place& place, int first_chunk, const char* filters) {
+    first_column_ = place.first_column;
+    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
+    filters_ = filters + int64_t{place.repeat} * group_.repeat_filter;
+    if constexpr (Filters::kIsIhwo) {
+      const int channels = d_.channel_bytes / static_cast<int>(sizeof(T));
+      const int first = first_chunk * Filters::kRows;
+      filters_ += (int64_t{place.conv_group} * channels + first) * d_.filter_row +
+                  int64_t{place.first_column} * static_cast<int>(sizeof(T));
+      channels_left_ = channels - first;
     } else {
-      copy_pieces(shared_, target, source, bytes, d_.access);
+      filters_ += int64_t{place.first_column} * d_.filter_row +
+                  int64_t{place.conv_group} * d_.channel_bytes + first_chunk * Tile::kRowBytes;
+      channels_left_ = 0;
+    }
+    const FilterPlace own = filter_place(filter_row(), filter_chunk() * 16);
+    filters_ += own.offset;
+    rows_left_ = own.rows_left;
+    column_bytes_ = clamp_to(own.bytes_left, 16);
+    // Rows of later passes differ by a multiple of 8: they have the same key.
+    filter_target_ =
+        stages_ + swizzled<Filters::kRowBytes>(filter_row(), filter_chunk(), filter_row());
+    pass_bytes_ = pass_rows() * d_.filter_row;
+  }
+  __device__ static int filter_row() {
+    return static_cast<int>(threadIdx.x) / Filters::kChunksPerRow;
+  }
+  __device__ static int filter_chunk() {
+    return static_cast<int>(threadIdx.x) % Filters::kChunksPerRow;
+  }
+
+  /// Column `i` of the tile: how many columns of a tap behind the tile's first, and how many exist
+  /// from there on. `in_passes`: counted so that those of later passes do if more are left than
+  /// rows lie between them.
+  struct ColumnPlace {
+    int offset, left;
+  };
+  __device__ ColumnPlace column_place(int i, bool in_passes) const {
+    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
+    if (d_.channels_last != 0) return {i, columns - first_column_ - i};
+    // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
+    const int channels = 1 << group_.log_channels;
+    if (channels == Tile::kN) return {i, out - first_channel_of_tile_ - i};
+    const int phase = i >> group_.log_channels, channel = i & (channels - 1);
+    const int phases = d_.out_channels.quotient(columns) - first_phase_ - phase;
+    const int left = max(0, out - first_channel_of_tile_ - channel);
+    const bool exists = phases > 0 && left > 0;
+    return {phase * out + channel, !exists ? 0 : in_passes ? phases << group_.log_channels : left};
+  }
+  /// From one pass to the next.
+  __device__ int pass_rows() const {
+    if (Filters::kIsIhwo || d_.channels_last != 0 || 1 << group_.log_channels == Tile::kN) {
+      return Filters::kRowsPerPass;
+    }
+    return (Filters::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+  }
+
+  /// Byte `at` of row `row` of a stage: where it comes from, and what exists from there on.
+  struct FilterPlace {
+    int64_t offset;
+    int rows_left, bytes_left;  // IHWO: of the columns; HWOI: of the channels, see chunk_bytes()
+  };
+  __device__ FilterPlace filter_place(int row, int at) const {
+    constexpr int kSize = sizeof(T);
+    if constexpr (Filters::kIsIhwo) {
+      const ColumnPlace columns = column_place(at / kSize, false);
+      return {int64_t{row} * d_.filter_row + columns.offset * kSize, channels_left_ - row,
+              columns.left * kSize};
+    } else {
+      const ColumnPlace columns = column_place(row, true);
+      return {int64_t{columns.offset} * d_.filter_row + at, columns.left, bytes_left() - at};
     }
   }
 
+  /// Of this thread's chunk of the channels: past the last one there are none.
+  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
+  /// Of all channels, from the chunk's first on.
+  __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
+  /// The first of the rows that this warp copies in a pass.
+  template <int kRowsPerPass>
+  __device__ static int warp_row() {
+    return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
+  }
+
   /// NCHW: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
-  /// copy_pieces, the next barrier but `ahead` makes them visible.
+  /// copy_piece, the next barrier but `ahead` makes them visible.
   __device__ void gather_window() {
     const auto thread = static_cast<int>(threadIdx.x);
     const int jobs = (d_.window_pixels + 31) / 32 * Tile::kChunksPerRow;
@@ -155,9 +238,10 @@ class Producer {
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
       if (i >= d_.window_pixels) continue;
       const Pixel pixel = pixels_[i];
-      const int bytes = pixel.offset < 0 ? 0 : clamp_to(channels_left_ - chunk * 16, 16);
+      const int bytes = pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
       const Bytes16 gathered = gathered_chunk<T>(
-          planes_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c + max(pixel.offset, 0),
+          first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c +
+              max(pixel.offset, 0),
           bytes, d_.input_c);
       const uint32_t target = windows_ + window_stage_ + (pixel.target ^ chunk << 4);
       *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
@@ -165,51 +249,132 @@ class Producer {
   }
 
   __device__ void load_window() {
-    const int bytes = chunk_bytes();
-    if (!kWide && d_.channels_last == 0) {
+    if constexpr (kWide) {
+      copy_window();
+    } else if (d_.channels_last == 0) {
       gather_window();
     } else {
-      copy_window(bytes);
+      switch (d_.access) {
+        case 16: copy_window(); break;
+        case 8: copy_window_pieces<8>(); break;
+        case 4: copy_window_pieces<4>(); break;
+        default: copy_window_pieces<2>(); break;
+      }
     }
     window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
   }
 
-  __device__ void copy_window(int bytes) {
+  __device__ void copy_window() {
+    const int bytes = chunk_bytes();
 #pragma unroll 1
     for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
       const Pixel pixel = pixels_[i];
-      copy(windows_ + window_stage_ + (pixel.target ^ chunk_bits_), input_ + max(pixel.offset, 0),
-           pixel.offset < 0 ? 0 : bytes);
+      ptx::cp_async_cg_16(windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
+                          input_ + max(pixel.offset, 0), pixel.offset < 0 ? 0 : bytes);
     }
   }
 
-  /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
+  template <int kAccess>
+  __device__ void copy_window_pieces() {
+    using Piece = Piece<Tile::kRowBytes, kAccess>;
+    const char* chunk = input_ - chunk_bits_;
+    const int left = bytes_left();
+#pragma unroll 1
+    for (int first = warp_row<Tile::kRowsPerPass>(); first < d_.window_pixels;
+         first += Tile::kRowsPerPass) {
+#pragma unroll
+      for (int turn = 0; turn < Piece::kTurns; ++turn) {
+        const Piece piece(turn);
+        if (first + piece.row >= d_.window_pixels) continue;
+        const Pixel pixel = pixels_[first + piece.row];
+        const int bytes = pixel.offset < 0 ? 0 : clamp_to(left - piece.at, kAccess);
+        const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
+        copy_piece<kAccess>(shared_, windows_ + window_stage_ + target,
+                            chunk + (bytes > 0 ? pixel.offset + piece.at : 0), bytes);
+      }
+    }
+  }
+
+  /// Past the last column or channel, and in a slot without a tap, are zeros: those of channels are
+  /// multiplied by the window's.
   __device__ void load_filters() {
-    constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
-    const int chunk_bytes = this->chunk_bytes();
+    if constexpr (kWide) {
+      copy_filters();
+    } else {
+      switch (d_.filter_access) {
+        case 16: copy_filters(); break;
+        case 8: copy_filter_pieces<8>(); break;
+        case 4: copy_filter_pieces<4>(); break;
+        default: copy_filter_pieces<2>(); break;
+      }
+    }
+  }
+
+  /// Whether a slot has something to multiply in the iteration whose copies are next.
+  __device__ bool has_tap(int slot) const {
+    return (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0;
+  }
+  __device__ const char* tap_filters(int slot) const {
+    return filters_ + d_.taps[group_.first_tap + tap_ + slot].filter;
+  }
+
+  __device__ void copy_filters() {
+    const int chunk_bytes = Filters::kIsIhwo ? column_bytes_ : this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
-      const IgemmTap& tap = d_.taps[tap_ + slot];
-      const char* rows = filters_ + tap.filter;
-      const int bytes = (tap.window & host::kIgemmNoTap) == 0 ? chunk_bytes : 0;
+      const char* rows = tap_filters(slot);
+      const int bytes = has_tap(slot) ? chunk_bytes : 0;
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        copy(target, rows, rows_left_ > pass * Tile::kRowsPerPass ? bytes : 0);
-        target += Tile::kRowsPerPass * Tile::kRowBytes;
+        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Filters::kRowsPerPass ? bytes : 0);
+        target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
       }
     }
   }
 
+  template <int kAccess>
+  __device__ void copy_filter_pieces() {
+    using Piece = Piece<Filters::kRowBytes, kAccess>;
+    // From this thread's own place to the tile's first column and the chunk's first channel.
+    const int64_t own = filter_place(filter_row(), filter_chunk() * 16).offset;
+#pragma unroll
+    for (int turn = 0; turn < Piece::kTurns; ++turn) {
+      const Piece piece(turn);
+      const int row = warp_row<Filters::kRowsPerPass>() + piece.row;
+      const FilterPlace place = filter_place(row, piece.at);
+      const int bytes = clamp_to(place.bytes_left, kAccess);
+      uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
+                        swizzled<Filters::kRowBytes>(row, piece.at >> 4, row);
+#pragma unroll 1
+      for (int slot = 0; slot < Tile::kSlots; ++slot) {
+        const char* rows = tap_filters(slot) + (place.offset - own);
+        const int slot_bytes = has_tap(slot) ? bytes : 0;
+#pragma unroll 1
+        for (int pass = 0; pass < kPassesPerSlot; ++pass) {
+          const bool exists = place.rows_left > pass * Filters::kRowsPerPass;
+          copy_piece<kAccess>(shared_, target, rows, exists ? slot_bytes : 0);
+          target += Filters::kRowsPerPass * Filters::kRowBytes;
+          rows += pass_bytes_;
+        }
+      }
+    }
+  }
+
   __device__ void next_chunk() {
-    tap_ = group_.first_tap;
+    tap_ = 0;
     input_ += Tile::kRowBytes;
-    filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
+    if constexpr (Filters::kIsIhwo) {
+      filters_ += int64_t{Filters::kRows} * d_.filter_row;
+      rows_left_ -= Filters::kRows;
+      channels_left_ -= Filters::kRows;
+    } else {
+      filters_ += Tile::kRowBytes;
+    }
     if constexpr (!kWide) {
-      planes_ += Tile::kRowBytes / static_cast<int>(sizeof(T)) * d_.input_c;
-      channels_left_ -= Tile::kRowBytes;
+      first_channel_ += kChannels * d_.input_c;
     }
   }
 
@@ -217,11 +382,15 @@ class Producer {
   const IgemmGroup& group_;
   const Shared shared_;
   const Pixel* pixels_;
+  const uint32_t* tap_windows_;
   const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
-  const char* planes_ = nullptr;  // NCHW: the chunk's first channel, at the window's corner
-  int row_, bytes_left_, channels_left_ = 0;
-  uint32_t chunk_bits_, windows_, filter_target_, pass_bytes_;
-  int rows_left_, tap_;  // of a slot past this thread's first; the next iteration's first
+  const char* first_channel_ = nullptr;  // NCHW: of the chunk, at the window's corner
+  int row_, bytes_left_;
+  int first_column_, first_phase_, first_channel_of_tile_;
+  uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
+  int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
+  int column_bytes_;         // IHWO: of this thread's chunk of the columns
+  int channels_left_;        // IHWO: from the chunk's first on
 
   uint32_t window_stage_ = 0, filter_stage_ = 0;
 };

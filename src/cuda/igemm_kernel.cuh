@@ -3,45 +3,58 @@
 // compiled type by type, igemm_sm80_TYPE.cu, so that no file takes long.
 #pragma once
 
+#include <type_traits>
+
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
+#include "src/cuda/igemm_instances.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/igemm_multiply.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
 #include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
+#include "src/cuda/tf32x3.cuh"
 #include "src/host/igemm_plan.h"
 
 namespace tconv::cuda::igemm {
 
-using host::kIgemmStagedRows;
-using host::kIgemmStagingPad;
 using host::kIgemmTiles;
 
 static_assert(sizeof(IgemmParams) + 128 <= 4096, "what a launch carries on every driver");
 
-template <typename T, int kTileIndex, bool kWide>
+template <typename T>
+constexpr int blocks_per_sm(const host::IgemmTile& tile) {
+  if (!std::is_same_v<T, Tf32x3> || tile.blocks_per_sm < host::kIgemmBlocksOf3xTf32) {
+    return tile.blocks_per_sm;
+  }
+  return host::kIgemmBlocksOf3xTf32;
+}
+
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
-                                  kIgemmTiles[kTileIndex].blocks_per_sm)
+                                  blocks_per_sm<T>(kIgemmTiles[kTileIndex]))
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
-  // Prologue: the table of pixels, then the first kAhead iterations in flight.
+  // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes = align_up(d.window_pixels * sizeof(Pixel), 128);
+  const uint32_t table_bytes =
+      align_up(d.window_pixels * sizeof(Pixel) + d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.window_bytes * d.window_stages;
   const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
   const Corner corner = corner_of(d, place);
-  make_pixels<kTileIndex>(d, place, corner, reinterpret_cast<Pixel*>(memory));
-  __syncthreads();  // the table is there for all
-  Producer<T, kTileIndex, kWide> producer(d, place, corner, input, filters, shared, windows,
-                                          stages);
-  Consumer<T, kTileIndex> consumer(d, place, windows, stages);
-  const int chunks = (d.channel_bytes + Tile::kRowBytes - 1) / Tile::kRowBytes;
-  const int iterations = chunks * d.groups[place.group].iterations;
+  make_tables<kTileIndex>(d, place, corner, memory);
+  __syncthreads();  // the tables are there for all
+  const Chunks chunks = chunks_of<kTileIndex>(d, place);
+  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
+                                                  shared, windows, stages);
+  Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
+                                           stages);
+  const int iterations = chunks.count * d.groups[place.group].iterations;
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
     if (i < iterations) producer.issue();
@@ -77,32 +90,34 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   // is in flight are empty groups. The rings are free for staging.
   __syncthreads();  // all have read the last iteration
   auto* staging = reinterpret_cast<float*>(memory + table_bytes);
-  constexpr int kStaged = kIgemmStagedRows * (Tile::kWarpN + kIgemmStagingPad);
-  Storer<kTileIndex>(d, place, epilogue, staging + threadIdx.x / 32 * kStaged).store(consumer.sums);
+  Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
 }
 
-using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
-
-template <typename T, bool kWide>
-KernelFunction kernel_of(int tile) {
-  static_assert(host::kIgemmTileCount == 6);
-  switch (tile) {
-    case 0: return igemm_sm80<T, 0, kWide>;
-    case 1: return igemm_sm80<T, 1, kWide>;
-    case 2: return igemm_sm80<T, 2, kWide>;
-    case 3: return igemm_sm80<T, 3, kWide>;
-    case 4: return igemm_sm80<T, 4, kWide>;
-    default: return igemm_sm80<T, 5, kWide>;
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
+KernelFunction instance() {
+  if constexpr (has_instance<T, kOrder>(kTileIndex, kWide)) {
+    return igemm_sm80<T, kTileIndex, kWide, kOrder>;
+  } else {
+    return nullptr;  // refused by the plan
   }
 }
 
-/// The instance for a tile. `wide`: NHWC whose rows of channels are all aligned to 16 bytes.
-template <typename T>
-KernelFunction kernel_of(int tile, bool wide) {
-  return wide ? kernel_of<T, true>(tile) : kernel_of<T, false>(tile);
+template <typename T, bool kWide, FilterOrder kOrder>
+KernelFunction kernel_of(int tile) {
+  static_assert(host::kIgemmTileCount == 6);
+  switch (tile) {
+    case 0: return instance<T, 0, kWide, kOrder>();
+    case 1: return instance<T, 1, kWide, kOrder>();
+    case 2: return instance<T, 2, kWide, kOrder>();
+    case 3: return instance<T, 3, kWide, kOrder>();
+    case 4: return instance<T, 4, kWide, kOrder>();
+    default: return instance<T, 5, kWide, kOrder>();
+  }
 }
-extern template KernelFunction kernel_of<Half>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16>(int tile, bool wide);
-extern template KernelFunction kernel_of<float>(int tile, bool wide);
+
+template <typename T, FilterOrder kOrder>
+KernelFunction kernel_of(int tile, bool wide) {
+  return wide ? kernel_of<T, true, kOrder>(tile) : kernel_of<T, false, kOrder>(tile);
+}
 
 }  // namespace tconv::cuda::igemm

@@ -10,6 +10,7 @@
 #include "src/cuda/ptx/mma_sm80.cuh"
 #include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/smem.cuh"
+#include "src/cuda/tf32x3.cuh"
 
 namespace tconv::cuda::igemm {
 
@@ -25,18 +26,22 @@ __device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const u
 }
 
 /// The multiplying half of a block: a warp's share of it.
-template <typename T, int kTileIndex>
+template <typename T, int kTileIndex, host::FilterOrder kOrder>
 class Consumer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   using Sums = float[Tile::kRowBlocks][Tile::kColumnBlocks][4];
   Sums sums = {};
 
-  __device__ Consumer(const IgemmParams& d, const Place& place, uint32_t windows, uint32_t stages)
+  /// `tap_windows`: where each tap of the block lies in the window.
+  __device__ Consumer(const IgemmParams& d, const Place& place, int first_chunk,
+                      const uint32_t* tap_windows, uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
-        bytes_left_(d.channel_bytes),
+        tap_windows_(tap_windows),
+        bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
         windows_(windows),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
@@ -50,13 +55,10 @@ class Consumer {
     // Positions, like rows of filters, have the number of the lane in their low three bits.
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
-    const int row = warp.n + (warp.lane / 16 << 3) + lane_key_;
-    filter_rows_ =
-        stages + slot_ * Tile::kSlotBytes + swizzled<Tile::kRowBytes>(row, warp.lane / 8 % 2, row);
+    filter_rows_ = stages + slot_ * Tile::kSlotBytes + filter_place(warp);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
-    tap_ = group_.first_tap;
     begin_iteration();
   }
 
@@ -68,11 +70,15 @@ class Consumer {
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       ptx::ldmatrix_x4(a_[set][i], window_rows_[i] + (window_ ^ chunk));
     }
-    const uint32_t rows = (filter_rows_ + filter_stage_) ^ chunk;
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; j += 2) {
       uint32_t pair[4];
-      ptx::ldmatrix_x4(pair, rows + j * 8 * Tile::kRowBytes);
+      const uint32_t rows = filter_rows_ + filter_stage_;
+      if constexpr (Filters::kIsIhwo) {
+        ptx::ldmatrix_x4_trans(pair, (rows ^ j << 4) + step * 16 * Filters::kRowBytes);
+      } else {
+        ptx::ldmatrix_x4(pair, (rows ^ chunk) + j * 8 * Filters::kRowBytes);
+      }
       b_[set][j][0] = pair[0], b_[set][j][1] = pair[1];
       b_[set][j + 1][0] = pair[2], b_[set][j + 1][1] = pair[3];
     }
@@ -83,6 +89,7 @@ class Consumer {
   __device__ bool useful(int step) const { return step * 32 < useful_bytes_; }
 
   __device__ void multiply_step(int step) {
+    if constexpr (std::is_same_v<T, Tf32x3>) return multiply_split(step % 2);
     if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
@@ -96,11 +103,24 @@ class Consumer {
   __device__ void next_iteration() {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.end_tap) next_chunk();
+    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
     begin_iteration();
   }
 
  private:
+  /// Where the lane reads its row of the four matrices of step 0 and columns 0 to 15 of the warp:
+  /// channels 0 and 8 of columns 0, then of columns 8.
+  __device__ static uint32_t filter_place(const WarpPlace<kTileIndex>& warp) {
+    const int row = warp.lane % 8, channel_half = warp.lane / 8 % 2, column_half = warp.lane / 16;
+    if constexpr (Filters::kIsIhwo) {
+      const int channel = channel_half * 8 + row;
+      return swizzled<Filters::kRowBytes>(channel, warp.n / 8 + column_half, channel);
+    } else {
+      const int column = warp.n + column_half * 8 + row;
+      return swizzled<Filters::kRowBytes>(column, channel_half, column);
+    }
+  }
+
   /// The tensor cores would cut f32 off.
   __device__ void round_to_tf32(int set) {
 #pragma unroll
@@ -116,8 +136,33 @@ class Consumer {
     }
   }
 
+  /// Three products. A row of sums at a time: the next step's operands fill the registers.
+  __device__ void multiply_split(int set) {
+    uint32_t small_b[Tile::kColumnBlocks][2];
+#pragma unroll
+    for (int j = 0; j < Tile::kColumnBlocks; ++j) {
+      split(b_[set][j][0], small_b[j][0]);
+      split(b_[set][j][1], small_b[j][1]);
+    }
+#pragma unroll
+    for (int i = 0; i < Tile::kRowBlocks; ++i) {
+      uint32_t small_a[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) split(a_[set][i][r], small_a[r]);
+      multiply_row(sums[i], small_a, b_[set]);
+      multiply_row(sums[i], a_[set][i], small_b);
+      multiply_row(sums[i], a_[set][i], b_[set]);
+    }
+  }
+
+  __device__ static void multiply_row(float (&sum)[Tile::kColumnBlocks][4], const uint32_t (&a)[4],
+                                      const uint32_t (&b)[Tile::kColumnBlocks][2]) {
+#pragma unroll
+    for (int j = 0; j < Tile::kColumnBlocks; ++j) multiply<T>(sum[j], a, b[j]);
+  }
+
   __device__ void next_chunk() {
-    tap_ = group_.first_tap;
+    tap_ = 0;
     bytes_left_ -= Tile::kRowBytes;
     window_stage_ += d_.window_bytes;
     if (window_stage_ == windows_ + d_.window_bytes * d_.window_stages) window_stage_ = windows_;
@@ -125,7 +170,7 @@ class Consumer {
 
   /// Where the tap's pixels are, the swizzle included, and how many of the chunk's bytes count.
   __device__ void begin_iteration() {
-    const uint32_t window = d_.taps[tap_ + slot_].window;
+    const uint32_t window = tap_windows_[tap_ + slot_];
     const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
     window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
     useful_bytes_ = (window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0;
@@ -133,7 +178,8 @@ class Consumer {
 
   const IgemmParams& d_;
   const IgemmGroup& group_;
-  int bytes_left_, slot_, tap_, useful_bytes_;
+  const uint32_t* tap_windows_;
+  int bytes_left_, slot_, tap_ = 0, useful_bytes_;
   uint32_t windows_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
   uint32_t filter_rows_, filter_stage_ = 0, lane_key_, upper_half_;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];

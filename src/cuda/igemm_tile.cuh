@@ -10,6 +10,7 @@
 
 namespace tconv::cuda::igemm {
 
+using host::IgemmAxis;
 using host::IgemmGroup;
 using host::IgemmParams;
 using host::IgemmSlot;
@@ -22,26 +23,43 @@ struct Tiling {
   static constexpr int kSlots = kTile.slots, kN = kTile.n, kAhead = kTile.ahead;
   static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes;
   static constexpr int kWarpM = kTile.warp_m, kWarpN = kTile.warp_n;
+  static constexpr int kStagedRows = kTile.staged_rows();
   static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
   static constexpr int kRingBytes = (kAhead + 1) * kStageBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
-  static constexpr int kPasses = kSlots * kN / kRowsPerPass;
   // Fragments: 16 rows, 8 columns, 32 bytes of channels a step.
   static constexpr int kRowBlocks = kWarpM / 16, kColumnBlocks = kWarpN / 8;
   static constexpr int kSteps = kRowBytes / 32;
 
-  static_assert(kN % kRowsPerPass == 0 && kRowsPerPass % 8 == 0 && kWarpN % 16 == 0);
+  static_assert(kWarpN % 16 == 0);
   static_assert(kSteps % 2 == 0, "two sets of fragments take turns");
+};
+
+/// Filters of a slot and a chunk in shared memory. HWOI: a row is a column, its channels
+/// neighbours. IHWO: a row is a channel, its columns neighbours.
+template <int kTileIndex, host::FilterOrder kOrder>
+struct FilterTiling {
+  using Tile = Tiling<kTileIndex>;
+  static constexpr bool kIsIhwo = kOrder == host::FilterOrder::ihwo;
+  static constexpr int kRowBytes = kIsIhwo ? Tile::kN * 2 : Tile::kRowBytes;
+  static constexpr int kRows = Tile::kSlotBytes / kRowBytes;
+  // Copies: as of pixels.
+  static constexpr int kChunksPerRow = kRowBytes / 16;
+  static constexpr int kRowsPerPass = Tile::kThreads / kChunksPerRow;
+
+  static_assert(kRows % kRowsPerPass == 0 && kRowsPerPass % 8 == 0);
 };
 
 /// What a block computes, read off its index. The innermost first: unit, so that all phases of a
 /// box run side by side and its input is read from memory once; then boxes along w, h and n.
 struct Place {
-  int group, repeat, first_column, conv_group;
-  int n;     // of the first position of the box
-  int h, w;  // likewise, counted within the subgrid
+  int group, repeat, conv_group, split;
+  int first_column;                // of all filter rows of a tap: (phase of W, channel)
+  int first_phase, first_channel;  // NCHW: of the tile's rectangle of columns
+  int n;                           // of the first position of the box
+  int h, w;                        // likewise, counted within the subgrid
   int subgrid_h, subgrid_w;
 };
 
@@ -60,13 +78,35 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
   place.h = next(d.h.tiles) << d.h.log_box;
   place.subgrid_h = next(d.h.input_step);
   place.n = next(d.batch_tiles) << d.log_box_n;
-  place.conv_group = rest;
+  place.conv_group = next(d.conv_groups);
+  place.split = rest;
   while (unit >= d.groups[place.group].end_unit) ++place.group;
   const IgemmGroup& group = d.groups[place.group];
   unit -= group.first_unit;
-  place.first_column = unit % group.column_tiles * Tiling<kTileIndex>::kN;
+  const int tile = unit % group.column_tiles;
   place.repeat = unit / group.column_tiles;
+  if (d.channels_last != 0) {
+    place.first_column = tile * Tiling<kTileIndex>::kN;
+  } else {
+    const int phases = Tiling<kTileIndex>::kN >> group.log_channels;
+    place.first_phase = tile / group.channel_tiles * phases;
+    place.first_channel = tile % group.channel_tiles << group.log_channels;
+    place.first_column = place.first_phase * d.out_channels.divisor + place.first_channel;
+  }
   return place;
+}
+
+/// The chunks of channels of a block: [first, first + count).
+struct Chunks {
+  int first, count;
+};
+template <int kTileIndex>
+__device__ inline Chunks chunks_of(const IgemmParams& d, const Place& place) {
+  const int all =
+      (d.channel_bytes + Tiling<kTileIndex>::kRowBytes - 1) / Tiling<kTileIndex>::kRowBytes;
+  if (d.splits == 1) return {.first = 0, .count = all};
+  const int first = place.split * d.chunks_of_split;
+  return {.first = first, .count = min(d.chunks_of_split, all - first)};
 }
 
 /// What a warp multiplies: which slot, and where its tile lies in the block's.
@@ -86,6 +126,24 @@ struct WarpPlace {
 
 /// `x`, but at least 0 and at most `most`.
 __device__ inline int clamp_to(int x, int most) { return max(0, min(x, most)); }
+
+/// Along an axis: pixels [first, end) of the window lie inside the input, and the first `positions`
+/// of the box exist.
+struct Span {
+  int first, end, positions;
+
+  /// True if some position's tap, `t` pixels behind it, lies inside.
+  __device__ bool meets(int t) const { return max(t, first) < min(t + positions, end); }
+};
+
+/// `corner`: the input pixel of window pixel 0; `position`: the box's first, within its subgrid.
+__device__ inline Span span_of(const IgemmAxis& axis, int corner, int position, int subgrid) {
+  const auto steps = [&](int x) { return (max(x, 0) + axis.input_step - 1) / axis.input_step; };
+  return {.first = steps(-corner),
+          .end = steps(axis.in - corner),
+          .positions =
+              min(1 << axis.log_box, steps(axis.positions - position * axis.input_step - subgrid))};
+}
 
 /// One pixel of the window: where it comes from and where it goes.
 struct Pixel {
@@ -126,6 +184,19 @@ __device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const
               w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)))};
 }
 
+/// Entry `i` of a group's taps for this block: where the tap lies in the window, or kIgemmNoTap if
+/// no position of the box meets the input there.
+template <int kTileIndex>
+__device__ inline uint32_t window_of_tap(const IgemmParams& d, const Place& place,
+                                         const Corner& corner, int i) {
+  const uint32_t window = d.taps[d.groups[place.group].first_tap + i].window;
+  if ((window & host::kIgemmNoTap) != 0) return window;
+  const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes), h = row / d.pitch;
+  const bool meets = span_of(d.h, corner.h, place.h, place.subgrid_h).meets(h) &&
+                     span_of(d.w, corner.w, place.w, place.subgrid_w).meets(row - h * d.pitch);
+  return meets ? window : host::kIgemmNoTap;
+}
+
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.
 __device__ inline uint32_t window_row(const IgemmParams& d, int m) {
   const int w = m & ((1 << d.w.log_box) - 1);
@@ -141,12 +212,23 @@ struct Column {
   bool exists;
 };
 
-__device__ inline Column column_of(const IgemmParams& d, const Place& place, const IgemmSlot& slot,
-                                   int column) {
-  const int j = d.out_channels.quotient(column);
-  return {.k = column + (place.conv_group - j) * d.out_channels.divisor,
-          .phase = slot.phase_w + j * slot.column_step,
-          .exists = column < slot.columns};
+/// Column `i` of a tile. NHWC: columns of a tap side by side; NCHW: a rectangle of
+/// phases times channels.
+__device__ inline Column column_of(const IgemmParams& d, const Place& place,
+                                   const IgemmGroup& group, int slot, int i) {
+  int j, k;
+  if (d.channels_last != 0) {
+    const int column = place.first_column + i;
+    j = d.out_channels.quotient(column);
+    k = column - j * d.out_channels.divisor;
+  } else {
+    j = place.first_phase + (i >> group.log_channels);
+    k = place.first_channel + (i & ((1 << group.log_channels) - 1));
+  }
+  const IgemmSlot& at = d.slots[group.first_slot + slot];
+  return {.k = k + place.conv_group * d.out_channels.divisor,
+          .phase = at.phase_w + j * at.column_step,
+          .exists = k < d.out_channels.divisor && j * d.out_channels.divisor < at.columns};
 }
 
 /// A row of the product: the output pixel of phase 0 of W.
@@ -161,7 +243,7 @@ __device__ inline Row row_of(const IgemmParams& d, const Place& place, int phase
   const int h = place.h + (m >> d.w.log_box & ((1 << d.h.log_box) - 1));
   const int n = place.n + (m >> (d.w.log_box + d.h.log_box));
   const int p = (h * d.h.input_step + place.subgrid_h) * d.h.stride + phase_h;
-  return {.output = n * d.output_n + p * d.output_h,
+  return {.output = place.split * d.split_elements + n * d.output_n + p * d.output_h,
           .residual = n * d.residual_n + p * d.residual_h,
           .q = (w * d.w.input_step + place.subgrid_w) * d.w.stride,
           .exists = p < d.h.out && n < d.batch};

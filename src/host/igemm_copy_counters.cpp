@@ -9,6 +9,8 @@
 namespace tconv::host::igemm {
 namespace {
 
+constexpr int64_t kIhwoBytes = 2;  // of an element: see igemm_filter_order
+
 int64_t place_in_sector(int64_t address) {
   return (address % kSectorBytes + kSectorBytes) % kSectorBytes;
 }
@@ -42,18 +44,18 @@ Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
   return kinds;
 }
 
-/// Rows of channels that warps copy, a few at once: the addresses of those that exist.
+/// Rows of channels that warps copy, neighbouring lanes neighbouring pieces.
 class RowCopies {
  public:
-  RowCopies(const IgemmTile& tile, int64_t access)
-      : per_request_(kLanes * 16 / tile.row_bytes), access_(access) {
-    rows_.reserve(static_cast<std::size_t>(per_request_));
-  }
+  RowCopies(int64_t row_bytes, int64_t access) : row_bytes_(row_bytes), access_(access) {}
 
   /// The next row, of `bytes`; 0: zeros, which nothing is read for.
   void add(int64_t address, int64_t bytes) {
-    if (bytes > 0) rows_.emplace_back(address, bytes);
-    if (++seen_ == per_request_) flush();
+    for (int64_t at = 0; at < row_bytes_; at += access_) add_piece(address + at, at < bytes);
+  }
+  void add_piece(int64_t address, bool exists) {
+    if (exists) request_.add(address);
+    if (++seen_ % kLanes == 0) flush();
   }
   PredictedRequests finish() {
     flush();
@@ -61,21 +63,13 @@ class RowCopies {
   }
 
  private:
-  /// A lane moves 16 bytes, in pieces if rows are aligned to less.
   void flush() {
-    for (int64_t piece = 0; piece < 16 && !rows_.empty(); piece += access_) {
-      WarpRequest request;
-      for (const auto& [address, bytes] : rows_) {
-        for (int64_t at = piece; at < bytes; at += 16) request.add(address + at);
-      }
-      request.add_to(sum_);
-    }
-    rows_.clear();
-    seen_ = 0;
+    request_.add_to(sum_);
+    request_ = {};
   }
 
-  int64_t per_request_, access_, seen_ = 0;
-  std::vector<std::pair<int64_t, int64_t>> rows_;
+  int64_t row_bytes_, access_, seen_ = 0;
+  WarpRequest request_;
   PredictedRequests sum_;
 };
 
@@ -133,7 +127,7 @@ void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Vis
 /// NHWC: chunks of channels, pixel after pixel.
 PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
                                 int64_t place, int64_t bytes) {
-  RowCopies copies(tile, p.access);
+  RowCopies copies(tile.row_bytes, p.access);
   visit_pixels(p, inside, place,
                [&](int64_t address, bool exists) { copies.add(address, exists ? bytes : 0); });
   return copies.finish();
@@ -179,7 +173,62 @@ class WindowKinds {
   std::map<std::array<int64_t, 6>, PredictedRequests> known_;
 };
 
+/// The filters of one tap and chunk, from the first column on: `bytes` of channels.
+PredictedRequests filter_copies(const IgemmTile& tile, const IgemmParams& p, int64_t place,
+                                const TileColumns& columns, int64_t bytes) {
+  const auto column_at = [&](int64_t i) {
+    return i / columns.width * p.out_channels.divisor + i % columns.width;
+  };
+  const auto exists = [&](int64_t i) {
+    return i / columns.width < columns.phases && i % columns.width < columns.channels;
+  };
+  if (p.filters_ihwo == 0) {
+    RowCopies copies(tile.row_bytes, p.filter_access);
+    for (int64_t i = 0; i < tile.n; ++i) {
+      copies.add(place + column_at(i) * p.filter_row, exists(i) ? bytes : 0);
+    }
+    return copies.finish();
+  }
+  const int64_t row_bytes = tile.n * kIhwoBytes;
+  RowCopies copies(row_bytes, p.filter_access);
+  for (int64_t channel = 0; channel < bytes / kIhwoBytes; ++channel) {
+    for (int64_t at = 0; at < row_bytes; at += p.filter_access) {
+      const int64_t i = at / kIhwoBytes;
+      copies.add_piece(place + channel * p.filter_row + column_at(i) * kIhwoBytes, exists(i));
+    }
+  }
+  return copies.finish();
+}
+
 }  // namespace
+
+TileColumns::TileColumns(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                         int64_t unit) {
+  const int64_t column = unit % group.column_tiles, out = p.out_channels.divisor;
+  const int64_t columns = p.slots[group.first_slot].columns;
+  first_phase = first_channel = 0;
+  if (p.channels_last != 0) {
+    first_column = column * tile.n;
+    width = tile.n;
+    phases = 1;
+    channels = std::min<int64_t>(tile.n, columns - first_column);
+    return;
+  }
+  width = int64_t{1} << group.log_channels;
+  first_phase = column / group.channel_tiles * (tile.n / width);
+  first_channel = column % group.channel_tiles * width;
+  first_column = first_phase * out + first_channel;
+  phases = std::min(tile.n / width, columns / out - first_phase);
+  channels = std::min(width, out - first_channel);
+}
+
+double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i) {
+  const uint32_t window = p.taps[group.first_tap + i].window;
+  if ((window & kIgemmNoTap) != 0) return 0;
+  const int64_t row = window / static_cast<uint32_t>(tile.row_bytes);
+  return igemm_useful_boxes(p.h, group.origin_h, row / p.pitch) *
+         igemm_useful_boxes(p.w, group.origin_w, row % p.pitch) * p.batch_tiles;
+}
 
 Kinds<int64_t> places(int64_t count, int64_t step) {
   Kinds<int64_t> kinds;
@@ -225,37 +274,35 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
-  const auto conv_groups = places(p.conv_groups, p.channel_bytes);
-  const double boxes =
-      static_cast<double>(p.h.tiles) * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
-  // By the place of the first row and the rows that exist.
-  std::map<std::array<int64_t, 2>, PredictedRequests> known;
-  const auto rows_of = [&](int64_t place, int64_t rows) {
-    const auto [found, is_new] = known.try_emplace({place, rows});
+  const bool ihwo = p.filters_ihwo != 0;
+  const int64_t column_bytes = ihwo ? kIhwoBytes : p.filter_row;
+  const auto conv_groups =
+      places(p.conv_groups, ihwo ? p.channel_bytes / kIhwoBytes * p.filter_row : p.channel_bytes);
+  // By the place of the first column and the columns that exist. Chunks of channels begin at the
+  // same place in a sector in either order: 32 rows and more of 2 bytes and more lie between them.
+  std::map<std::array<int64_t, 4>, PredictedRequests> known;
+  const auto tap_of = [&](int64_t place, const TileColumns& columns) {
+    const auto [found, is_new] =
+        known.try_emplace({place, columns.width, columns.phases, columns.channels});
     if (is_new) {
-      found->second = chunks.sum([&](int64_t bytes) {
-        RowCopies copies(tile, p.access);
-        for (int64_t row = 0; row < tile.n; ++row) {
-          copies.add(place + row * p.filter_row, row < rows ? bytes : 0);
-        }
-        return copies.finish();
-      });
+      found->second =
+          chunks.sum([&](int64_t bytes) { return filter_copies(tile, p, place, columns, bytes); });
     }
     return found->second;
   };
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     for (int unit = 0; unit < group.end_unit - group.first_unit; ++unit) {
-      const int64_t column = int64_t{unit} % group.column_tiles * tile.n;
+      const TileColumns columns(tile, p, group, unit);
       const int64_t repeat = unit / group.column_tiles;
       for (int i = 0; i < group.iterations * tile.slots; ++i) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
-        const IgemmSlot& slot = p.slots[group.first_slot + i % tile.slots];
-        const int64_t rows = std::clamp<int64_t>(slot.columns - column, 0, tile.n);
-        if ((tap.window & kIgemmNoTap) != 0 || rows == 0) continue;
-        const int64_t start = column * p.filter_row + repeat * group.repeat_filter + tap.filter;
+        const double boxes = useful_boxes(tile, p, group, i);
+        if (boxes == 0) continue;
+        const int64_t start =
+            columns.first_column * column_bytes + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {
-          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), rows), boxes * times);
+          add(sum, tap_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
         }
       }
     }

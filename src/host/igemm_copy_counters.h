@@ -45,6 +45,19 @@ using Kinds = std::map<std::tuple<Key...>, double>;
 /// Starts of `count` things that lie `step` bytes apart, by their place in a sector.
 Kinds<int64_t> places(int64_t count, int64_t step);
 
+/// The columns of one unit's tile: in NHWC one phase of as many channels as it has columns.
+struct TileColumns {
+  TileColumns(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int64_t unit);
+
+  int64_t first_column;                // filter row of column 0, from the tap's first
+  int64_t first_phase, first_channel;  // NCHW
+  int64_t width;                       // columns from one phase to the next
+  int64_t phases, channels;            // that exist
+};
+
+/// In how many boxes, of one group of the problem, entry `i` of the group's taps meets the input.
+double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i);
+
 /// The windows that all blocks read. `planes`: input channels of all groups.
 PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes);
 /// Their filters.
@@ -54,8 +67,14 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p);
 struct StoredTensor {
   int64_t n, h, w, c;  ///< element strides
   int64_t element_bytes;
-  bool runs;  ///< a lane moves 16 bytes at once, not an element
+  bool runs;  ///< a lane moves 8 elements, 16 bytes at once
 };
+/// What the launch that adds the shares of a split plan loads and stores, the residual included.
+struct SumRequests {
+  PredictedRequests loads, stores;
+};
+SumRequests count_sums(const Problem& problem, const IgemmParams& p);
+
 /// The outputs that taps reach.
 PredictedRequests count_outputs(const IgemmTile& tile, const IgemmParams& p,
                                 const StoredTensor& tensor);

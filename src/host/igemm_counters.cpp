@@ -33,18 +33,21 @@ double sum_of_blocks(const IgemmParams& p, Count&& count) {
   return sum;
 }
 
-/// Matrix products: steps of 32 bytes of channels past the last one and slots without a tap are
-/// left out, rows and columns past the end are not.
+/// Matrix products: steps of 32 bytes of channels past the last one, and taps that no position of a
+/// box meets inside the input are left out, rows and columns past the end are not.
 double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
   const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
   const double macs_of_tap = static_cast<double>(channels) * tile.m * tile.n;
-  return sum_of_blocks(p, [&](const IgemmGroup& group) {
-    int taps = 0;
+  double sum = 0;
+  for (int g = 0; g < p.group_count; ++g) {
+    const IgemmGroup& group = p.groups[g];
+    double taps = 0;
     for (int i = 0; i < group.iterations * tile.slots; ++i) {
-      taps += (p.taps[group.first_tap + i].window & kIgemmNoTap) == 0 ? 1 : 0;
+      taps += igemm::useful_boxes(tile, p, group, i) * p.conv_groups;
     }
-    return taps * macs_of_tap;
-  });
+    sum += (group.end_unit - group.first_unit) * taps * macs_of_tap;
+  }
+  return sum;
 }
 
 /// Fragments are loaded for every step, useful or not.
@@ -119,31 +122,37 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   const ProblemDesc& d = problem.desc();
   PlanCounters result;
   result.mode = tile.slots == 1 ? "class" : "phases";
+  if (p.splits > 1) result.mode += " split " + std::to_string(p.splits);
   result.box = std::to_string(1 << p.log_box_n) + "x" + std::to_string(1 << p.h.log_box) + "x" +
                std::to_string(1 << p.w.log_box);
   result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
   const double at_once = static_cast<double>(device.cores) * plan.resident;
   result.waves = result.blocks / at_once;
-  result.issued_macs = issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
+  result.issued_macs = plan.products * issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
   result.shared_wavefronts = ldmatrix_wavefronts(tile, p);
 
   const PredictedRequests windows = igemm::count_windows(tile, p, d.in_c);
   const PredictedRequests filters = igemm::count_filters(tile, p);
   // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
   add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
-  add(p.access == 2 ? result.loads : result.copies, filters);
+  add(p.filter_access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 
-  const auto bytes = static_cast<int64_t>(size_of(d.output_dtype));
-  const bool runs = p.wide_stores != 0 && is_quick(d.activation);
+  const bool split = p.splits > 1;
+  const auto bytes = static_cast<int64_t>(split ? sizeof(float) : size_of(d.output_dtype));
+  const bool runs = p.wide_stores != 0 && (split || is_quick(d.activation));
   result.stores =
       igemm::count_outputs(tile, p, {p.output_n, p.output_h, p.output_w, p.output_c, bytes, runs});
-  if (d.has_residual) {
+  if (split) {
+    const igemm::SumRequests sums = igemm::count_sums(problem, p);
+    add(result.loads, sums.loads);
+    add(result.stores, sums.stores);
+  } else if (d.has_residual) {
     const PredictedRequests residual = igemm::count_outputs(
         tile, p, {p.residual_n, p.residual_h, p.residual_w, p.residual_c, bytes, runs});
     add(result.loads, residual);
   }
-  if (plan.fill_blocks > 0) {
+  if (plan.fill_blocks > 0 && !split) {
     const PredictedRequests fills = most_fills(problem, p);
     add(result.stores, fills);
     if (d.has_residual) add(result.loads, fills);

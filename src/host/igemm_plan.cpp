@@ -10,6 +10,7 @@
 #include <span>
 
 #include "decomposition.h"
+#include "igemm_cost.h"
 #include "igemm_slots.h"
 
 namespace tconv::host {
@@ -21,7 +22,6 @@ constexpr int64_t kLargestSize = int64_t{1} << 28;
 constexpr int64_t kLargestStride = 65535;  // its square fits 32 bits: see IgemmReach
 constexpr int64_t kLargestBox = 256;
 constexpr int64_t kLargest32 = (int64_t{1} << 31) - 1;
-constexpr int64_t kReservedShared = 1024;  // of each block, by the hardware
 
 int64_t element_bytes(const Problem& problem) {
   return static_cast<int64_t>(size_of(problem.desc().dtype));
@@ -73,6 +73,7 @@ IgemmAxis cut(const AxisDecomposition& parts, int64_t step, int log_box, int64_t
           .out = narrow(axis.out),
           .stride = narrow(axis.stride),
           .input_step = narrow(step),
+          .positions = narrow(ceil_div(axis.out, axis.stride)),
           .tiles = narrow(ceil_div(positions, int64_t{1} << log_box)),
           .log_box = log_box,
           .window = Divisor(narrow((int64_t{1} << log_box) + halo))};
@@ -105,6 +106,64 @@ void place_taps(const IgemmTile& tile, IgemmParams& p) {
   }
 }
 
+/// What the blocks write: the output, or shares of the sums, f32 and dense, in the workspace.
+struct Written {
+  Strides strides, residual;
+  bool has_residual, aligned;
+};
+Written written_by(const Problem& problem, const IgemmParams& p) {
+  const ProblemDesc& d = problem.desc();
+  if (p.splits > 1) return {dense_strides(d.layout, problem.output_extents()), {}, false, true};
+  return {d.output_strides, d.residual_strides, d.has_residual, d.alignment % 16 == 0};
+}
+
+/// NHWC: whether runs of 8 channels are aligned to a run.
+bool channels_are_runs(const Problem& problem, const Written& to) {
+  const auto multiples = [](const Strides& s) {
+    return s.n % 8 == 0 && s.h % 8 == 0 && s.w % 8 == 0;
+  };
+  return to.aligned && problem.out_c_per_group() % 8 == 0 && multiples(to.strides) &&
+         (!to.has_residual || multiples(to.residual));
+}
+
+/// NCHW: whether the outputs of every line of a block are runs of 8 that are aligned to a run: all
+/// phases of W of 8 / stride neighbouring positions.
+bool lines_are_runs(const Written& to, const IgemmParams& p) {
+  const auto multiples = [](const Strides& s) {
+    return s.n % 8 == 0 && s.c % 8 == 0 && s.h % 8 == 0;
+  };
+  const int32_t stride = p.w.stride;
+  if (!to.aligned || !multiples(to.strides) || p.w.out % 8 != 0 ||
+      (to.has_residual && !multiples(to.residual)) || p.w.input_step != 1 || stride > 8 ||
+      !std::has_single_bit(static_cast<unsigned>(stride)) || stride << p.w.log_box < 8) {
+    return false;
+  }
+  const auto in_line = [&](const IgemmGroup& group, int i) -> const IgemmSlot& {
+    return p.slots[group.first_slot + static_cast<int>(group.line_order >> 4 * i & 15)];
+  };
+  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const int32_t phases = in_line(group, 0).columns / p.out_channels.divisor;
+    if (group.slots_per_line * phases != stride || group.channel_tiles != group.column_tiles) {
+      return false;
+    }
+    for (int i = 0; i < group.slots_per_line; ++i) {
+      const IgemmSlot& slot = in_line(group, i);
+      if (slot.phase_w != i * phases || (phases > 1 && slot.column_step != 1)) return false;
+    }
+  }
+  return true;
+}
+
+/// The tensor that the blocks write, and whether runs of it can be written at once.
+void fill_in_outputs(const Problem& problem, IgemmParams& p) {
+  const Written to = written_by(problem, p);
+  p.output_n = to.strides.n, p.output_h = to.strides.h;
+  p.output_w = to.strides.w, p.output_c = to.strides.c;
+  p.split_elements = p.splits > 1 ? problem.output_extents().count() : 0;
+  const bool runs = p.channels_last != 0 ? channels_are_runs(problem, to) : lines_are_runs(to, p);
+  p.wide_stores = runs ? 1 : 0;
+}
+
 /// Bytes between the first and the last pixel of a window: what a 32-bit offset must hold.
 int64_t window_span(const Box& box, const IgemmParams& p) {
   const auto last = [](const IgemmAxis& axis) {
@@ -115,102 +174,29 @@ int64_t window_span(const Box& box, const IgemmParams& p) {
 }
 
 constexpr int64_t kStageAlignment = 128;
-constexpr int64_t kPixelEntry = 8;
+constexpr int64_t kPixelEntry = 8, kTapEntry = 4;
 
-int64_t pixel_table_bytes(const IgemmParams& p) {
-  return ceil_div(p.window_pixels * kPixelEntry, kStageAlignment) * kStageAlignment;
+int64_t table_bytes(const IgemmParams& p) {
+  const int64_t bytes = p.window_pixels * kPixelEntry + p.most_taps * kTapEntry;
+  return ceil_div(bytes, kStageAlignment) * kStageAlignment;
 }
 
-/// Bytes of shared memory: the table of pixels, the ring of windows, the ring of filters. The
-/// epilogue stages 16 rows of each warp where the rings were.
+/// Bytes of shared memory: the tables of pixels and taps, the ring of windows, the ring of filters.
+/// The epilogue stages where the rings were.
 int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const int64_t rows = int64_t{p.image_pitch} << box.n;
   const int64_t window = ceil_div(rows * tile.row_bytes, kStageAlignment) * kStageAlignment;
   int64_t fewest = kIgemmMaxTaps;
+  p.most_taps = 0;
   for (int g = 0; g < p.group_count; ++g) {
     fewest = std::min<int64_t>(fewest, p.groups[g].iterations);
+    p.most_taps = std::max(p.most_taps, p.groups[g].iterations * tile.slots);
   }
   const int64_t stages = 1 + ceil_div(tile.ahead, fewest);
   p.window_bytes = static_cast<uint32_t>(window);
   p.window_stages = static_cast<uint32_t>(stages);
   const int64_t rings = window * stages + int64_t{tile.ahead + 1} * tile.stage_bytes();
-  const int64_t warps = tile.threads() / 32;
-  const int64_t staging = warps * kIgemmStagedRows * (tile.warp_n + kIgemmStagingPad) * 4;
-  return pixel_table_bytes(p) + std::max(rings, staging);
-}
-
-// ---- Costs: a model that ranks boxes, tiles and rows. -------------------------------------------
-
-// mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
-// where it is the only instruction. Model numbers.
-double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
-// 5.5 TB/s over 132 SMs at 1980 MHz.
-constexpr double kL2BytesPerClock = 21;
-// Channels that are not aligned rows come in pieces: more instructions for the same bytes.
-constexpr double kPiecesCost = 2;
-// Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
-constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
-constexpr double kLaunchUs = 2.3;
-
-struct BlockCost {
-  double macs, window_bytes, filter_bytes;
-};
-
-/// A tensor core takes 32 bytes of channels at once.
-double channels_issued(const Problem& problem) {
-  const int64_t bytes = problem.in_c_per_group() * element_bytes(problem);
-  return static_cast<double>(ceil_div(bytes, 32) * 32) /
-         static_cast<double>(element_bytes(problem));
-}
-
-/// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
-/// a few bytes share sectors with the next channel's, which L1 then has.
-double pixels_moved(const Problem& problem, const IgemmParams& p) {
-  if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
-  const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
-  const double sectors = 1 + (p.w.window.divisor - 1) * step * pixel;
-  const double rows = static_cast<double>(p.window_pixels) / p.w.window.divisor;
-  return rows * std::min<double>(p.w.window.divisor, sectors) / pixel;
-}
-
-/// Sums over the blocks of one box.
-BlockCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
-  const double pixels = pixels_moved(problem, p);
-  BlockCost cost = {0, 0, 0};
-  for (int g = 0; g < p.group_count; ++g) {
-    const IgemmGroup& group = p.groups[g];
-    int64_t taps = 0;
-    for (int i = 0; i < group.iterations * tile.slots; ++i) {
-      taps += (p.taps[group.first_tap + i].window & kIgemmEmpty) == 0 ? 1 : 0;
-    }
-    const double blocks = group.end_unit - group.first_unit;
-    cost.macs += blocks * static_cast<double>(taps) * tile.m * tile.n * channels_issued(problem);
-    cost.window_bytes += blocks * pixels * bytes;
-    cost.filter_bytes += blocks * static_cast<double>(taps) * tile.n * bytes;
-  }
-  return cost;
-}
-
-/// Clocks of an SM for all of a plan's blocks together.
-double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
-  const double macs_per_us =
-      plan.tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
-  const double macs_per_clock =
-      macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
-  const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
-  const double bytes = plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes;
-  return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
-}
-
-/// How many boxes cover the positions of all images.
-int64_t boxes_of(const IgemmParams& p) {
-  return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
-}
-
-int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, int64_t shared_bytes) {
-  const int64_t fit = device.shared_bytes_per_core / (shared_bytes + kReservedShared);
-  return narrow(std::clamp<int64_t>(fit, 1, tile.blocks_per_sm));
+  return table_bytes(p) + std::max<int64_t>(rings, tile.staging_bytes());
 }
 
 /// `plan` with this box filled in; refused if it does not fit.
@@ -229,6 +215,8 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
     return plan;
   }
   p.log_box_n = box.n;
+  p.splits = 1;
+  fill_in_outputs(source.problem, p);
   lay_out_window(tile, box, p);
   plan.shared_bytes = lay_out_shared(tile, box, p);
   if (plan.shared_bytes > device.shared_bytes_per_block) {
@@ -237,33 +225,52 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
                    std::to_string(device.shared_bytes_per_block);
     return plan;
   }
-  plan.resident = resident_blocks(tile, device, plan.shared_bytes);
-  const BlockCost cost = box_cost(source.problem, tile, p);
-  const auto boxes = static_cast<double>(boxes_of(p) * source.problem.desc().groups);
-  plan.issued_macs = boxes * cost.macs;
-  plan.window_bytes = boxes * cost.window_bytes;
-  plan.filter_bytes = boxes * cost.filter_bytes;
+  const int64_t blocks = igemm_boxes(p) * p.units * p.conv_groups;
+  if (blocks * kIgemmMaxSplits > kLargest32) {
+    plan.refused = "more than 2^26 blocks";
+    return plan;
+  }
+  p.gemm_blocks = narrow(blocks);
+  add_costs(source.problem, tile, device, plan);
   return plan;
 }
 
-double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
-  const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
-  const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
-  // Blocks of an SM share its tensor cores; one hides what the others wait for.
-  const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks;
-}
-
-/// To choose a box: where the same number of waves serves, the one with less work.
-double box_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const double l2 = (plan.window_bytes + plan.filter_bytes) / kL2BytesPerClock;
-  return plan_clocks(device, tile, plan) + (busy_clocks(device, plan) + l2) / device.cores;
+/// Where blocks leave cores idle, several share the chunks of channels of one, each an equal
+/// number: the cheapest number of shares.
+IgemmPlan with_best_split(const IgemmSource& source, const IgemmTile& tile,
+                          const DeviceFacts& device, int64_t workspace_limit,
+                          const IgemmPlan& plan) {
+  const Problem& problem = source.problem;
+  const int64_t chunks = ceil_div(plan.params.channel_bytes, tile.row_bytes);
+  const int64_t outputs = problem.output_extents().count();
+  if (plan.params.gemm_blocks >= device.cores * plan.resident || outputs > kLargest32) return plan;
+  IgemmPlan best = plan;
+  double best_clocks = igemm_choice_clocks(device, tile, plan);
+  for (int64_t share = chunks - 1; share > 0; --share) {
+    const int64_t splits = ceil_div(chunks, share);
+    const int64_t bytes = splits * outputs * 4;
+    if (splits > kIgemmMaxSplits || ceil_div(chunks, splits) != share ||
+        (workspace_limit >= 0 && bytes > workspace_limit)) {
+      continue;
+    }
+    IgemmPlan next = plan;
+    next.params.splits = narrow(splits);
+    next.params.chunks_of_split = narrow(share);
+    next.params.gemm_blocks = narrow(plan.params.gemm_blocks * splits);
+    next.workspace_bytes = bytes;
+    fill_in_outputs(problem, next.params);
+    add_costs(problem, tile, device, next);
+    const double clocks = igemm_choice_clocks(device, tile, next);
+    if (clocks >= best_clocks) continue;
+    best = next;
+    best_clocks = clocks;
+  }
+  return best;
 }
 
 /// The cheapest of all boxes; equal ones: the widest rows.
 IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
-                        const DeviceFacts& device, const IgemmPlan& plan) {
+                        const DeviceFacts& device, int64_t workspace_limit, const IgemmPlan& plan) {
   const int log_m = std::countr_zero(static_cast<unsigned>(tile.m));
   IgemmPlan best;
   bool found = false;
@@ -275,13 +282,8 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
         if (!found) best.refused = next.refused;
         continue;
       }
-      const int64_t blocks = boxes_of(next.params) * next.params.units * next.params.conv_groups;
-      if (blocks > kLargest32) {
-        if (!found) best.refused = "more than 2^31 blocks";
-        continue;
-      }
-      next.params.gemm_blocks = narrow(blocks);
-      const double clocks = box_clocks(device, tile, next);
+      next = with_best_split(source, tile, device, workspace_limit, next);
+      const double clocks = igemm_choice_clocks(device, tile, next);
       if (found && clocks >= best_clocks) continue;
       best = next;
       best_clocks = clocks;
@@ -305,8 +307,6 @@ IgemmReach reach_of(const AxisDecomposition& parts) {
           .tap_phases = to_unsigned(std::min(reduced, axis.kernel))};
 }
 
-bool multiples_of_8(const Strides& s) { return s.n % 8 == 0 && s.h % 8 == 0 && s.w % 8 == 0; }
-
 void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   const ProblemDesc& d = problem.desc();
   p.batch = narrow(d.batch);
@@ -317,20 +317,17 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.input_h = d.input_strides.h * element_bytes(problem);
   p.input_w = d.input_strides.w * element_bytes(problem);
   p.access = igemm_access(problem);
-  p.filter_row = static_cast<uint32_t>(igemm_filter_strides(problem).k * element_bytes(problem));
-  p.output_n = d.output_strides.n, p.output_h = d.output_strides.h;
-  p.output_w = d.output_strides.w;
+  p.filter_access = igemm_filter_access(problem);
+  const FilterStrides filters = igemm_filter_strides(problem);
+  p.filters_ihwo = igemm_filter_order(problem) == FilterOrder::ihwo ? 1 : 0;
+  const int64_t filter_row = p.filters_ihwo != 0 ? filters.c : filters.k;
+  p.filter_row = static_cast<uint32_t>(filter_row * element_bytes(problem));
   if (d.has_residual) {
     p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
     p.residual_w = d.residual_strides.w, p.residual_c = d.residual_strides.c;
   }
   p.input_c = d.input_strides.c * element_bytes(problem);
-  p.output_c = d.output_strides.c;
   p.channels_last = d.layout == Layout::nhwc ? 1 : 0;
-  const bool wide = d.layout == Layout::nhwc && d.alignment % 16 == 0 &&
-                    problem.out_c_per_group() % 8 == 0 && multiples_of_8(d.output_strides) &&
-                    (!d.has_residual || multiples_of_8(d.residual_strides));
-  p.wide_stores = wide ? 1 : 0;
 }
 
 int64_t fill_blocks(const IgemmSource& source) {
@@ -341,8 +338,15 @@ int64_t fill_blocks(const IgemmSource& source) {
 
 }  // namespace
 
+FilterOrder igemm_filter_order(const Problem& problem) {
+  const bool native =
+      problem.desc().filter_order == FilterOrder::ihwo && element_bytes(problem) == 2;
+  return native ? FilterOrder::ihwo : FilterOrder::hwoi;
+}
+
 FilterStrides igemm_filter_strides(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
+  if (igemm_filter_order(problem) == FilterOrder::ihwo) return problem.filter_strides();
   const int64_t tap = problem.out_c_per_group() * d.in_c;
   return {.r = d.w.kernel * tap, .s = tap, .k = d.in_c, .c = 1};
 }
@@ -354,7 +358,7 @@ int igemm_access(const Problem& problem) {
     access = std::gcd(access, elements * element_bytes(problem));
   };
   has_rows(problem.in_c_per_group());
-  has_rows(igemm_filter_strides(problem).k);
+  if (igemm_filter_order(problem) == FilterOrder::hwoi) has_rows(d.in_c);
   if (d.layout == Layout::nchw) return static_cast<int>(access);
   if (d.batch > 1) has_rows(d.input_strides.n);
   if (d.h.in > 1) has_rows(d.input_strides.h);
@@ -362,10 +366,30 @@ int igemm_access(const Problem& problem) {
   return static_cast<int>(access);
 }
 
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device) {
+int igemm_filter_access(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  // Taps, channels and groups lie multiples of a row apart.
+  const int64_t row = igemm_filter_order(problem) == FilterOrder::ihwo ? problem.out_c_per_group()
+                                                                       : problem.in_c_per_group();
+  return static_cast<int>(
+      std::gcd(std::gcd(int64_t{16}, int64_t{d.alignment}), row * element_bytes(problem)));
+}
+
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     Math math, int64_t workspace_limit) {
   IgemmPlan plan;
   plan.refused = refused(problem);
   if (!plan.refused.empty()) return plan;
+  if (igemm_filter_order(problem) == FilterOrder::ihwo && !igemm_is_wide(problem) &&
+      !takes_unaligned_ihwo(tile)) {
+    plan.refused = "takes filters in the order IHWO where all is aligned to 16 bytes";
+    return plan;
+  }
+  if (problem.desc().dtype == DType::f32 && math == Math::tf32x3) {
+    plan.products = 3;
+    if (!has_room_for_3xtf32(tile)) plan.refused = "too few registers for the operands of 3xTF32";
+    if (!plan.refused.empty()) return plan;
+  }
   const IgemmSource source(problem);
   IgemmHalo halo;
   plan.tf32 = problem.desc().dtype == DType::f32;
@@ -374,18 +398,15 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   plan.params.reach_w = reach_of(source.w);
   plan.refused = add_groups(source, tile, plan.params, halo);
   if (!plan.refused.empty()) return plan;
-  plan = with_best_box(source, tile, halo, device, plan);
+  plan = with_best_box(source, tile, halo, device, workspace_limit, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, plan.params);
-  plan.fill_blocks = fill_blocks(source);
+  // The sums of a split plan are added by a launch that writes all outputs.
+  plan.fill_blocks = plan.params.splits > 1
+                         ? ceil_div(problem.output_extents().count(), kIgemmFillThreads)
+                         : fill_blocks(source);
   if (plan.fill_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
-}
-
-double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
-                         const DeviceFacts& device) {
-  const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
-  return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
 }  // namespace tconv::host

@@ -20,6 +20,9 @@
 
 namespace tconv::host {
 
+// Staging in the epilogue: rows of a warp at once, and f32 beside each row, or column, of it.
+inline constexpr int kIgemmStagedRows = 16, kIgemmRowPad = 8, kIgemmColumnPad = 4;
+
 /// What one block computes in one go. Few rows: each is there for a kind of problem.
 struct IgemmTile {
   const char* name;
@@ -33,6 +36,13 @@ struct IgemmTile {
   constexpr int warps_per_slot() const { return m / warp_m * (n / warp_n); }
   constexpr int threads() const { return 32 * slots * warps_per_slot(); }
   constexpr int stage_bytes() const { return slots * n * row_bytes; }  ///< of filters
+  /// The epilogue stages so many rows at once, kIgemmStagedRows of each warp; f32, of all slots.
+  constexpr int staged_rows() const { return m / warp_m * kIgemmStagedRows; }
+  constexpr int staging_bytes() const {
+    const int rows = staged_rows() * (n + kIgemmRowPad),
+              columns = n * (staged_rows() + kIgemmColumnPad);
+    return 4 * slots * (rows > columns ? rows : columns);
+  }
 };
 
 // Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
@@ -47,19 +57,29 @@ inline constexpr IgemmTile kIgemmTiles[] = {
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
+/// Three products of TF32 need operands twice: beside the sums of 64x64 there is no room for them.
+constexpr bool has_room_for_3xtf32(const IgemmTile& tile) {
+  return tile.warp_m * tile.warp_n <= 64 * 32;
+}
+/// Filters in the order IHWO that are not copied in whole chunks are rare: few tiles have them.
+constexpr bool takes_unaligned_ihwo(const IgemmTile& tile) {
+  return tile.warp_m * tile.warp_n <= 64 * 32;
+}
+/// Likewise: more blocks would leave a thread fewer than 168 registers.
+inline constexpr int kIgemmBlocksOf3xTf32 = 3;
+
 inline constexpr int kIgemmMaxTaps = 192;  // with these the parameters fit 4 KB
 inline constexpr int kIgemmMaxSlots = 25;
 inline constexpr int kIgemmMaxGroups = 25;
 inline constexpr int kIgemmMaxBlockSlots = 4;
 
-inline constexpr int kIgemmStagedRows = 16;    // of one warp, in the epilogue
-inline constexpr int kIgemmStagingPad = 8;     // f32 beside each: keeps writes apart in the banks
 inline constexpr int kIgemmFillThreads = 256;  // an output each
+inline constexpr int kIgemmMaxSplits = 32;
 
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
 /// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
 struct IgemmTap {
-  uint32_t filter;  ///< byte offset of the filter row of column 0
+  uint32_t filter;  ///< byte offset of column 0, channel 0
   uint32_t window;
 };
 inline constexpr uint32_t kIgemmKeyMask = 7;
@@ -79,6 +99,13 @@ struct IgemmGroup {
   int32_t iterations;          ///< through a chunk: taps of the slot that has most
   int32_t origin_h, origin_w;  ///< input pixel of position 0 at the window's first pixel
   int32_t column_tiles;
+  /// NCHW: a tile of columns is a rectangle, as many phases of W as fit times 1 << log_channels
+  /// channels, of which there are channel_tiles side by side. NHWC: neighbouring columns.
+  int32_t log_channels, channel_tiles;
+  /// Slots that share their phases of H, so that their outputs lie in the same rows; and all slots
+  /// by phase of H, then of W, four bits each from the lowest on.
+  int32_t slots_per_line;
+  uint32_t line_order;
   int32_t first_unit, end_unit;  ///< units: column tiles of each repetition, innermost first
   int32_t repeat_phase;          ///< step of phase_h from one repetition to the next
   uint32_t repeat_filter;        ///< step of the filters, in bytes
@@ -88,6 +115,7 @@ struct IgemmGroup {
 struct IgemmAxis {
   int32_t in, out, stride;
   int32_t input_step;  ///< also the number of subgrids
+  int32_t positions;   ///< of all subgrids together
   int32_t tiles;       ///< of one subgrid
   int32_t log_box;
   Divisor window;  ///< by its pixels: box and halo
@@ -113,46 +141,77 @@ struct IgemmParams {
   Divisor out_channels;   ///< likewise
   int32_t conv_groups;
   int32_t units;  ///< blocks of one box
+  /// Shares into which the depth is cut, so many chunks of channels each, and the elements of one
+  /// in the workspace: f32, dense, as the output otherwise. 1: the blocks write the output.
+  int32_t splits, chunks_of_split;
+  int64_t split_elements;
   int32_t gemm_blocks;
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
   int32_t pitch, image_pitch, window_pixels;
+  int32_t most_taps;  ///< of a group, those of all slots
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
   int64_t input_n, input_h, input_w, input_c;
-  uint32_t filter_row;
-  int32_t access;  ///< see igemm_access
+  uint32_t filter_row;    ///< from one column to the next; filters_ihwo: from one channel
+  int32_t filters_ihwo;   ///< 1: the columns of a channel are neighbours; 0: channels of a column
+  int32_t access;         ///< see igemm_access
+  int32_t filter_access;  ///< see igemm_filter_access
   int64_t output_n, output_h, output_w, output_c;
   int64_t residual_n, residual_h, residual_w, residual_c;
   int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
-  int32_t wide_stores;    ///< 1: runs of 8 columns may be stored with 16 bytes at once
+  int32_t wide_stores;    ///< 1: runs of 8 outputs may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
   IgemmSlot slots[kIgemmMaxSlots];
   IgemmTap taps[kIgemmMaxTaps];
 };
 
+/// Element strides of the output of a split plan.
+struct IgemmOutput {
+  int64_t n, h, w, c;
+};
+
 /// One tile for one problem.
 struct IgemmPlan {
   std::string refused;  ///< why not; empty if the rest is filled in
   IgemmParams params = {};
-  int64_t fill_blocks = 0;  ///< of the launch that writes the outputs no tap reaches
+  /// Of the second launch: it writes the outputs that no tap reaches, or all as sums of shares.
+  int64_t fill_blocks = 0;
+  int64_t workspace_bytes = 0;
   int64_t shared_bytes = 0;
   bool tf32 = false;
+  int products = 1;        ///< of the tensor cores for one of the problem: 3 for 3xTF32
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
   /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
   double window_bytes = 0, filter_bytes = 0;
+  double output_bytes = 0;  ///< written, whole sectors, and of a residual read: a model
 };
 
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
 /// In NCHW only filters have rows of channels.
 int igemm_access(const Problem& problem);
-/// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
+/// Likewise of the filters alone; in the order IHWO they have rows of columns.
+int igemm_filter_access(const Problem& problem);
+/// True if all is copied 16 bytes at a time.
+inline bool igemm_is_wide(const Problem& problem) {
+  return problem.desc().layout == Layout::nhwc && igemm_access(problem) == 16 &&
+         igemm_filter_access(problem) == 16;
+}
+/// The order of the filters that the kernel reads: IHWO where the problem's 16-bit filters have it,
+/// HWOI else, whatever the problem's is.
+FilterOrder igemm_filter_order(const Problem& problem);
 FilterStrides igemm_filter_strides(const Problem& problem);
 
-/// Cuts `problem` for `tile` on `device`. Cheap and pure.
-IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device);
+/// How many of the boxes along an axis have a position that exists and whose tap `t` steps behind
+/// the window's first pixel, input pixel `origin` of position 0, lies inside the input.
+double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t);
+
+/// Cuts `problem` for `tile` on `device`; `math` is of f32. Cheap and pure.
+/// `workspace_limit`: bytes, for shares of the sums; -1: none given.
+IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
+                     Math math = Math::tf32, int64_t workspace_limit = -1);
 
 /// Model microseconds of a plan that is not refused.
 double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,

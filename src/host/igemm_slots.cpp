@@ -3,8 +3,11 @@
 #include "igemm_slots.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
+#include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace tconv::host {
@@ -30,12 +33,19 @@ int64_t input_step(const AxisDecomposition& axis) {
   return step;
 }
 
+constexpr int64_t kFewPhases = 4;
+
 /// A slot before it has a place.
 struct Source {
   const WindowClass *h, *w;
   int64_t j;        ///< phase of H within its class
   int64_t repeats;  ///< 1, or all phases of the class of H
+  int64_t j_w = 0,
+          phases_w = 0;  ///< likewise of W: the first, and how many are columns side by side
+
   int64_t taps() const { return h->tap_count * w->tap_count; }
+  int64_t phase_h() const { return h->first_phase + h->phase_step * j; }
+  int64_t phase_w() const { return w->first_phase + w->phase_step * j_w; }
 };
 using Sources = std::span<const Source>;
 
@@ -43,17 +53,33 @@ using Sources = std::span<const Source>;
 std::vector<Source> class_slots(const IgemmSource& source) {
   std::vector<Source> slots;
   for (const WindowClass& h : source.h.classes) {
-    for (const WindowClass& w : source.w.classes) slots.push_back({&h, &w, 0, h.phase_count});
+    for (const WindowClass& w : source.w.classes) {
+      slots.push_back({&h, &w, 0, h.phase_count, 0, w.phase_count});
+    }
   }
   return slots;
 }
 
-/// Several slots a block: one for each phase of H and window class of W.
+/// Appends the slots of one phase of H: a window class of W each. In NCHW the few phases of a class
+/// are slots of their own: they are neighbours in the output, and as columns they would be blocks
+/// apart (rectangle_of).
+void add_phase(const IgemmSource& source, const WindowClass& h, int64_t j,
+               std::vector<Source>& slots) {
+  const bool planes = source.problem.desc().layout == Layout::nchw;
+  for (const WindowClass& w : source.w.classes) {
+    const int64_t together = planes && w.phase_count < kFewPhases ? 1 : w.phase_count;
+    for (int64_t j_w = 0; j_w < w.phase_count; j_w += together) {
+      slots.push_back({&h, &w, j, 1, j_w, together});
+    }
+  }
+}
+
+/// Several slots a block: those of each phase of H.
 std::vector<Source> phase_slots(const IgemmSource& source) {
   std::vector<Source> slots;
   for (const WindowClass& h : source.h.classes) {
     for (int64_t j = 0; j < h.phase_count && slots.size() <= kIgemmMaxSlots; ++j) {
-      for (const WindowClass& w : source.w.classes) slots.push_back({&h, &w, j, 1});
+      add_phase(source, h, j, slots);
     }
   }
   return slots;
@@ -70,7 +96,7 @@ void balance(std::vector<Source>& slots) {
 /// The filters of a block are copied with one count of columns for all its slots.
 bool same_columns(Sources slots, std::size_t per_group) {
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (slots[i].w->phase_count != slots[i - i % per_group].w->phase_count) return false;
+    if (slots[i].phases_w != slots[i - i % per_group].phases_w) return false;
   }
   return true;
 }
@@ -91,6 +117,28 @@ Reads reads_of(Sources group, const WindowClass* Source::*axis) {
 
 int64_t iterations_of(Sources group) { return std::ranges::max(group, {}, &Source::taps).taps(); }
 
+/// Columns of a tile in NCHW: phases of W times channels.
+struct Rectangle {
+  int64_t channels, tiles;
+};
+
+/// As few tiles as can be, and then as many phases: they are neighbours in the output. A pass of
+/// the threads over the filters takes whole phases, or a phase is all of a tile.
+Rectangle rectangle_of(const IgemmTile& tile, int64_t phases, int64_t channels, int64_t narrowest) {
+  const auto tiles = [&](int64_t wide) {
+    return ceil_div(phases, tile.n / wide) * ceil_div(channels, wide);
+  };
+  Rectangle best = {tile.n, tiles(tile.n)};
+  const int64_t rows_per_pass = tile.threads() / (tile.row_bytes / 16);
+  for (int64_t wide = rows_per_pass; wide >= narrowest; wide /= 2) {
+    const bool more_phases = tile.n / best.channels < phases;
+    if (tiles(wide) < best.tiles || (tiles(wide) == best.tiles && more_phases)) {
+      best = {wide, tiles(wide)};
+    }
+  }
+  return best;
+}
+
 /// Appends groups to the parameters.
 class Appender {
  public:
@@ -109,18 +157,22 @@ class Appender {
             .origin_h = narrow(h.low),
             .origin_w = narrow(w.low),
             .column_tiles = 0,
+            .log_channels = 0,
+            .channel_tiles = 0,
+            .slots_per_line = 0,
+            .line_order = 0,
             .first_unit = params_.units,
             .end_unit = 0,
             .repeat_phase = narrow(group[0].h->phase_step),
             .repeat_filter = bytes32(filter_offset(1, 0))};
-    int32_t columns = 0;
     for (std::size_t i = 0; i < group.size(); ++i) {
-      columns = std::max(columns, add_slot(group[i]));
+      add_slot(group[i]);
       add_taps(group[i], static_cast<int64_t>(i), made, h.low, w.low);
     }
     tap_count_ += made.iterations * tile_.slots;
     made.end_tap = tap_count_;
-    made.column_tiles = narrow(ceil_div(columns, tile_.n));
+    add_columns(group[0].phases_w, made);
+    add_lines(group, made);
     params_.units += narrow(group[0].repeats) * made.column_tiles;
     made.end_unit = params_.units;
   }
@@ -133,13 +185,47 @@ class Appender {
     return (r * strides.r + s * strides.s) * element;
   }
 
-  int32_t add_slot(const Source& slot) {
+  void add_columns(int64_t phases, IgemmGroup& made) const {
+    const int64_t channels = source_.problem.out_c_per_group();
+    if (params_.channels_last != 0) {
+      made.column_tiles = narrow(ceil_div(phases * channels, tile_.n));
+      return;
+    }
+    // In IHWO a copy's chunk of 8 columns lies within a phase.
+    const int64_t narrowest = params_.filters_ihwo != 0 ? 8 : 1;
+    const Rectangle best = rectangle_of(tile_, phases, channels, narrowest);
+    made.log_channels = std::countr_zero(static_cast<unsigned>(best.channels));
+    made.channel_tiles = narrow(ceil_div(channels, best.channels));
+    made.column_tiles = narrow(best.tiles);
+  }
+
+  /// The slots by phase of H, then W, and how many neighbours in that order have the same phase of
+  /// H.
+  void add_lines(Sources group, IgemmGroup& made) const {
+    std::vector<int> order(group.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto slot = [&](int i) -> const Source& { return group[static_cast<std::size_t>(i)]; };
+    std::ranges::sort(order, {},
+                      [&](int i) { return std::pair(slot(i).phase_h(), slot(i).phase_w()); });
+    for (std::size_t i = order.size(); i-- > 0;) {
+      made.line_order = made.line_order << 4 | static_cast<uint32_t>(order[i]);
+    }
+    for (int n = tile_.slots; n > 0 && made.slots_per_line == 0; n /= 2) {
+      bool alike = true;
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        const std::size_t first = i - i % static_cast<std::size_t>(n);
+        alike = alike && slot(order[i]).phase_h() == slot(order[first]).phase_h();
+      }
+      if (alike) made.slots_per_line = n;
+    }
+  }
+
+  void add_slot(const Source& slot) {
     IgemmSlot& made = params_.slots[slot_count_++];
-    made = {.phase_h = narrow(slot.h->first_phase + slot.h->phase_step * slot.j),
-            .phase_w = narrow(slot.w->first_phase),
-            .columns = narrow(slot.w->phase_count * source_.problem.out_c_per_group()),
+    made = {.phase_h = narrow(slot.phase_h()),
+            .phase_w = narrow(slot.phase_w()),
+            .columns = narrow(slot.phases_w * source_.problem.out_c_per_group()),
             .column_step = narrow(slot.w->phase_step)};
-    return made.columns;
   }
 
   /// Slots of the second half take their taps from the end: with balance(), no iteration then has
@@ -162,7 +248,7 @@ class Appender {
     const int64_t h = (slot.h->shift - slot.h->input_step * th - low_h) / source_.step_h;
     const int64_t w = (slot.w->shift - slot.w->input_step * tw - low_w) / source_.step_w;
     const int64_t r = slot.h->first_tap + slot.j + slot.h->tap_step * th;
-    const int64_t s = slot.w->first_tap + slot.w->tap_step * tw;
+    const int64_t s = slot.w->first_tap + slot.j_w + slot.w->tap_step * tw;
     return {.filter = bytes32(filter_offset(r, s)), .window = bytes32(h << 16 | w)};
   }
 

@@ -76,7 +76,7 @@ struct Kernel {
   std::string (*declines)(const Problem& problem, const Options& options,
                           const DeviceFacts& device);
   /// Why one tile of a row that takes `problem` does not; null: all do. Cheap and pure.
-  std::string (*tile_declines)(const Problem& problem, int tile,
+  std::string (*tile_declines)(const Problem& problem, int tile, const Options& options,
                                const DeviceFacts& device) = nullptr;
   /// Predicted microseconds, of a tile that is not declined. Only the order matters.
   double (*estimate_us)(const Problem& problem, int tile, const Options& options,

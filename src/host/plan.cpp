@@ -70,7 +70,7 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
           .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
       std::string why = declined;
       if (why.empty() && kernel->tile_declines != nullptr) {
-        why = kernel->tile_declines(problem, tile, device);
+        why = kernel->tile_declines(problem, tile, options, device);
       }
       candidate.estimate_us = why.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
       if (candidate.reason.empty()) candidate.reason = std::move(why);

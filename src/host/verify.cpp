@@ -43,24 +43,35 @@ double gamma_of(double operations, double unit) {
   return sum < 1 ? sum / (1 - sum) : kInfinity;
 }
 
-/// Relative error that rounded operands leave in a product. TF32 keeps 11 bits, so that each
-/// operand moves by 2^-11 of itself at most; 3xTF32 splits an operand in two of these and leaves
-/// out the product of the two rests.
-double product_error(DType type, Math math) {
-  if (type != DType::f32 || math == Math::strict) return 0;
+/// What is added for one product of the problem.
+struct Addends {
+  double count;
+  double larger;  ///< their magnitudes together exceed the product's by this share of it at most
+  double error;   ///< their exact sum is off by this share at most
+};
+
+/// TF32 keeps 11 bits, so that each operand moves by 2^-11 of itself at most; 3xTF32 splits an
+/// operand in two of these, adds three products and leaves out that of the two rests.
+Addends addends_of(DType type, Math math) {
+  if (type != DType::f32 || math == Math::strict) return {1, 0, 0};
   constexpr double kOperand = 0x1p-11, kRest = 0x1p-22;
-  return math == Math::tf32 ? 2 * kOperand + kOperand * kOperand
-                            : 2 * kRest + kRest * kRest + kOperand * kOperand;
+  if (math == Math::tf32) {
+    constexpr double kError = 2 * kOperand + kOperand * kOperand;
+    return {1, kError, kError};
+  }
+  // (1 + kOperand)^2 of the large parts, kOperand * (1 + kOperand) twice.
+  return {3, 4 * kOperand + 3 * kOperand * kOperand,
+          2 * kRest + kRest * kRest + kOperand * kOperand};
 }
 
 /// Bound on |computed - exact| of sum + bias + residual, the f64 reference's own error included.
 double sum_bound(const ProblemDesc& d, const ExactElement& element, Math math) {
   const Arithmetic a = arithmetic_of(d.dtype);
-  const double operations =
-      static_cast<double>(element.terms) + (d.has_bias ? 1 : 0) + (d.has_residual ? 1 : 0);
+  const Addends addends = addends_of(d.dtype, math);
+  const double operations = addends.count * static_cast<double>(element.terms) +
+                            (d.has_bias ? 1 : 0) + (d.has_residual ? 1 : 0);
   if (operations == 0) return 0;
-  const double operand = product_error(d.dtype, math);
-  const double kernel = gamma_of(operations, a.unit) * (1 + operand) + operand;
+  const double kernel = gamma_of(operations, a.unit) * (1 + addends.larger) + addends.error;
   const double reference = gamma_of(operations, 0x1p-53);
   const double magnitude = element.magnitude * (1 + reference);
   if (!(magnitude * (1 + kernel) < a.largest)) return kInfinity;

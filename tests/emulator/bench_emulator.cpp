@@ -2,6 +2,8 @@
 // bench_emulator.cpp: how fast the emulator is. Rates hold for the machine that prints them.
 #include <benchmark/benchmark.h>
 
+#include <boost/context/detail/fcontext.hpp>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -13,6 +15,50 @@
 namespace tconv::emulator {
 namespace {
 
+namespace context = boost::context::detail;
+
+benchmark::Counter rate(uint64_t count) {
+  return {static_cast<double>(count), benchmark::Counter::kIsRate};
+}
+
+/// A context that only jumps to the next one.
+struct Bare {
+  void* context = nullptr;  ///< while it does not run
+  Bare* next = nullptr;
+  std::unique_ptr<unsigned char[]> stack;
+
+  /// Jumps on; comes back when it is this one's turn again.
+  void pass() {
+    const context::transfer_t from = context::jump_fcontext(next->context, &context);
+    *static_cast<void**>(from.data) = from.fctx;
+  }
+  static void run(context::transfer_t from) {
+    Bare& mine = *static_cast<Bare*>(from.data);
+    from = context::jump_fcontext(from.fctx, nullptr);
+    *static_cast<void**>(from.data) = from.fctx;
+    for (;;) mine.pass();
+  }
+};
+
+/// What no scheduler can beat: bare contexts in a ring, their stacks as far apart as the
+/// emulator's.
+void bare_switches(benchmark::State& state) {
+  constexpr std::size_t kStackBytes = 132 << 10;
+  std::vector<Bare> ring(static_cast<std::size_t>(state.range(0)));
+  for (std::size_t i = 0; i < ring.size(); ++i) {
+    Bare& bare = ring[i];
+    bare.next = &ring[(i + 1) % ring.size()];
+    if (i == 0) continue;  // this function itself
+    bare.stack = std::make_unique_for_overwrite<unsigned char[]>(kStackBytes);
+    const std::size_t bytes = kStackBytes - i % 64 * 64;
+    bare.context = context::make_fcontext(bare.stack.get() + bytes, bytes, Bare::run);
+    bare.context = context::jump_fcontext(bare.context, &bare).fctx;
+  }
+  for (auto _ : state) ring.front().pass();
+  state.counters["switches"] = rate(static_cast<uint64_t>(state.iterations()) * ring.size());
+}
+BENCHMARK(bare_switches)->Arg(32)->Arg(128)->Arg(256)->Arg(1024);
+
 /// Barriers and nothing else: thread switches a second.
 void switches(benchmark::State& state) {
   configure({});
@@ -23,8 +69,7 @@ void switches(benchmark::State& state) {
     count += reports().back().switches;
     forget_reports();
   }
-  state.counters["switches"] =
-      benchmark::Counter(static_cast<double>(count), benchmark::Counter::kIsRate);
+  state.counters["switches"] = rate(count);
 }
 BENCHMARK(switches)->Arg(32)->Arg(128)->Arg(256)->Arg(1024)->Unit(benchmark::kMillisecond);
 
@@ -47,9 +92,6 @@ void gather(benchmark::State& state, const Config& config, host::DType type) {
     products += reports().back().counters.multiply_adds;
     forget_reports();
   }
-  const auto rate = [](uint64_t count) {
-    return benchmark::Counter(static_cast<double>(count), benchmark::Counter::kIsRate);
-  };
   state.counters["accesses"] = rate(accesses);
   state.counters["multiply_adds"] = rate(products);
 }

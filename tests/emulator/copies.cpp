@@ -8,6 +8,7 @@
 #include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"
+#include "tests/emulator/sites.h"
 
 namespace tconv::emulator {
 namespace {
@@ -57,19 +58,19 @@ void cp_async(uint32_t shared, const void* global, uint32_t size, uint32_t bytes
   for (uint32_t i = 0; i < size; ++i) {
     hot.shared.states[offset + i] &= static_cast<uint8_t>(~kWritten);
   }
-  running().copies.copies.push_back(
+  pending_copies().copies.push_back(
       {offset, static_cast<uint16_t>(size), static_cast<uint16_t>(bytes), global});
 }
 
 void cp_async_commit_group(const Where& where) {
   if (is_dropped("cp.async.commit_group", where)) return;
-  PendingCopies& mine = running().copies;
+  PendingCopies& mine = pending_copies();
   mine.group_ends.push_back(mine.copies.size());
 }
 
 void cp_async_wait_group(uint32_t pending, const Where& where) {
   if (is_dropped("cp.async.wait_group", where)) return;
-  PendingCopies& mine = running().copies;
+  PendingCopies& mine = pending_copies();
   for (; mine.group_ends.size() - mine.groups_done > pending; ++mine.groups_done) {
     for (; mine.done < mine.group_ends[mine.groups_done]; ++mine.done) {
       complete(mine.copies[mine.done], where);

@@ -22,11 +22,17 @@ float widen_half(uint16_t bits) { return host::widen(host::Half{bits}); }
 uint16_t round_to_half(float x) { return host::round_to<host::Half>(x).bits; }
 uint16_t round_to_bfloat16(float x) { return host::round_to<host::BFloat16>(x).bits; }
 
-float multiply_add(float a, float b, float sum) {
+#ifdef __x86_64__  // One instruction where there is one, else libm's function.
+#define TCONV_WITH_FMA [[gnu::target_clones("fma", "default")]]
+#else
+#define TCONV_WITH_FMA
+#endif
+
+TCONV_WITH_FMA float multiply_add(float a, float b, float sum) {
   ++hot.multiply_adds;
   return std::fma(a, b, sum);
 }
-double multiply_add(double a, double b, double sum) {
+TCONV_WITH_FMA double multiply_add(double a, double b, double sum) {
   ++hot.multiply_adds;
   return std::fma(a, b, sum);
 }

@@ -3,6 +3,7 @@
 // from a kernel, with scalars and pointers alone.
 #pragma once
 
+#include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -37,9 +38,17 @@ uint32_t shared_address(const void* shared);
 
 // ---- Synchronisation. ---------------------------------------------------------------------------
 
-void sync_block(const Where& where);
-void sync_warp(uint32_t mask, const Where& where);
-void sync_named(uint32_t id, uint32_t threads, const Where& where);
+/// A switch returns it in the thread that goes on: where the thread before was left. resume() takes
+/// it before anything else happens.
+///
+/// The switch is the last thing that a function below does, so that it ends in the kernel: each
+/// return after a switch is one that the processor, which remembers the calls, predicts wrongly.
+using Departure = boost::context::detail::transfer_t;
+void resume(Departure departure);
+
+Departure sync_block(Where where);
+Departure sync_warp(uint32_t mask, Where where);
+Departure sync_named(uint32_t id, uint32_t threads, Where where);
 void arrive_named(uint32_t id, uint32_t threads, const Where& where);
 
 // ---- cp.async. ----------------------------------------------------------------------------------
@@ -51,12 +60,12 @@ void cp_async_wait_group(uint32_t pending, const Where& where);
 
 // ---- Warps: all lanes named must come to the same place. Nothing here orders memory accesses. ---
 
-void ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, const Where& where);
-void mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, const Where& where);
-void mma_m8n8k4_f64(double* sum, double a, double b, const Where& where);
-void mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, const Where& where);
+Departure ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, Where where);
+Departure mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, Where where);
+Departure mma_m8n8k4_f64(double* sum, double a, double b, Where where);
+Departure mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, Where where);
 uint32_t cvt_rna_tf32(float x);
 /// The value of the lane that the shuffle reads.
 uint64_t shuffle(Shuffle mode, uint32_t mask, uint64_t value, uint32_t operand, int width,

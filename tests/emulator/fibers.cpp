@@ -10,17 +10,15 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <boost/context/detail/fcontext.hpp>
+#include <array>
 #include <exception>
-#include <functional>
 #include <new>
+#include <numeric>
 
 #include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"
-#include "tests/emulator/scheduler.h"
-
-namespace context = boost::context::detail;
+#include "tests/emulator/switch.h"
 
 // shim.h declares them const, which the names of variables do not show.
 uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -40,45 +38,6 @@ unsigned char* new_stack() {
   return static_cast<unsigned char*>(memory) + kGuardBytes;
 }
 
-// ---- Switching. ---------------------------------------------------------------------------------
-
-/// Saves where the other context was left.
-void came_from(context::transfer_t transfer) {
-  *static_cast<void**>(transfer.data) = transfer.fctx;
-}
-
-/// Not kept in registers across a switch: the caller may go on in another fiber's place.
-[[gnu::noinline]] void jump_to(Fiber& fiber) {
-  void** const mine = &s.current->context;
-  if (&fiber == s.current) return enter(fiber);
-  enter(fiber);
-  ++hot.switches;
-  came_from(context::jump_fcontext(fiber.context, mine));
-}
-
-[[gnu::noinline]] void jump_to_main() {
-  void** const mine = &s.current->context;
-  s.current = nullptr;
-  came_from(context::jump_fcontext(s.main_context, mine));
-}
-
-Fiber* next_ready() {
-  for (;;) {
-    if (s.current_warp >= 0) {
-      Warp& warp = s.warps[s.current_warp];
-      if (warp.next < warp.count) return &fiber_of(warp.lanes[warp.next++]);
-      warp.next = warp.count = 0;
-      if (hot.counting) flush_requests();
-      s.current_warp = -1;
-    }
-    if (s.queue_length == 0) return nullptr;
-    s.current_warp = s.queue[s.queue_head];
-    s.queue_head = (s.queue_head + 1) % kMostWarps;
-    --s.queue_length;
-    s.warps[s.current_warp].queued = false;
-  }
-}
-
 void enqueue(int warp_id) {
   s.warps[warp_id].queued = true;
   s.queue[(s.queue_head + s.queue_length++) % kMostWarps] = warp_id;
@@ -86,73 +45,94 @@ void enqueue(int warp_id) {
 
 }  // namespace
 
-uint64_t draw() {
-  s.random ^= s.random << 13;
-  s.random ^= s.random >> 7;
-  s.random ^= s.random << 17;
-  return s.random;
+// ---- Switching. ---------------------------------------------------------------------------------
+
+Fiber* next_of_queue() {
+  if (s.current_warp != &s.no_warp) {
+    s.current_warp->next = s.current_warp->count = 0;
+    s.current_warp = &s.no_warp;
+    if (hot.counting) flush_requests();
+  }
+  if (s.queue_length == 0) return nullptr;
+  Warp& warp = s.warps[s.queue[s.queue_head]];
+  s.queue_head = (s.queue_head + 1) % kMostWarps;
+  --s.queue_length;
+  warp.queued = false;
+  s.current_warp = &warp;
+  return warp.first + warp.lanes[warp.next++];
 }
 
-void enter(Fiber& fiber) {
-  s.current = &fiber;
-  threadIdx = {fiber.coordinates.x, fiber.coordinates.y, fiber.coordinates.z};
-  hot.stack = reinterpret_cast<uintptr_t>(fiber.stack);
-  hot.thread = static_cast<uint32_t>(fiber.id);
-  hot.epoch = fiber.clock << kThreadBits | hot.thread;
-  hot.seen = fiber.seen;
-}
+void resume(Departure departure) { set_context(departure); }
 
-void leave() {
-  Fiber* const next = next_ready();
-  next != nullptr ? jump_to(*next) : jump_to_main();
-  if (s.abandoned) abandon_launch();
+Departure stay() { return {nullptr, &s.nowhere}; }
+
+Departure depart_to_main() {
+  void** const mine = &s.current->context;
+  s.current = nullptr;
+  return context::jump_fcontext(s.main_context, mine);
 }
 
 void make_ready(int id) {
-  const int warp_id = id / kWarp;
-  Warp& warp = s.warps[warp_id];
-  fiber_of(id).waiting = Waiting::no;
+  Warp& warp = s.warps[id / kWarp];
   if (warp.count == kWarp) {  // drops those that have run
     std::copy(warp.lanes + warp.next, warp.lanes + warp.count, warp.lanes);
     warp.count -= warp.next;
     warp.next = 0;
   }
-  warp.lanes[warp.count++] = id;
-  if (warp.queued || warp_id == s.current_warp) return;
-  enqueue(warp_id);
+  warp.lanes[warp.count++] = static_cast<uint8_t>(id % kWarp);
+  if (!warp.queued && &warp != s.current_warp) enqueue(id / kWarp);
 }
 
 void requeue_warp() {
-  if (s.current_warp < 0 || s.queue_length == 0) return;
-  enqueue(s.current_warp);
-  s.current_warp = -1;
-}
-
-void make_all_ready() {
-  int order[kMostWarps];
-  for (int i = 0; i < s.warp_count; ++i) order[i] = i;
-  shuffle(order, s.warp_count);
-  s.current_warp = -1;
-  s.queue_head = s.queue_length = 0;
-  for (int i = 0; i < s.warp_count; ++i) {
-    Warp& warp = s.warps[order[i]];
-    warp.next = warp.count = 0;
-    warp.queued = false;
-    const int first = order[i] * kWarp, end = std::min(s.threads, first + kWarp);
-    for (int id = first; id < end; ++id) {
-      if (fiber_of(id).waiting != Waiting::exited) make_ready(id);
-    }
-    shuffle(warp.lanes, warp.count);
-  }
-  s.order_hash =
-      (s.order_hash ^ static_cast<uint64_t>(order[0] * kWarp + s.warps[order[0]].lanes[0])) *
-      1099511628211U;
+  if (s.current_warp == &s.no_warp || s.queue_length == 0) return;
+  enqueue(static_cast<int>(s.current_warp - s.warps));
+  s.current_warp = &s.no_warp;
 }
 
 namespace {
 
-void thread_entry(context::transfer_t transfer) {
-  came_from(transfer);
+/// Its lanes that have not exited, in any order.
+void fill(Warp& warp, int lanes) {
+  static constexpr auto kAll = [] {
+    std::array<uint8_t, kWarp> all{};
+    std::iota(all.begin(), all.end(), uint8_t{0});
+    return all;
+  }();
+  std::copy(kAll.begin(), kAll.end(), warp.lanes);
+  warp.next = 0;
+  warp.count = lanes;
+  if (s.live < s.threads) {
+    warp.count = static_cast<int>(
+        std::remove_if(warp.lanes, warp.lanes + lanes,
+                       [&](uint8_t i) { return warp.first[i].waiting == Waiting::exited; }) -
+        warp.lanes);
+  }
+  shuffle(warp.lanes, warp.count);
+}
+
+}  // namespace
+
+void make_all_ready() {
+  int order[kMostWarps];
+  std::iota(order, order + s.warp_count, 0);
+  shuffle(order, s.warp_count);
+  s.current_warp = &s.no_warp;
+  s.queue_head = s.queue_length = 0;
+  for (int i = 0; i < s.warp_count; ++i) {
+    Warp& warp = s.warps[order[i]];
+    fill(warp, std::min(kWarp, s.threads - order[i] * kWarp));
+    warp.queued = false;
+    if (warp.count > 0) enqueue(order[i]);
+  }
+  const Warp& first = s.warps[order[0]];
+  s.order_hash =
+      (s.order_hash ^ static_cast<uint64_t>(order[0] * kWarp + first.lanes[0])) * 1099511628211U;
+}
+
+namespace {
+
+void thread_entry(Departure transfer) {
+  set_context(transfer);
   try {
     (*s.body)();
   } catch (const std::exception& error) {
@@ -161,29 +141,26 @@ void thread_entry(context::transfer_t transfer) {
   }
   s.current->waiting = Waiting::exited;
   --s.live;
-  for (;;) {
-    Fiber* const next = s.abandoned ? nullptr : next_ready();
-    next != nullptr ? jump_to(*next) : jump_to_main();
-  }
+  s.abandoned ? depart_to_main() : depart();
+  __builtin_unreachable();  // nobody comes back to a thread that has exited
 }
 
 // ---- Blocks. ------------------------------------------------------------------------------------
 
 void start_threads(const BlockShape& shape) {
-  while (static_cast<int>(s.fibers.size()) < s.threads) {
-    s.fibers.emplace_back().stack = new_stack();
-  }
-  std::fill_n(s.seen_by_all.begin(), s.threads, 0U);
+  std::fill_n(s.seen_by_all, s.threads, 0U);
+  std::fill_n(s.clocks, s.threads, hot.block_start);
+  for (int i = 0; i < s.warp_count; ++i) s.warps[i].first = &fiber_of(i * kWarp);
   for (int i = 0; i < s.threads; ++i) {
     Fiber& fiber = fiber_of(i);
     const auto id = static_cast<unsigned>(i);
+    if (fiber.stack == nullptr) fiber.stack = new_stack();
     fiber.id = i;
     fiber.coordinates = {id % shape.block[0], id / shape.block[0] % shape.block[1],
                          id / shape.block[0] / shape.block[1]};
-    fiber.clock = hot.block_start;
-    fiber.seen = s.seen_by_all.data();
+    fiber.seen = s.seen_by_all;
     fiber.waiting = Waiting::no;
-    fiber.copies.clear();
+    s.copies[i].clear();
     // Stacks are whole pages apart: without a shift of its own each would meet the others in the
     // same few lines of the first cache.
     const std::size_t shift = id % 64 * 64;
@@ -192,6 +169,7 @@ void start_threads(const BlockShape& shape) {
   }
   s.live = s.threads;
   s.at_barrier = 0;
+  s.barrier_diverged = s.someone_saw_more = false;
   s.rendezvous.clear();
   for (NamedBarrier& barrier : s.named) barrier = {};
   if (hot.counting) forget_traces();
@@ -200,16 +178,14 @@ void start_threads(const BlockShape& shape) {
 
 void run_block(const BlockShape& shape) {
   start_threads(shape);
-  Fiber main;
   while (!s.abandoned) {
     if (Fiber* const next = next_ready(); next != nullptr) {
-      s.current = &main;
       enter(*next);
       ++hot.switches;
       hot.in_kernel = true;
       const auto back = context::jump_fcontext(next->context, &s.main_context);
       hot.in_kernel = false;
-      came_from(back);
+      set_context(back);
     } else if (s.live == 0) {
       break;
     } else if (s.at_barrier > 0 && s.at_barrier == s.live) {
@@ -238,12 +214,12 @@ void PendingCopies::clear() {
   done = groups_done = 0;
 }
 
-Fiber& running() { return *s.current; }
+PendingCopies& pending_copies() { return s.copies[s.current->id]; }
 const uint3& running_block() { return s.block; }
 
 void abandon_launch() {
   s.abandoned = true;
-  jump_to_main();
+  depart_to_main();
   __builtin_unreachable();  // nobody comes back to an abandoned thread
 }
 

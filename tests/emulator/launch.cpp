@@ -12,6 +12,7 @@
 #include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"
+#include "tests/emulator/sites.h"
 
 namespace tconv::emulator {
 namespace {
@@ -28,7 +29,7 @@ std::vector<Report> all_reports;
 class Watching {
  public:
   explicit Watching(const Config& config) {
-    hot.needed_to_read = static_cast<uint8_t>(kAllocated | (config.check_memory ? kWritten : 0));
+    hot.needed_to_read = eight_times(config.check_memory ? kAllocated | kWritten : kAllocated);
     hot.races = config.check_races;
     hot.counting = config.count;
   }

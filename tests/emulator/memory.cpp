@@ -184,7 +184,7 @@ void access_at(const Region& region, std::size_t offset, std::size_t bytes, bool
   for (std::size_t i = 0; i < bytes; ++i) {
     const uint8_t state = region.states[offset + i];
     const bool wrong = (state & kAllocated) == 0 || (write && (state & kConstant) != 0) ||
-                       (!write && (state & hot.needed_to_read) != hot.needed_to_read);
+                       (!write && !states_allow<1, false>(&region.states[offset + i]));
     if (!wrong) continue;
     bad_state(region, offset + i, 1, write, 0);
     break;

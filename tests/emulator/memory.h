@@ -9,6 +9,7 @@
 #include <cstring>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tests/emulator/state.h"
@@ -77,62 +78,92 @@ void check_race(const Region& region, std::size_t offset, std::size_t bytes, uin
   }
 }
 
-/// kBytes copies of a byte.
+/// The states of up to eight bytes at once.
 template <std::size_t kBytes>
-constexpr uint64_t repeated(uint8_t byte) {
-  uint64_t value = 0;
-  for (std::size_t i = 0; i < kBytes; ++i) value = value << 8 | byte;
+using States = std::conditional_t<
+    kBytes == 1, uint8_t,
+    std::conditional_t<kBytes == 2, uint16_t, std::conditional_t<kBytes == 4, uint32_t, uint64_t>>>;
+
+template <typename T>
+T states_at(const uint8_t* states) {
+  T value = 0;
+  std::memcpy(&value, states, sizeof(T));
   return value;
 }
 
+/// Whether bytes in these states may be read or written.
 template <std::size_t kBytes, bool kWrite>
-void check_states(const Region& region, std::size_t offset, uintptr_t pc) {
-  constexpr std::size_t kStep = kBytes < 8 ? kBytes : 8;
-  for (std::size_t at = 0; at < kBytes; at += kStep) {
-    uint64_t states = 0;
-    std::memcpy(&states, region.states + offset + at, kStep);
-    if constexpr (kWrite) {
-      constexpr uint64_t kLooked = repeated<kStep>(kAllocated | kConstant);
-      if ((states & kLooked) != repeated<kStep>(kAllocated)) [[unlikely]] {
-        bad_state(region, offset, kBytes, true, pc);
-      }
-      states |= repeated<kStep>(kWritten);
-      std::memcpy(region.states + offset + at, &states, kStep);
-    } else {
-      const uint64_t needed = repeated<kStep>(1) * hot.needed_to_read;
-      if ((states & needed) != needed) [[unlikely]] {
-        bad_state(region, offset, kBytes, false, pc);
-      }
-    }
+bool states_allow(const uint8_t* states) {
+  using Step = States<kBytes>;
+  const auto looked_at =
+      static_cast<Step>(kWrite ? eight_times(kAllocated | kConstant) : hot.needed_to_read);
+  const auto expected = static_cast<Step>(kWrite ? eight_times(kAllocated) : hot.needed_to_read);
+  Step difference = 0;
+  for (std::size_t at = 0; at < kBytes; at += sizeof(Step)) {
+    difference |= (states_at<Step>(states + at) & looked_at) ^ expected;
   }
+  return difference == 0;
 }
 
-/// The region of an address and the offset in it; null for the thread's own stack.
-/// Elsewhere: a finding, and the end of the launch.
-inline const Region* region_of(uintptr_t address, std::size_t& offset, bool write, uintptr_t pc) {
-  if ((offset = address - hot.shared.base) < hot.shared.size) return &hot.shared;
-  if ((offset = address - hot.global.base) < hot.global.size) return &hot.global;
-  if (address - hot.stack >= hot.stack_bytes) outside(address, write, pc);
-  return nullptr;
+template <std::size_t kBytes>
+void set_written(uint8_t* states) {
+  using Step = States<kBytes>;
+  for (std::size_t at = 0; at < kBytes; at += sizeof(Step)) {
+    const auto written =
+        static_cast<Step>(states_at<Step>(states + at) | static_cast<Step>(eight_times(kWritten)));
+    std::memcpy(states + at, &written, sizeof(Step));
+  }
 }
 
 void count_access(const Region& region, std::size_t offset, std::size_t bytes, bool write,
                   uintptr_t pc);
 
+// An access is a chain of calls, each of which is the last thing that the one before does: so none
+// saves registers on its way, which would take longer than the checks.
+
+template <std::size_t kBytes, bool kWrite>
+[[gnu::noinline]] void watch_and_count(const Region& region, std::size_t offset, bool watched,
+                                       uintptr_t pc) {
+  if (watched) check_race<kWrite>(region, offset, kBytes, pc);
+  count_access(region, offset, kBytes, kWrite, pc);
+}
+
+template <std::size_t kBytes, bool kWrite>
+inline void note_access(const Region& region, std::size_t offset, uintptr_t pc) {
+  if constexpr (kWrite) set_written<kBytes>(region.states + offset);
+  const bool watched = hot.races && (region.states[offset] & kConstant) == 0;
+  if (hot.counting) return watch_and_count<kBytes, kWrite>(region, offset, watched, pc);
+  if (watched) return check_race<kWrite>(region, offset, kBytes, pc);
+}
+
+template <std::size_t kBytes, bool kWrite>
+[[gnu::noinline, gnu::cold]] void wrong_access(const Region& region, std::size_t offset,
+                                               bool allowed, uintptr_t pc) {
+  const uintptr_t address = region.base + offset;
+  if (address % kBytes != 0) misaligned(address, kBytes, pc);
+  if (!allowed) bad_state(region, offset, kBytes, kWrite, pc);
+  note_access<kBytes, kWrite>(region, offset, pc);
+}
+
 template <std::size_t kBytes, bool kWrite>
 inline void access(uintptr_t address, uintptr_t pc) {
   if (!hot.in_kernel) return;
-  std::size_t offset = 0;
-  const Region* const region = region_of(address, offset, kWrite, pc);
-  if (region == nullptr) return;
-  ++hot.accesses;
-  if ((address & (kBytes - 1)) != 0) [[unlikely]]
-    misaligned(address, kBytes, pc);
-  check_states<kBytes, kWrite>(*region, offset, pc);
-  if (hot.races && (region->states[offset] & kConstant) == 0) {
-    check_race<kWrite>(*region, offset, kBytes, pc);
+  const Region* region = &hot.shared;
+  std::size_t offset = address - hot.shared.base;
+  if (offset >= hot.shared.size) {
+    region = &hot.global;
+    offset = address - hot.global.base;
+    if (offset >= hot.global.size) {  // the thread's own stack, or a finding and the launch's end
+      if (address - hot.stack >= hot.stack_bytes) outside(address, kWrite, pc);
+      return;
+    }
   }
-  if (hot.counting) count_access(*region, offset, kBytes, kWrite, pc);
+  ++hot.accesses;
+  const bool allowed = states_allow<kBytes, kWrite>(region->states + offset);
+  if (address % kBytes != 0 || !allowed) [[unlikely]] {
+    return wrong_access<kBytes, kWrite>(*region, offset, allowed, pc);
+  }
+  note_access<kBytes, kWrite>(*region, offset, pc);
 }
 
 /// An access of the running thread by a function of the emulator: what stands at a line of a kernel

@@ -22,6 +22,7 @@ which is there once, becomes `to`. Explained survivors have no name; there `from
 Exit codes: 0 as it should be, 1 not, 2 wrong usage or a list that does not fit the sources.
 """
 import argparse
+import atexit
 import concurrent.futures
 import dataclasses
 import json
@@ -40,7 +41,7 @@ CAUGHT, SURVIVED, CRASHED, HUNG = "caught", "survived", "crashed", "hung"
 NOT_COMPILED, SAME_OBJECT = "not compiled", "same object"
 COUNTED = (CAUGHT, SURVIVED, CRASHED, HUNG)
 # A run hangs when it takes this many times as long as without a mutation, but never sooner than this.
-HANGS_AFTER_TIMES, HANGS_AFTER_S = 20, 3
+HANGS_AFTER_TIMES, HANGS_AFTER_S = 8, 3
 
 
 class WrongList(Exception):
@@ -163,6 +164,9 @@ class Runner:
         self.options = options
         self.project = pathlib.Path(options.project)
         self.baseline = None  # the bytes of the objects without a mutation
+        self.kept = tempfile.TemporaryDirectory(dir=options.scratch)  # these objects
+        atexit.register(self.kept.cleanup)
+        self.depends = {}  # unit -> the copied files that it includes
         self.timeout = options.timeout
         self.run_s = None  # the first run, which is without a mutation
         units = [unit.partition("@") for unit in options.source]
@@ -186,7 +190,20 @@ class Runner:
         words[words.index("-o") + 1] = "{object}"
         words.insert(words.index(f"-I{self.project}"), "-I{copy}")
         # Names of files in the object are those of the project, so that objects can be compared.
-        return words + ["-ffile-prefix-map={copy}={project}"]
+        return words + ["-ffile-prefix-map={copy}={project}", "-MMD", "-MF", "{object}.d"]
+
+    def keep(self, copy, objects):
+        """Keeps what a build without a mutation made, for units that a mutation does not reach."""
+        for source, object_file in zip(self.templates, objects):
+            shutil.copy(object_file, self.kept.name)
+            names = pathlib.Path(object_file + ".d")
+            if names.exists():
+                words = names.read_text().replace("\\\n", " ").split()[1:]
+                self.depends[source] = {os.path.relpath(w, copy) for w in words}
+
+    def reaches(self, source, mutation):
+        return (mutation is None or source not in self.depends
+                or mutation.file in self.depends[source])
 
     def copy_sources(self, copy):
         for folder in self.options.copy:
@@ -206,10 +223,13 @@ class Runner:
         return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=timeout, check=False)
 
-    def build(self, copy):
+    def build(self, copy, mutation=None):
         """The program's objects and why they could not be made, or None."""
         objects = []
         for i, source in enumerate(self.templates):
+            if not self.reaches(source, mutation):
+                objects.append(str(pathlib.Path(self.kept.name) / f"unit{i}.o"))
+                continue
             object_file = str(copy / f"unit{i}.o")
             done = self.execute(self.command(self.templates[source], copy=copy,
                                              object=object_file, source=copy / source))
@@ -255,12 +275,13 @@ class Runner:
                 assert line.strip() == mutation.old
                 lines[first:end] = [line.replace(mutation.old, mutation.new)]
                 path.write_text("\n".join(lines))
-            objects, error = self.build(copy)
+            objects, error = self.build(copy, mutation)
             if error is not None:
                 return Result(mutation, NOT_COMPILED, error)
             contents = [self.code_bytes(o) for o in objects]
             if mutation is None:
                 self.baseline = contents
+                self.keep(copy, objects)
             elif contents == self.baseline:
                 return Result(mutation, SAME_OBJECT)
             return Result(mutation, *self.link_and_run(copy, objects))

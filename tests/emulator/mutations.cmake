@@ -16,15 +16,16 @@ set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 30
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE are the kernel's translation units, IN the library of
 # tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which of its
-# tests are run. HOST are units of the library that the list breaks, too.
+# tests are run. HOST are units of the library that the list breaks, too, WITHOUT those that others of
+# SOURCE stand for.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST" ${ARGN})
+  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST;WITHOUT" ${ARGN})
   set(sources "")
   foreach(source IN LISTS m_SOURCE)
     list(APPEND sources --source ${source}@${m_IN})
   endforeach()
   set(units "")
-  foreach(source IN LISTS m_SOURCE m_HOST)
+  foreach(source IN LISTS m_SOURCE m_HOST m_WITHOUT)
     get_filename_component(unit ${source} NAME)
     string(REPLACE "." "[.]" unit "${unit}")
     list(APPEND units ${unit})
@@ -80,12 +81,12 @@ if(TCONV_TEST_ALL)
   # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
-  if(TCONV_TEST_LONG)  # some 20 seconds a copy
-    tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu src/cuda/igemm_sm80_bf16.cu
-      src/cuda/igemm_sm80_f16.cu src/cuda/igemm_sm80_tf32.cu IN emulated_kernels TEST test_igemm_sm80
-      FILTER IgemmEmulated.*-*NeedsEachSynchronisation TIMEOUT 120 JOBS 2
-      HOST src/host/igemm_plan.cpp)
-  endif()
+  set(igemm src/cuda/igemm_)
+  tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu tests/emulator/kernels/igemm_narrow.cu
+    IN emulated_narrow_kernels WITHOUT ${igemm}sm80_f16.cu ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu
+    TEST test_igemm_narrow FILTER * TIMEOUT 120 JOBS 2 HOST src/host/igemm_plan.cpp
+    RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}store.cuh
+    ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)

@@ -5,20 +5,39 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "tests/emulator/collectives.h"
 #include "tests/emulator/fibers.h"
+#include "tests/emulator/state.h"
 
 namespace tconv::emulator {
 
 inline constexpr int kMostThreads = 1024, kMostWarps = kMostThreads / kWarp;
 inline constexpr int kNamedBarriers = 16;
 
+enum class Waiting : uint8_t { no, block, named, warp, exited };
+
+/// What a switch to or from a thread touches: one line of the cache.
+struct alignas(64) Fiber {
+  void* context = nullptr;  ///< of Boost.Context, while it does not run
+  unsigned char* stack = nullptr;
+  const uint32_t* seen = nullptr;  ///< points into `own_seen` or to what a barrier left for all
+  uint3 coordinates = {};
+  int id = 0;
+  const char* waiting_name = "";
+  Where where;
+  Waiting waiting = Waiting::no;  ///< for what; while it runs or is ready: for what it did last
+};
+static_assert(sizeof(Fiber) == 64);
+
 struct Warp {
-  int lanes[kWarp];  ///< fibers that can run
   int next = 0, count = 0;
   bool queued = false;
+  uint8_t lanes[kWarp];  ///< those that can run, from `next` on
+  Fiber* first = nullptr;
 };
 
 /// A collective instruction that not all of its lanes have reached.
@@ -37,53 +56,66 @@ struct NamedBarrier {
 };
 
 struct Scheduler {
-  std::vector<Fiber> fibers;  ///< kept from launch to launch with their stacks
-  Warp warps[kMostWarps];
-  int queue[kMostWarps], queue_head = 0, queue_length = 0;
-  int current_warp = -1, warp_count = 0, threads = 0;
-  int live = 0, at_barrier = 0;
   Fiber* current = nullptr;
-  void* main_context = nullptr;
-  const std::function<void()>* body = nullptr;
-  uint64_t random = 1, order_hash = 0;
+  Warp* current_warp = &no_warp;
+  Warp no_warp;  ///< has no threads
+  int threads = 0, warp_count = 0;
+  int live = 0, at_barrier = 0;
+  Where barrier_site;  ///< of the first thread at the block's barrier
+  bool barrier_diverged = false;
+  bool someone_saw_more = false;  ///< than all did at the last barrier of the block
   bool abandoned = false;
-  uint32_t last_clock = 0;  ///< of any thread of any launch
-  std::vector<uint32_t> seen_by_all = std::vector<uint32_t>(kMostThreads);
+  int queue[kMostWarps], queue_head = 0, queue_length = 0;
+  void* main_context = nullptr;
+  void* nowhere = nullptr;  ///< where a thread that did not leave "was left"
+  uint64_t random = 1, order_hash = 0;
+  uint64_t barriers = 0;
+  const std::function<void()>* body = nullptr;
+  uint3 block = {};
   std::vector<Rendezvous> rendezvous;
   NamedBarrier named[kNamedBarriers];
-  uint3 block = {};
-  uint64_t barriers = 0;
+  Warp warps[kMostWarps];
+  uint32_t last_clock = 0;  ///< of any thread of any launch
+  uint32_t clocks[kMostThreads], seen_by_all[kMostThreads];
+  /// Kept from launch to launch with their stacks.
+  Fiber fibers[kMostThreads];
+  /// Made when a part of a block synchronises.
+  std::unique_ptr<uint32_t[]> own_seen[kMostThreads];
+  PendingCopies copies[kMostThreads];
+  struct alignas(16) {
+    unsigned char bytes[kOperandBytes];
+  } operands[kMostThreads];  ///< of collective instructions
 };
 inline Scheduler s;
 
-inline Fiber& fiber_of(int id) { return s.fibers[static_cast<std::size_t>(id)]; }
+inline Fiber& fiber_of(int id) { return s.fibers[id]; }
 
 /// The next random number of the launch's seed.
-uint64_t draw();
+inline uint64_t draw() {
+  s.random ^= s.random << 13;
+  s.random ^= s.random >> 7;
+  s.random ^= s.random << 17;
+  return s.random;
+}
 
 template <typename T>
 void shuffle(T* items, int count) {
-  for (int i = count; i > 1; --i) {
-    const uint64_t at = (draw() >> 32) * static_cast<uint64_t>(i) >> 32;
-    std::swap(items[i - 1], items[at]);
+  uint64_t bits = 0;
+  for (int i = count; i > 1; --i) {  // one number is four indices
+    bits = (count - i) % 4 == 0 ? draw() : bits >> 16;
+    std::swap(items[i - 1], items[(bits & 0xffff) * static_cast<uint64_t>(i) >> 16]);
   }
 }
 
-// ---- fibers.cpp.
-// ---------------------------------------------------------------------------------
+// ---- fibers.cpp. --------------------------------------------------------------------------------
 
-/// The running thread, its clock and what it has seen, for the checks of accesses.
-void enter(Fiber& fiber);
-/// Leaves the running thread, which waits.
-void leave();
 void make_ready(int id);
 /// The warp that runs lets the others run first.
 void requeue_warp();
 /// Makes all waiting threads of the block ready, in an order of its own.
 void make_all_ready();
 
-// ---- synchronise.cpp.
-// ----------------------------------------------------------------------------
+// ---- synchronise.cpp. ---------------------------------------------------------------------------
 
 /// All live threads are at the block's barrier: says where they are not at the same one, and lets
 /// them go on.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include "tests/emulator/device_side.h"
 #include "tests/emulator/uint3.h"
 
 // Every device function is inlined into its kernel: what crosses a real call by value, a struct
@@ -31,8 +32,12 @@ using std::min;
 /// Where a call of a synchronisation function stands.
 using Where = std::source_location;
 
-void __syncthreads(Where where = Where::current());
-void __syncwarp(unsigned mask = ~0U, Where where = Where::current());
+inline void __syncthreads(Where where = Where::current()) {
+  tconv::emulator::resume(tconv::emulator::sync_block(where));
+}
+inline void __syncwarp(unsigned mask = ~0U, Where where = Where::current()) {
+  tconv::emulator::resume(tconv::emulator::sync_warp(mask, where));
+}
 
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }

@@ -1,49 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// sites.cpp: the synchronisation sites that a launch meets, and those that it leaves out.
+#include "tests/emulator/sites.h"
+
 #include <algorithm>
 #include <cstring>
+#include <deque>
 
-#include "tests/emulator/fibers.h"
 #include "tests/emulator/findings.h"
 
 namespace tconv::emulator {
 
-bool same_place(const Where& a, const Where& b) {
+bool same_line(const Where& a, const Where& b) {
   return a.line() == b.line() &&
          (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 namespace {
 
-struct MetSite {
-  const char* name;
-  Where where;
-  uint64_t executions;
-  bool dropped;
-};
-std::vector<MetSite> met;
+std::deque<MetSite> met;  ///< which stay where they are
 
-MetSite& met_site(const char* name, const Where& where) {
-  static std::size_t last = 0;
-  if (last < met.size() && met[last].where.line() == where.line() && met[last].name == name &&
-      met[last].where.file_name() == where.file_name()) {
-    return met[last];
+MetSite* met_site(const char* name, const Where& where) {
+  for (MetSite& site : met) {
+    if (site.name == name && same_place(site.where, where)) return &site;
   }
-  for (last = 0; last < met.size(); ++last) {
-    if (met[last].name == name && same_place(met[last].where, where)) return met[last];
-  }
-  const Site site = site_of(where);
   const auto& drop = config().drop;
-  met.push_back({name, where, 0, std::find(drop.begin(), drop.end(), site) != drop.end()});
-  return met.back();
+  const bool dropped = std::find(drop.begin(), drop.end(), site_of(where)) != drop.end();
+  return &met.emplace_back(MetSite{.name = name, .where = where, .dropped = dropped});
 }
 
 }  // namespace
 
-bool is_dropped(const char* name, const Where& where) {
-  MetSite& site = met_site(name, where);
-  ++site.executions;
-  return site.dropped;
+MetSite* find_site(const char* name, Where where, CachedSite& cached) {
+  cached = {identity_of(where), name, met_site(name, where)};
+  return cached.site;
 }
 
 std::vector<SyncSite> sites_met() {
@@ -53,6 +41,9 @@ std::vector<SyncSite> sites_met() {
   return sites;
 }
 
-void forget_sites() { met.clear(); }
+void forget_sites() {
+  met.clear();
+  std::fill(std::begin(cached_sites), std::end(cached_sites), CachedSite{});
+}
 
 }  // namespace tconv::emulator

@@ -10,6 +10,9 @@ namespace tconv::emulator {
 
 /// Of one byte of memory.
 enum ByteState : uint8_t { kAllocated = 1, kWritten = 2, kConstant = 4 };
+constexpr uint64_t eight_times(int states) {
+  return 0x0101010101010101U * static_cast<uint8_t>(states);
+}
 
 /// Who touched two neighbouring bytes last: an epoch each, clock << kThreadBits | thread; 0:
 /// nobody.
@@ -36,7 +39,7 @@ struct Hot {
   Region global, shared;
   uintptr_t stack = 0;  ///< of the running thread
   std::size_t stack_bytes = 0;
-  uint8_t needed_to_read = 0;  ///< ByteStates
+  uint64_t needed_to_read = 0;  ///< ByteStates, the same for each of eight bytes
   bool races = false, counting = false;
   uint32_t thread = 0, epoch = 0;  ///< of the running thread
   const uint32_t* seen = nullptr;  ///< by thread: the last clock of it that is before us

@@ -2,52 +2,55 @@
 // synchronise.cpp: barriers and collective instructions: who waits for whom, and what a thread has
 // seen of the others afterwards.
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <span>
 #include <string>
 
 #include "tests/emulator/findings.h"
 #include "tests/emulator/requests.h"
-#include "tests/emulator/scheduler.h"
+#include "tests/emulator/sites.h"
+#include "tests/emulator/switch.h"
 
 namespace tconv::emulator {
 namespace {
 
 // ---- What threads have seen of each other. ------------------------------------------------------
 
-void advance(Fiber& fiber) { s.last_clock = std::max(s.last_clock, ++fiber.clock); }
+void advance(int id) { s.last_clock = std::max(s.last_clock, ++s.clocks[id]); }
 
 /// After a barrier of the whole block everybody has seen everything.
 void join_all() {
-  for (int i = 0; i < s.threads; ++i) {
-    Fiber& fiber = fiber_of(i);
-    s.seen_by_all[static_cast<std::size_t>(i)] = fiber.clock;
-    fiber.seen = s.seen_by_all.data();
-    advance(fiber);
-  }
+  std::copy_n(s.clocks, s.threads, s.seen_by_all);
+  std::fill_n(s.clocks, s.threads, ++s.last_clock);  // behind all of them
+  if (!std::exchange(s.someone_saw_more, false)) return;
+  for (int i = 0; i < s.threads; ++i) fiber_of(i).seen = s.seen_by_all;
 }
 
 /// Adds what the thread has seen and done to `joined`. What it does from now on is not in there.
-void give(std::vector<uint32_t>& joined, Fiber& fiber) {
+void give(std::vector<uint32_t>& joined, int id) {
   joined.resize(static_cast<std::size_t>(s.threads), 0);
-  for (std::size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], fiber.seen[i]);
-  joined[static_cast<std::size_t>(fiber.id)] = fiber.clock;
-  advance(fiber);
+  const uint32_t* const seen = fiber_of(id).seen;
+  for (std::size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], seen[i]);
+  joined[static_cast<std::size_t>(id)] = s.clocks[id];
+  advance(id);
 }
 
 /// The thread has now seen what is in `joined`.
-void take(const std::vector<uint32_t>& joined, Fiber& fiber) {
-  if (!fiber.own_seen) fiber.own_seen = std::make_unique<uint32_t[]>(kMostThreads);
-  for (std::size_t i = 0; i < joined.size(); ++i) {
-    fiber.own_seen[i] = std::max(joined[i], fiber.seen[i]);
-  }
-  fiber.seen = fiber.own_seen.get();
+void take(const std::vector<uint32_t>& joined, int id) {
+  auto& mine = s.own_seen[id];
+  if (!mine) mine = std::make_unique<uint32_t[]>(kMostThreads);
+  Fiber& fiber = fiber_of(id);
+  for (std::size_t i = 0; i < joined.size(); ++i) mine[i] = std::max(joined[i], fiber.seen[i]);
+  fiber.seen = mine.get();
+  s.someone_saw_more = true;
 }
 
-void join(const std::vector<int>& members) {
+void join(std::span<const int> members) {
   static std::vector<uint32_t> joined;
   joined.clear();
-  for (const int id : members) give(joined, fiber_of(id));
-  for (const int id : members) take(joined, fiber_of(id));
+  for (const int id : members) give(joined, id);
+  for (const int id : members) take(joined, id);
 }
 
 // ---- Barriers of the block. ---------------------------------------------------------------------
@@ -75,8 +78,10 @@ void check_divergence() {
 }  // namespace
 
 void release_barrier() {
-  check_divergence();
+  if (hot.counting) flush_requests();
+  if (s.barrier_diverged || s.live < s.threads) check_divergence();
   join_all();
+  s.barrier_diverged = false;
   s.at_barrier = 0;
   ++s.barriers;
   make_all_ready();
@@ -96,18 +101,10 @@ void report_deadlock() {
 
 namespace {
 
-void wait(Waiting what, const char* name, const Where& where) {
+void wait(Waiting what, const char* name, Where where) {
   s.current->waiting = what;
   s.current->waiting_name = name;
   s.current->where = where;
-}
-
-std::vector<int> members_of(const Rendezvous& meeting) {
-  std::vector<int> ids;
-  for (int lane = 0; lane < kWarp; ++lane) {
-    if ((meeting.mask >> lane & 1) != 0) ids.push_back(meeting.warp * kWarp + lane);
-  }
-  return ids;
 }
 
 uint32_t all_lanes(int warp) {
@@ -115,11 +112,13 @@ uint32_t all_lanes(int warp) {
   return lanes == kWarp ? ~0U : (1U << lanes) - 1;
 }
 
+/// A pointer tells mostly.
+bool same_text(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+
 Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where& where) {
   for (Rendezvous& meeting : s.rendezvous) {
     if (meeting.warp != warp || (meeting.mask & mask) == 0) continue;
-    if (meeting.mask == mask && std::strcmp(meeting.name, name) == 0 &&
-        same_place(meeting.where, where)) {
+    if (meeting.mask == mask && same_text(meeting.name, name) && same_place(meeting.where, where)) {
       return meeting;
     }
     report_at("warp divergence", where,
@@ -131,10 +130,24 @@ Rendezvous& rendezvous_of(const char* name, int warp, uint32_t mask, const Where
   return s.rendezvous.back();
 }
 
-/// Waits for the lanes of `mask`; the last one does `act` and, with `orders_memory`, joins what
-/// they have seen.
-void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lanes&, const Where&),
-          bool orders_memory, const Where& where) {
+/// All of its lanes have come and go on.
+void release(const Rendezvous& meeting, bool orders_memory) {
+  int members[kWarp], count = 0;
+  for (uint32_t left = meeting.mask; left != 0; left &= left - 1) {
+    members[count++] = meeting.warp * kWarp + std::countr_zero(left);
+  }
+  if (orders_memory) join({members, static_cast<std::size_t>(count)});
+  shuffle(members, count);
+  if (hot.counting) flush_requests();
+  for (int i = 0; i < count; ++i) make_ready(members[i]);
+  // Mostly the warp goes on, while its stacks are in the cache.
+  if (draw() % 8 == 0) requeue_warp();
+}
+
+/// The thread, which leaves then, waits for the lanes of `mask`; the last one does `act` and, with
+/// `orders_memory`, joins what they have seen.
+void meet(const char* name, uint32_t mask, void (*act)(const Lanes&, const Where&),
+          bool orders_memory, Where where) {
   const int warp = s.current->id / kWarp, lane = s.current->id % kWarp;
   const uint32_t bit = 1U << lane;
   // __syncwarp() of a block's last, partial warp names lanes that do not exist: that is usual. In
@@ -152,47 +165,45 @@ void meet(const char* name, uint32_t mask, void* operand, void (*act)(const Lane
   }
   Rendezvous& meeting = rendezvous_of(name, warp, mask, where);
   meeting.lanes.mask |= bit;
-  meeting.lanes.operand[lane] = operand;
+  meeting.lanes.operand[lane] = my_operand();
   wait(Waiting::warp, name, where);
   if (meeting.lanes.mask == mask) {
     if (act != nullptr) act(meeting.lanes, where);
-    const std::vector<int> members = members_of(meeting);
-    if (orders_memory) join(members);
-    s.rendezvous.erase(s.rendezvous.begin() + (&meeting - s.rendezvous.data()));
-    int lanes[kWarp];
-    std::copy(members.begin(), members.end(), lanes);
-    shuffle(lanes, static_cast<int>(members.size()));
-    if (hot.counting) flush_requests();
-    for (std::size_t i = 0; i < members.size(); ++i) make_ready(lanes[i]);
-    // Mostly the warp goes on, while its stacks are in the cache.
-    if (draw() % 8 == 0) requeue_warp();
+    release(meeting, orders_memory);
+    if (&meeting != &s.rendezvous.back()) meeting = s.rendezvous.back();
+    s.rendezvous.pop_back();
   }
-  leave();
 }
 
 }  // namespace
 
-void sync_block(const Where& where) {
-  if (is_dropped("__syncthreads", where)) return;
+Departure sync_block(Where where) {
+  if (is_dropped("__syncthreads", where)) return stay();
   wait(Waiting::block, "__syncthreads", where);
-  ++s.at_barrier;
-  leave();
+  if (s.at_barrier++ == 0) s.barrier_site = where;
+  if (identity_of(s.barrier_site) != identity_of(where)) s.barrier_diverged = true;
+  if (s.at_barrier == s.live) release_barrier();
+  return depart();
 }
 
-void sync_warp(uint32_t mask, const Where& where) {
-  if (is_dropped("__syncwarp", where)) return;
-  meet("__syncwarp", mask, nullptr, nullptr, true, where);
+Departure sync_warp(uint32_t mask, Where where) {
+  if (is_dropped("__syncwarp", where)) return stay();
+  meet("__syncwarp", mask, nullptr, true, where);
+  return depart();
 }
 
-void collective(const char* name, uint32_t mask, void* operand,
-                void (*act)(const Lanes&, const Where&), const Where& where) {
-  meet(name, mask, operand, act, false, where);
+void* my_operand() { return &s.operands[s.current->id]; }
+
+Departure collective(const char* name, uint32_t mask, void (*act)(const Lanes&, const Where&),
+                     Where where) {
+  meet(name, mask, act, false, where);
+  return depart();
 }
 
 namespace {
 
 /// True when the barrier is full.
-bool arrive(uint32_t id, uint32_t threads, const char* name, const Where& where) {
+bool arrive(uint32_t id, uint32_t threads, const char* name, Where where) {
   if (id >= kNamedBarriers || threads == 0 || threads % kWarp != 0) {
     report_at("bad barrier", where,
               std::string(name) + ": id " + std::to_string(id) + ", threads " +
@@ -207,14 +218,14 @@ bool arrive(uint32_t id, uint32_t threads, const char* name, const Where& where)
     abandon_launch();
   }
   barrier.threads = threads;
-  give(barrier.joined, *s.current);
+  give(barrier.joined, s.current->id);
   return ++barrier.arrived == threads;
 }
 
 void release_named(NamedBarrier& full) {
   NamedBarrier barrier = std::move(full);
   full = {};
-  for (const int id : barrier.waiting) take(barrier.joined, fiber_of(id));
+  for (const int id : barrier.waiting) take(barrier.joined, id);
   shuffle(barrier.waiting.data(), static_cast<int>(barrier.waiting.size()));
   if (hot.counting) flush_requests();
   for (const int id : barrier.waiting) make_ready(id);
@@ -222,13 +233,13 @@ void release_named(NamedBarrier& full) {
 
 }  // namespace
 
-void sync_named(uint32_t id, uint32_t threads, const Where& where) {
-  if (is_dropped("bar.sync", where)) return;
+Departure sync_named(uint32_t id, uint32_t threads, Where where) {
+  if (is_dropped("bar.sync", where)) return stay();
   const bool full = arrive(id, threads, "bar.sync", where);
   wait(Waiting::named, "bar.sync", where);
   s.named[id].waiting.push_back(s.current->id);
   if (full) release_named(s.named[id]);
-  leave();
+  return depart();
 }
 
 void arrive_named(uint32_t id, uint32_t threads, const Where& where) {
@@ -238,8 +249,3 @@ void arrive_named(uint32_t id, uint32_t threads, const Where& where) {
 }
 
 }  // namespace tconv::emulator
-
-void __syncthreads(tconv::emulator::Where where) { tconv::emulator::sync_block(where); }
-void __syncwarp(unsigned mask, tconv::emulator::Where where) {
-  tconv::emulator::sync_warp(mask, where);
-}

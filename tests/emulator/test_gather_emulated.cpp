@@ -130,6 +130,24 @@ TEST_F(GatherEmulated, BroadcastsTheInputInNhwc) {
   EXPECT_EQ(counters.global_loads.sectors, pixels * channels * (1 + 4));
 }
 
+TEST_F(GatherEmulated, WidensEveryHalf) {
+  ProblemDesc d;
+  d.dtype = DType::f16;
+  d.output_dtype = DType::f32;
+  d.h = d.w = {.in = 256, .kernel = 1, .stride = 1, .dilation = 1, .pad_begin = 0, .out = 256};
+  const Problem problem(d);
+  Operands operands = small_integers(problem, 1);
+  store(DType::f16, operands.filters.data(), 0, 1);
+  auto* const halves = reinterpret_cast<Half*>(operands.input.data());
+  for (int i = 0; i < 65536; ++i) halves[i] = {static_cast<uint16_t>(i)};
+  run_host(plan_gather(problem), operands.tensors(), {}, 1, 1, nullptr);
+  const auto* const output = reinterpret_cast<const float*>(operands.output.data());
+  for (int i = 0; i < 65536; ++i) {
+    const float expected = widen(halves[i]);
+    ASSERT_TRUE(std::isnan(expected) ? std::isnan(output[i]) : output[i] == expected) << i;
+  }
+}
+
 TEST_F(GatherEmulated, NamesProblemPlaceAndThread) {
   // Tensors in host memory: the first read of the kernel is out of bounds, and
   // the error says the problem, the place and the thread.

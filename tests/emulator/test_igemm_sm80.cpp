@@ -12,147 +12,17 @@
 #include "src/host/plan.h"
 #include "src/host/reference.h"
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/igemm_runs.h"
 #include "tests/gpu/device_operands.h"
 
 namespace tconv::test {
 namespace {
-
-/// What a run with one tile gave: whether every byte of the output is the reference's.
-struct Outcome {
-  bool taken = false, right = false;
-  std::string finding;
-};
-
-Outcome run_tile(const Problem& problem, const IgemmTile& tile, const emulator::Config& config,
-                 uint64_t seed = 1) {
-  Outcome outcome;
-  const Options options = {
-      .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name, .math = Math::tf32};
-  try {
-    const Plan plan = make_plan(problem, options);
-    outcome.taken = true;
-    const Operands operands = small_integers(problem, seed);
-    Operands expected = operands;
-    reference_conv2d_transpose(problem, expected.tensors(), 1);
-    const DeviceOperands device(operands);
-    emulator::configure(config);
-    emulator::forget_reports();
-    run(plan, device.tensors(), {}, nullptr);
-    outcome.right = device.output.download() == expected.output;
-  } catch (const Unsupported&) {
-  } catch (const DeviceError& error) {
-    outcome.finding = error.what();
-  }
-  emulator::configure({});
-  return outcome;
-}
-
-/// Runs every tile that takes the problem; how many did.
-int expect_exact(const Problem& problem, uint64_t seed) {
-  int taken = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
-    const Outcome outcome = run_tile(problem, tile, {.seed = seed}, seed);
-    if (!outcome.taken) continue;
-    ++taken;
-    EXPECT_TRUE(outcome.right) << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
-                               << outcome.finding;
-  }
-  return taken;
-}
-
-/// in, kernel, stride, padding, dilation, output padding of one axis.
-Axis axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1,
-          int64_t output_padding = 0) {
-  Axis a = {.in = in, .kernel = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
-  a.out = a.full() - 2 * pad + output_padding;
-  return a;
-}
-
-ProblemDesc problem_of(int64_t batch, int64_t in_c, int64_t out_c, const Axis& h, const Axis& w,
-                       DType type = DType::f16) {
-  ProblemDesc d;
-  d.batch = batch, d.in_c = in_c, d.out_c = out_c;
-  d.h = h, d.w = w;
-  d.dtype = d.output_dtype = d.bias_dtype = type;
-  return d;
-}
-
-// Channels 1, 3, 21, 33: odd rows. 130 channels: several chunks. Boxes that stick out, images of
-// one pixel, batches within a box.
-std::vector<ProblemDesc> chosen_problems() {
-  const Axis half = axis(9, 4, 2, 1);
-  std::vector<ProblemDesc> all = {
-      problem_of(1, 40, 72, half, axis(17, 4, 2, 1)),
-      problem_of(1, 130, 24, axis(7, 3, 2, 1, 1, 1), axis(10, 3, 2, 1, 1, 1), DType::bf16),
-      problem_of(2, 72, 24, axis(6, 2, 2, 0), axis(9, 2, 2, 0)),
-      problem_of(1, 48, 136, axis(7, 3, 1, 1), axis(19, 3, 1, 1), DType::bf16),
-      problem_of(2, 36, 40, axis(5, 5, 2, 2, 1, 1), axis(6, 5, 2, 2, 1, 1)),
-      problem_of(33, 32, 16, axis(2, 4, 2, 1), axis(2, 4, 2, 1)),
-      problem_of(130, 40, 5, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
-      problem_of(1, 33, 8, axis(3, 1, 1, 0), axis(20, 16, 8, 4)),
-      problem_of(2, 32, 16, axis(5, 2, 3, 0), axis(6, 2, 3, 0)),
-      problem_of(3, 21, 9, axis(6, 7, 3, 2), axis(5, 7, 3, 1), DType::bf16),
-      problem_of(1, 48, 40, axis(9, 3, 2, 1, 2), axis(9, 3, 2, 1, 2)),
-      problem_of(1, 3, 40, axis(11, 3, 1, 2, 2), axis(13, 3, 1, 3, 3)),
-      problem_of(2, 1, 3, half, half, DType::bf16),
-      problem_of(1, 64, 64, axis(1, 1, 1, 0), axis(1, 1, 1, 0)),
-      problem_of(1, 72, 40, half, axis(9, 3, 2, 1), DType::f32),
-      problem_of(2, 37, 19, axis(7, 3, 1, 1), axis(5, 4, 3, 1), DType::f32),
-  };
-  // Planes of channels: NCHW.
-  for (const ProblemDesc& d :
-       {problem_of(1, 64, 24, axis(13, 4, 2, 1), axis(11, 4, 2, 1)),
-        problem_of(3, 21, 33, axis(6, 3, 1, 1), axis(7, 5, 3, 1), DType::bf16),
-        problem_of(2, 40, 19, axis(5, 3, 2, 1, 2), axis(9, 4, 2, 1), DType::f32)}) {
-    all.push_back(d);
-    all.back().layout = Layout::nchw;
-  }
-  ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
-  grouped.groups = 3;
-  all.push_back(grouped);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    ProblemDesc& d = all[i];
-    d.has_bias = i % 2 == 0;
-    d.has_residual = i % 3 == 0;
-    d.activation = static_cast<Activation>(i % 5);
-    if (d.activation == Activation::leaky_relu) d.activation_a = 0.5;
-    if (d.activation == Activation::clamp) d.activation_a = -6, d.activation_b = 6;
-    if (i % 4 == 1) d.output_dtype = DType::f32;
-  }
-  return all;
-}
 
 TEST(IgemmEmulated, EqualsTheReferenceOnChosenProblems) {
   uint64_t seed = 0;
   for (const ProblemDesc& d : chosen_problems()) {
     EXPECT_GE(expect_exact(Problem(d), ++seed), 2);
   }
-}
-
-TEST(IgemmEmulated, EqualsTheReferenceOnRandomProblems) {
-  std::mt19937_64 random(20261125);
-  RandomLimits limits;
-  limits.dtypes = {DType::f16, DType::bf16, DType::f32};
-  limits.zero_sizes = false;
-  int taken = 0;
-  const int problems = enumeration(600, 30);
-  for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
-    limits.max_channels = i % 2 == 0 ? 40 : 8;
-    ProblemDesc d = random_desc(random, limits);
-    d.filter_order = FilterOrder::hwoi;
-    d.input_strides = d.output_strides = d.residual_strides = {};
-    if (random() % 3 == 0) {  // slices of wider tensors
-      const auto widened = [&](Extents e) {
-        e.c += static_cast<int64_t>(random() % 9), e.w += static_cast<int64_t>(random() % 2);
-        return dense_strides(d.layout, e);
-      };
-      d.input_strides = widened({d.batch, d.h.in, d.w.in, d.in_c});
-      d.output_strides = widened({d.batch, d.h.out, d.w.out, d.out_c});
-    }
-    if (random() % 2 == 0) d.alignment = 16;
-    taken += expect_exact(Problem(d), static_cast<uint64_t>(i));
-  }
-  EXPECT_GT(taken, problems);
 }
 
 TEST(IgemmEmulated, TakesFiltersInAnyOrderPrepacked) {
@@ -172,7 +42,7 @@ TEST(IgemmEmulated, TakesFiltersInAnyOrderPrepacked) {
     prepack(plan, device.filters.data(), packed.data(), plan.state().packed_filter_bytes, nullptr);
     Tensors tensors = device.tensors();
     tensors.filters = packed.data();
-    run(plan, tensors, {}, nullptr);
+    run_on_device(plan, tensors);
     EXPECT_TRUE(device.output.download() == expected.output) << problem.key();
   }
 }
@@ -188,35 +58,35 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
   d.filter_order = FilterOrder::iohw;
   EXPECT_NE(declined(d).find("HWOI"), std::string::npos);
   EXPECT_EQ(declined(d, {.prepacked_filters = true}), "");
-  d.filter_order = FilterOrder::hwoi;
+  d.filter_order = FilterOrder::ihwo;
+  EXPECT_EQ(declined(d), "");
   d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
+  EXPECT_NE(declined(d, {.math = Math::tf32}).find("16-bit ones also in IHWO"), std::string::npos);
+  d.filter_order = FilterOrder::hwoi;
   EXPECT_NE(declined(d).find("math=tf32"), std::string::npos);
   EXPECT_EQ(declined(d, {.math = Math::tf32}), "");
+  EXPECT_EQ(declined(d, {.math = Math::tf32x3}), "");
   d.h.in = 0;
   EXPECT_NE(declined(d, {.math = Math::tf32}).find("empty"), std::string::npos);
+}
+
+TEST(IgemmEmulated, SplitsTheDepthWhereBlocksAreFew) {
+  const Problem problem(problem_of(1, 600, 40, axis(5, 3, 1, 1), axis(6, 3, 1, 1)));
+  const auto splits = [&](int64_t limit) {
+    return plan_igemm(problem, kIgemmTiles[0], cuda_facts(), Math::tf32, limit).params.splits;
+  };
+  const int64_t share = problem.output_extents().count() * 4;
+  EXPECT_GT(splits(-1), 4);
+  EXPECT_EQ(splits(0), 1);
+  EXPECT_LE(splits(4 * share), 4);
+  EXPECT_GT(splits(4 * share), 1);
+  // Other cuts have other sums, each the same at every run.
+  expect_exact(problem, 1);
 }
 
 TEST(IgemmEmulated, AnyOrderOfTheThreads) {
   const Problem problem(problem_of(1, 136, 24, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
   for (uint64_t seed = 1; seed <= 4; ++seed) expect_exact(problem, seed);
-}
-
-/// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
-/// nothing missed.
-std::string unmissed(const Problem& problem, const IgemmTile& tile, const std::string& name = "") {
-  const Outcome whole = run_tile(problem, tile, {});
-  EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;
-  if (!whole.taken) return "";
-  std::string names;
-  for (const emulator::SyncSite& site : std::vector(emulator::reports().back().sites)) {
-    if (site.name.find(name) == std::string::npos) continue;
-    bool noticed = false;
-    for (uint64_t seed = 1; seed <= 3 && !noticed; ++seed) {
-      noticed = !run_tile(problem, tile, {.seed = seed, .drop = {site.site}}).right;
-    }
-    if (!noticed) names += site.name + " at " + site.site.text() + "; ";
-  }
-  return names;
 }
 
 /// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
@@ -228,7 +98,7 @@ TEST(IgemmEmulated, RoundsOperandsToTf32) {
       .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .math = Math::tf32};
   const DeviceOperands device(uniform(problem, 1));
   emulator::configure({});
-  EXPECT_NO_THROW(run(make_plan(problem, options), device.tensors(), {}, nullptr));
+  EXPECT_NO_THROW(run_on_device(make_plan(problem, options), device.tensors()));
 }
 
 TEST(IgemmEmulated, NeedsEachSynchronisation) {
@@ -248,7 +118,7 @@ TEST(IgemmEmulated, IssuesWhatThePlanPredicts) {
     for (const IgemmTile& tile : kIgemmTiles) {
       if (random() % 2 == 0) continue;
       if (!run_tile(problem, tile, {.check_memory = false, .check_races = false}).taken) continue;
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts());
+      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32, 0);
       // A second launch fills outputs without taps.
       const emulator::Counters& counters = emulator::reports().front().counters;
       EXPECT_EQ(static_cast<double>(counters.multiply_adds), plan.issued_macs)

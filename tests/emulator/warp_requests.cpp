@@ -10,17 +10,20 @@ namespace {
 
 constexpr uint32_t kLanes = 32, kBanks = 32, kBankBytes = 4;
 
-/// Sorts and drops repetitions; returns how many are left. Mostly they are in order already.
-uint64_t distinct(uint32_t* values, uint64_t count) {
+/// Mostly they are in order already.
+void sort(uint32_t* values, uint64_t count) {
   if (!std::is_sorted(values, values + count)) std::sort(values, values + count);
+}
+
+/// Sorts and drops repetitions; returns how many are left.
+uint64_t distinct(uint32_t* values, uint64_t count) {
+  sort(values, count);
   return static_cast<uint64_t>(std::unique(values, values + count) - values);
 }
 
-uint64_t active(const uint32_t* offsets, uint32_t mask, uint32_t divisor, uint32_t* values) {
+uint64_t active(const uint32_t* offsets, uint32_t mask, uint32_t* values) {
   uint64_t count = 0;
-  for (uint32_t lane = 0; lane < kLanes; ++lane) {
-    if ((mask >> lane & 1) != 0) values[count++] = offsets[lane] / divisor;
-  }
+  for (; mask != 0; mask &= mask - 1) values[count++] = offsets[std::countr_zero(mask)];
   return count;
 }
 
@@ -44,14 +47,17 @@ uint64_t bank_cycles(const uint32_t* offsets, uint32_t mask, uint32_t first, uin
 }  // namespace
 
 Requests global_request(const uint32_t* offsets, uint32_t mask, uint32_t bytes) {
-  Requests result{.requests = 1, .lanes = static_cast<uint64_t>(std::popcount(mask))};
   uint32_t values[kLanes];
-  const auto count_of = [&](uint32_t divisor) {
-    return distinct(values, active(offsets, mask, divisor, values));
-  };
-  result.useful_bytes = count_of(1) * bytes;
-  result.sectors = count_of(32);
-  result.lines = count_of(128);
+  const uint64_t count = active(offsets, mask, values);
+  if (count == 0) return {.requests = 1};
+  sort(values, count);
+  Requests result{.requests = 1, .lanes = count, .useful_bytes = bytes, .sectors = 1, .lines = 1};
+  for (uint64_t i = 1; i < count; ++i) {
+    const uint32_t before = values[i - 1], value = values[i];
+    result.useful_bytes += value != before ? bytes : 0;
+    result.sectors += value / 32 != before / 32;
+    result.lines += value / 128 != before / 128;
+  }
   return result;
 }
 
@@ -59,7 +65,7 @@ Requests global_request(const uint32_t* offsets, uint32_t mask, uint32_t bytes) 
 Requests shared_request(const uint32_t* offsets, uint32_t mask, uint32_t bytes) {
   Requests result{.requests = 1, .lanes = static_cast<uint64_t>(std::popcount(mask))};
   uint32_t values[kLanes];
-  result.useful_bytes = distinct(values, active(offsets, mask, 1, values)) * bytes;
+  result.useful_bytes = distinct(values, active(offsets, mask, values)) * bytes;
   const uint32_t words = std::max(1U, bytes / kBankBytes), lanes = kLanes / words;
   for (uint32_t first = 0; first < kLanes; first += lanes) {
     const uint64_t cycles = bank_cycles(offsets, mask, first, first + lanes, words);

@@ -42,7 +42,7 @@ void load_matrices(const Lanes& lanes, const Where& where) {
 }
 
 /// The row of 16 bytes that the calling lane gives.
-uint32_t check_row(uint32_t shared, const Where& where) {
+uint32_t check_row(uint32_t shared, Where where) {
   const uint32_t offset = shared - kSharedWindow;
   if (offset > kMostSharedBytes - kRowBytes) {
     report_at("read out of bounds", where, "the shared address " + std::to_string(shared));
@@ -84,11 +84,17 @@ void multiply_tf32(const Lanes& lanes, const Where& where) {
 }
 
 template <typename Sum, typename Operand>
-void meet_for_mma(const char* name, Sum* sum, const Operand* a, const Operand* b,
-                  void (*act)(const Lanes&, const Where&), const Where& where) {
-  MmaLane<Sum, Operand> lane{sum, a, b};
-  collective(name, kWholeWarp, &lane, act, where);
+Departure meet_for_mma(const char* name, Sum* sum, const Operand* a, const Operand* b,
+                       void (*act)(const Lanes&, const Where&), Where where) {
+  bring(MmaLane<Sum, Operand>{sum, a, b});
+  return collective(name, kWholeWarp, act, where);
 }
+
+/// A lane that owns its operands.
+struct F64Lane {
+  MmaLane<double, double> lane;
+  double a, b;
+};
 
 // ---- Shuffles and votes. -----------------------------------------------------------------------
 
@@ -133,45 +139,47 @@ void do_vote(const Lanes& lanes, const Where&) {
 
 }  // namespace
 
-void ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared,
-              const Where& where) {
-  MatrixLane lane{matrix, 0, matrices, transposed};
+Departure ldmatrix(uint32_t* matrix, int matrices, bool transposed, uint32_t shared, Where where) {
+  MatrixLane& lane = bring(MatrixLane{matrix, 0, matrices, transposed});
   // The other lanes' addresses are not looked at.
   if (static_cast<int>(hot.thread) % kWarp < 8 * matrices) lane.offset = check_row(shared, where);
-  collective(transposed ? "ldmatrix.trans" : "ldmatrix", kWholeWarp, &lane, load_matrices, where);
+  return collective(transposed ? "ldmatrix.trans" : "ldmatrix", kWholeWarp, load_matrices, where);
 }
 
-void mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where) {
-  meet_for_mma("mma.m16n8k16.f16", sum, a, b,
-               multiply<float, uint32_t, emulator::mma_m16n8k16_f16, 16 * 8 * 16>, where);
+Departure mma_m16n8k16_f16(float* sum, const uint32_t* a, const uint32_t* b, Where where) {
+  return meet_for_mma("mma.m16n8k16.f16", sum, a, b,
+                      multiply<float, uint32_t, emulator::mma_m16n8k16_f16, 16 * 8 * 16>, where);
 }
-void mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, const Where& where) {
-  meet_for_mma("mma.m16n8k16.bf16", sum, a, b,
-               multiply<float, uint32_t, emulator::mma_m16n8k16_bf16, 16 * 8 * 16>, where);
+Departure mma_m16n8k16_bf16(float* sum, const uint32_t* a, const uint32_t* b, Where where) {
+  return meet_for_mma("mma.m16n8k16.bf16", sum, a, b,
+                      multiply<float, uint32_t, emulator::mma_m16n8k16_bf16, 16 * 8 * 16>, where);
 }
-void mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, const Where& where) {
-  meet_for_mma("mma.m16n8k8.tf32", sum, a, b, multiply_tf32, where);
+Departure mma_m16n8k8_tf32(float* sum, const uint32_t* a, const uint32_t* b, Where where) {
+  return meet_for_mma("mma.m16n8k8.tf32", sum, a, b, multiply_tf32, where);
 }
-void mma_m8n8k4_f64(double* sum, double a, double b, const Where& where) {
-  meet_for_mma("mma.m8n8k4.f64", sum, &a, &b,
-               multiply<double, double, emulator::mma_m8n8k4_f64, 8 * 8 * 4>, where);
+Departure mma_m8n8k4_f64(double* sum, double a, double b, Where where) {
+  F64Lane& mine = bring(F64Lane{{sum, nullptr, nullptr}, a, b});
+  mine.lane.a = &mine.a;
+  mine.lane.b = &mine.b;
+  return collective("mma.m8n8k4.f64", kWholeWarp,
+                    multiply<double, double, emulator::mma_m8n8k4_f64, 8 * 8 * 4>, where);
 }
-void mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, const Where& where) {
-  meet_for_mma("mma.m16n8k32.s8", sum, a, b,
-               multiply<int32_t, uint32_t, emulator::mma_m16n8k32_s8, 16 * 8 * 32>, where);
+Departure mma_m16n8k32_s8(int32_t* sum, const uint32_t* a, const uint32_t* b, Where where) {
+  return meet_for_mma("mma.m16n8k32.s8", sum, a, b,
+                      multiply<int32_t, uint32_t, emulator::mma_m16n8k32_s8, 16 * 8 * 32>, where);
 }
 
 uint64_t shuffle(Shuffle mode, uint32_t mask, uint64_t value, uint32_t operand, int width,
                  const Where& where) {
   uint64_t result = 0;
-  Shuffling shuffling{{value, operand, &result}, mode, width};
-  collective("shfl.sync", mask, &shuffling, do_shuffle, where);
+  bring(Shuffling{{value, operand, &result}, mode, width});
+  resume(collective("shfl.sync", mask, do_shuffle, where));
   return result;
 }
 
 uint32_t ballot(uint32_t mask, bool predicate, const Where& where) {
-  Voting voting{predicate, 0};
-  collective("vote.sync", mask, &voting, do_vote, where);
+  const Voting& voting = bring(Voting{predicate, 0});
+  resume(collective("vote.sync", mask, do_vote, where));
   return voting.result;
 }
 

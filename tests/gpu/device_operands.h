@@ -5,6 +5,7 @@
 
 #include "src/host/device_memory.h"
 #include "src/host/gpu.h"
+#include "src/host/plan.h"
 #include "tests/support.h"
 
 namespace tconv::test {
@@ -52,5 +53,13 @@ struct DeviceOperands {
             .workspace = nullptr};
   }
 };
+
+/// Runs on the null stream, in a workspace full of garbage where the plan needs one.
+inline void run_on_device(const Plan& plan, Tensors tensors) {
+  const DeviceCopy workspace(Bytes(plan.workspace_bytes(), kPoison));
+  if (plan.workspace_bytes() > 0) tensors.workspace = workspace.data();
+  run(plan, tensors, {.workspace = plan.workspace_bytes()}, nullptr);
+  gpu().synchronise(nullptr);
+}
 
 }  // namespace tconv::test

@@ -9,5 +9,12 @@ using __half = tconv::host::Half;
 
 inline __half __ushort_as_half(unsigned short bits) { return {bits}; }
 inline unsigned short __half_as_ushort(__half x) { return x.bits; }
-inline float __half2float(__half x) { return tconv::emulator::widen_half(x.bits); }
+inline float __half2float(__half x) {
+#ifdef __F16C__  // What immintrin.h, a large file, would call _cvtsh_ss(); else a call.
+  using Halves = short __attribute__((vector_size(16)));
+  return __builtin_ia32_vcvtph2ps(Halves{static_cast<short>(x.bits)})[0];
+#else
+  return tconv::emulator::widen_half(x.bits);
+#endif
+}
 inline __half __float2half_rn(float x) { return {tconv::emulator::round_to_half(x)}; }

@@ -9,7 +9,7 @@ namespace tconv::cuda::ptx {
 using emulator::Where;
 
 inline void bar_sync(uint32_t id, uint32_t threads, Where where = Where::current()) {
-  emulator::sync_named(id, threads, where);
+  emulator::resume(emulator::sync_named(id, threads, where));
 }
 inline void bar_arrive(uint32_t id, uint32_t threads, Where where = Where::current()) {
   emulator::arrive_named(id, threads, where);

@@ -9,14 +9,14 @@ namespace tconv::cuda::ptx {
 using emulator::Where;
 
 inline void ldmatrix_x2(uint32_t (&matrix)[2], uint32_t shared, Where where = Where::current()) {
-  emulator::ldmatrix(matrix, 2, false, shared, where);
+  emulator::resume(emulator::ldmatrix(matrix, 2, false, shared, where));
 }
 inline void ldmatrix_x4(uint32_t (&matrix)[4], uint32_t shared, Where where = Where::current()) {
-  emulator::ldmatrix(matrix, 4, false, shared, where);
+  emulator::resume(emulator::ldmatrix(matrix, 4, false, shared, where));
 }
 inline void ldmatrix_x4_trans(uint32_t (&matrix)[4], uint32_t shared,
                               Where where = Where::current()) {
-  emulator::ldmatrix(matrix, 4, true, shared, where);
+  emulator::resume(emulator::ldmatrix(matrix, 4, true, shared, where));
 }
 
 }  // namespace tconv::cuda::ptx

@@ -10,23 +10,23 @@ using emulator::Where;
 
 inline void mma_m16n8k16_f16(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                              Where where = Where::current()) {
-  emulator::mma_m16n8k16_f16(sum, a, b, where);
+  emulator::resume(emulator::mma_m16n8k16_f16(sum, a, b, where));
 }
 inline void mma_m16n8k16_bf16(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                               Where where = Where::current()) {
-  emulator::mma_m16n8k16_bf16(sum, a, b, where);
+  emulator::resume(emulator::mma_m16n8k16_bf16(sum, a, b, where));
 }
 /// An operand with any of its low 13 bits set is a finding.
 inline void mma_m16n8k8_tf32(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                              Where where = Where::current()) {
-  emulator::mma_m16n8k8_tf32(sum, a, b, where);
+  emulator::resume(emulator::mma_m16n8k8_tf32(sum, a, b, where));
 }
 inline void mma_m8n8k4_f64(double (&sum)[2], double a, double b, Where where = Where::current()) {
-  emulator::mma_m8n8k4_f64(sum, a, b, where);
+  emulator::resume(emulator::mma_m8n8k4_f64(sum, a, b, where));
 }
 inline void mma_m16n8k32_s8(int32_t (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                             Where where = Where::current()) {
-  emulator::mma_m16n8k32_s8(sum, a, b, where);
+  emulator::resume(emulator::mma_m16n8k32_s8(sum, a, b, where));
 }
 inline uint32_t cvt_rna_tf32(float x) { return emulator::cvt_rna_tf32(x); }
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_runs.h: runs of one tile of the row `igemm_sm80` in the emulator.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "src/host/igemm_plan.h"
+#include "src/host/plan.h"
+#include "src/host/reference.h"
+#include "tests/emulator/emulator.h"
+#include "tests/gpu/device_operands.h"
+#include "tests/igemm_problems.h"
+
+namespace tconv::test {
+
+/// What a run with one tile gave: whether every byte of the output is the reference's.
+struct Outcome {
+  bool taken = false, right = false;
+  std::string finding;
+};
+
+/// `math` is of f32. Operands: small integers of this seed. With no workspace the depth is not
+/// split.
+inline Outcome run_tile(const Problem& problem, const IgemmTile& tile,
+                        const emulator::Config& config, uint64_t seed = 1, Math math = Math::tf32,
+                        int64_t workspace_limit = 0) {
+  Outcome outcome;
+  const Options options = {.device = DeviceKind::cuda,
+                           .kernels = {"igemm_sm80"},
+                           .tile = tile.name,
+                           .workspace_limit = workspace_limit,
+                           .math = math};
+  try {
+    const Plan plan = make_plan(problem, options);
+    outcome.taken = true;
+    const Operands operands = small_integers(problem, seed);
+    Operands expected = operands;
+    reference_conv2d_transpose(problem, expected.tensors(), 1);
+    const DeviceOperands device(operands);
+    emulator::configure(config);
+    emulator::forget_reports();
+    run_on_device(plan, device.tensors());
+    outcome.right = device.output.download() == expected.output;
+  } catch (const Unsupported&) {
+  } catch (const DeviceError& error) {
+    outcome.finding = error.what();
+  }
+  emulator::configure({});
+  return outcome;
+}
+
+/// Runs every tile that takes the problem, with odd seeds split if that is faster; how many did.
+inline int expect_exact(const Problem& problem, uint64_t seed, Math math = Math::tf32) {
+  int taken = 0;
+  for (const IgemmTile& tile : kIgemmTiles) {
+    const Outcome outcome =
+        run_tile(problem, tile, {.seed = seed}, seed, math, seed % 2 == 0 ? 0 : -1);
+    if (!outcome.taken) continue;
+    ++taken;
+    EXPECT_TRUE(outcome.right) << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
+                               << outcome.finding;
+  }
+  return taken;
+}
+
+/// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
+/// nothing missed.
+inline std::string unmissed(const Problem& problem, const IgemmTile& tile,
+                            const std::string& name = "", Math math = Math::tf32) {
+  const Outcome whole = run_tile(problem, tile, {}, 1, math);
+  EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;
+  if (!whole.taken) return "";
+  std::string names;
+  for (const emulator::SyncSite& site : std::vector(emulator::reports().back().sites)) {
+    if (site.name.find(name) == std::string::npos) continue;
+    bool noticed = false;
+    for (uint64_t seed = 1; seed <= 3 && !noticed; ++seed) {
+      noticed = !run_tile(problem, tile, {.seed = seed, .drop = {site.site}}, 1, math).right;
+    }
+    if (!noticed) names += site.name + " at " + site.site.text() + "; ";
+  }
+  return names;
+}
+
+}  // namespace tconv::test

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_instances.cuh, in the place of src/cuda/igemm_instances.cuh: few instances, which compile
+// in seconds, for mutations. A tile with one slot and one with four; TF32, which has a path of its
+// own.
+#pragma once
+
+#include <type_traits>
+
+#include "src/cuda/igemm_multiply.cuh"
+#include "src/host/igemm_plan.h"
+
+namespace tconv::cuda::igemm {
+
+template <typename T, host::FilterOrder kOrder>
+constexpr bool has_instance(int tile, bool wide) {
+  static_assert(host::kIgemmTiles[1].slots == 1 && host::kIgemmTiles[4].slots == 4);
+  if (kOrder == host::FilterOrder::ihwo) return tile == 1 && wide;
+  return std::is_same_v<T, Half> ? (wide ? tile == 1 : tile == 4) : tile == 1 && !wide;
+}
+
+}  // namespace tconv::cuda::igemm

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_igemm_narrow.cpp: the tests of the row `igemm_sm80` that run on every mutation of it: with
+// the few instances of narrow/src/cuda/igemm_instances.cuh alone, and quick.
+#include <gtest/gtest.h>
+
+#include "tests/emulator/igemm_runs.h"
+
+namespace tconv::test {
+namespace {
+
+/// As has_instance of the narrow instances.
+bool is_compiled(const Problem& problem, int tile) {
+  const ProblemDesc& d = problem.desc();
+  const bool wide = igemm_is_wide(problem);
+  if (d.dtype == DType::bf16) return false;
+  if (d.filter_order == FilterOrder::ihwo) return tile == 1 && wide;
+  return d.dtype == DType::f16 ? tile == (wide ? 1 : 4) : tile == 1 && !wide;
+}
+
+TEST(IgemmNarrow, EqualsTheReference) {
+  uint64_t seed = 0;
+  for (const ProblemDesc& d : chosen_problems()) {
+    const Problem problem(d);
+    for (const int tile : {1, 4}) {
+      if (!is_compiled(problem, tile)) continue;
+      // Split and whole.
+      const int64_t workspace_limit = ++seed % 2 == 0 ? 0 : -1;
+      const Outcome outcome =
+          run_tile(problem, kIgemmTiles[tile], {.seed = seed}, seed, Math::tf32, workspace_limit);
+      ASSERT_TRUE(outcome.right || !outcome.taken)
+          << problem.key() << " tile " << kIgemmTiles[tile].name << " " << outcome.finding;
+    }
+  }
+}
+
+/// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
+TEST(IgemmNarrow, RoundsOperandsToTf32) {
+  ProblemDesc d = problem_of(1, 24, 16, axis(5, 3, 2, 1), axis(5, 3, 2, 1), DType::f32);
+  d.layout = Layout::nchw;
+  const Problem problem(d);
+  const Options options = {.device = DeviceKind::cuda,
+                           .kernels = {"igemm_sm80"},
+                           .tile = kIgemmTiles[1].name,
+                           .math = Math::tf32};
+  const DeviceOperands device(uniform(problem, 1));
+  emulator::configure({});
+  EXPECT_NO_THROW(run_on_device(make_plan(problem, options), device.tensors()));
+}
+
+}  // namespace
+}  // namespace tconv::test
