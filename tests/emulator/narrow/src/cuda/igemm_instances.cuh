@@ -15,7 +15,8 @@ template <typename T, host::FilterOrder kOrder>
 constexpr bool has_instance(int tile, bool wide) {
   static_assert(host::kIgemmTiles[1].slots == 1 && host::kIgemmTiles[4].slots == 4);
   if (kOrder == host::FilterOrder::ihwo) return tile == 1 && wide;
-  return std::is_same_v<T, Half> ? (wide ? tile == 1 : tile == 4) : tile == 1 && !wide;
+  if (std::is_same_v<T, Half>) return tile == 1 || (tile == 4 && !wide);
+  return tile == 1 && !wide;
 }
 
 }  // namespace tconv::cuda::igemm
