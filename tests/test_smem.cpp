@@ -151,6 +151,8 @@ TEST(Ring, GoesRound) {
     EXPECT_EQ(stage, expected);
   }
   EXPECT_EQ(next_stage(0, 128, 128), 0U);
+  EXPECT_EQ(next_stage(128, 128, 512), 256U);
+  EXPECT_EQ(next_stage(384, 128, 512), 0U);
   EXPECT_EQ(align_up(0, 128), 0U);
   EXPECT_EQ(align_up(1, 128), 128U);
   EXPECT_EQ(align_up(128, 128), 128U);

@@ -40,20 +40,21 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
   }
 }
 
-/// `kAccess` bytes of channels, to which their source is aligned; of these `bytes` exist, the rest
-/// are zeros.
+/// `kAccess` bytes of channels, to which their source is aligned, or zeros: as rows of channels are
+/// a multiple of that, it exists as a whole or not at all. So much ptxas must see: a size that is
+/// one of two constants is a predicate of the copy, any other costs five instructions.
 template <int kAccess>
 __device__ inline void copy_piece(const Shared& shared, uint32_t target, const char* source,
-                                  int bytes) {
+                                  bool exists) {
   if constexpr (kAccess == 16) {
-    ptx::cp_async_cg_16(target, source, bytes);
+    ptx::cp_async_cg_16(target, source, exists ? 16 : 0);
   } else if constexpr (kAccess > 2) {
-    ptx::cp_async_ca<kAccess>(target, source, bytes);
+    ptx::cp_async_ca<kAccess>(target, source, exists ? kAccess : 0);
   } else {
     // No copy is that narrow: through a register. The barrier that makes the stage's copies visible
     // makes this visible too.
     *reinterpret_cast<uint16_t*>(shared.memory + (target - shared.address)) =
-        bytes > 0 ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
+        exists ? *reinterpret_cast<const uint16_t*>(source) : uint16_t{0};
   }
 }
 
@@ -100,7 +101,8 @@ class Producer {
         group_(d.groups[place.group]),
         shared_(shared),
         pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
-        tap_windows_(tap_table(d, shared.memory)) {
+        tap_windows_(tap_table(d, shared.memory)),
+        taps_(group_.iterations * Tile::kSlots) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -117,6 +119,8 @@ class Producer {
     }
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     windows_ = windows;
+    window_stage_ = windows;
+    windows_end_ = windows + d.window_bytes * d.window_stages;
     stages_ = stages;
     start_filters(place, first_chunk, filters);
     ptx::pin(row_);
@@ -126,6 +130,8 @@ class Producer {
     ptx::pin(filter_target_);
     ptx::pin(bytes_left_);
     ptx::pin(rows_left_);
+    ptx::pin(windows_end_);
+    ptx::pin(taps_);
   }
 
   /// Issues the copies of the next iteration: its filters and, for the first of a chunk, the
@@ -135,7 +141,7 @@ class Producer {
     load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
+    if (tap_ == taps_) next_chunk();
   }
 
  private:
@@ -160,8 +166,7 @@ class Producer {
     }
     const FilterPlace own = filter_place(filter_row(), filter_chunk() * 16);
     filters_ += own.offset;
-    rows_left_ = own.rows_left;
-    column_bytes_ = clamp_to(own.bytes_left, 16);
+    rows_left_ = own.bytes_left > 0 ? own.rows_left : 0;
     // Rows of later passes differ by a multiple of 8: they have the same key.
     filter_target_ =
         stages_ + swizzled<Filters::kRowBytes>(filter_row(), filter_chunk(), filter_row());
@@ -203,7 +208,7 @@ class Producer {
   /// Byte `at` of row `row` of a stage: where it comes from, and what exists from there on.
   struct FilterPlace {
     int64_t offset;
-    int rows_left, bytes_left;  // IHWO: of the columns; HWOI: of the channels, see chunk_bytes()
+    int rows_left, bytes_left;  // HWOI: columns, and bytes of channels; IHWO: the other way round
   };
   __device__ FilterPlace filter_place(int row, int at) const {
     constexpr int kSize = sizeof(T);
@@ -217,8 +222,6 @@ class Producer {
     }
   }
 
-  /// Of this thread's chunk of the channels: past the last one there are none.
-  __device__ int chunk_bytes() const { return clamp_to(bytes_left_, 16); }
   /// Of all channels, from the chunk's first on.
   __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
   /// The first of the rows that this warp copies in a pass.
@@ -243,7 +246,7 @@ class Producer {
           first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c +
               max(pixel.offset, 0),
           bytes, d_.input_c);
-      const uint32_t target = windows_ + window_stage_ + (pixel.target ^ chunk << 4);
+      const uint32_t target = window_stage_ + (pixel.target ^ chunk << 4);
       *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
     }
   }
@@ -261,17 +264,20 @@ class Producer {
         default: copy_window_pieces<2>(); break;
       }
     }
-    window_stage_ = next_stage(window_stage_, d_.window_bytes, d_.window_bytes * d_.window_stages);
+    window_stage_ += d_.window_bytes;
+    if (window_stage_ == windows_end_) window_stage_ = windows_;
   }
 
   __device__ void copy_window() {
-    const int bytes = chunk_bytes();
+    static_assert(Tile::kTile.m >= Tile::kRowsPerPass, "every thread has a pixel of the box");
+    int i = row_;
 #pragma unroll 1
-    for (int i = row_; i < d_.window_pixels; i += Tile::kRowsPerPass) {
+    do {
       const Pixel pixel = pixels_[i];
-      ptx::cp_async_cg_16(windows_ + window_stage_ + (pixel.target ^ chunk_bits_),
-                          input_ + max(pixel.offset, 0), pixel.offset < 0 ? 0 : bytes);
-    }
+      copy_piece<16>(shared_, window_stage_ + (pixel.target ^ chunk_bits_),
+                     input_ + max(pixel.offset, 0), pixel.offset >= 0 && bytes_left_ > 0);
+      i += Tile::kRowsPerPass;
+    } while (i < d_.window_pixels);
   }
 
   template <int kAccess>
@@ -287,10 +293,10 @@ class Producer {
         const Piece piece(turn);
         if (first + piece.row >= d_.window_pixels) continue;
         const Pixel pixel = pixels_[first + piece.row];
-        const int bytes = pixel.offset < 0 ? 0 : clamp_to(left - piece.at, kAccess);
+        const bool exists = pixel.offset >= 0 && left > piece.at;
         const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
-        copy_piece<kAccess>(shared_, windows_ + window_stage_ + target,
-                            chunk + (bytes > 0 ? pixel.offset + piece.at : 0), bytes);
+        copy_piece<kAccess>(shared_, window_stage_ + target,
+                            chunk + (exists ? pixel.offset + piece.at : 0), exists);
       }
     }
   }
@@ -319,15 +325,18 @@ class Producer {
   }
 
   __device__ void copy_filters() {
-    const int chunk_bytes = Filters::kIsIhwo ? column_bytes_ : this->chunk_bytes();
     uint32_t target = filter_target_ + filter_stage_;
+    // All at once: of loads between copies, each would cost three more.
+    bool has_taps[Tile::kSlots];
+#pragma unroll
+    for (int slot = 0; slot < Tile::kSlots; ++slot) has_taps[slot] = has_tap(slot);
 #pragma unroll
     for (int slot = 0; slot < Tile::kSlots; ++slot) {
       const char* rows = tap_filters(slot);
-      const int bytes = has_tap(slot) ? chunk_bytes : 0;
+      const bool has_tap = has_taps[slot];
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        ptx::cp_async_cg_16(target, rows, rows_left_ > pass * Filters::kRowsPerPass ? bytes : 0);
+        copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Filters::kRowsPerPass);
         target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
       }
@@ -344,17 +353,17 @@ class Producer {
       const Piece piece(turn);
       const int row = warp_row<Filters::kRowsPerPass>() + piece.row;
       const FilterPlace place = filter_place(row, piece.at);
-      const int bytes = clamp_to(place.bytes_left, kAccess);
+      const int rows_left = place.bytes_left > 0 ? place.rows_left : 0;
       uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
                         swizzled<Filters::kRowBytes>(row, piece.at >> 4, row);
 #pragma unroll 1
       for (int slot = 0; slot < Tile::kSlots; ++slot) {
         const char* rows = tap_filters(slot) + (place.offset - own);
-        const int slot_bytes = has_tap(slot) ? bytes : 0;
+        const bool has_tap = this->has_tap(slot);
 #pragma unroll 1
         for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-          const bool exists = place.rows_left > pass * Filters::kRowsPerPass;
-          copy_piece<kAccess>(shared_, target, rows, exists ? slot_bytes : 0);
+          copy_piece<kAccess>(shared_, target, rows,
+                              has_tap && rows_left > pass * Filters::kRowsPerPass);
           target += Filters::kRowsPerPass * Filters::kRowBytes;
           rows += pass_bytes_;
         }
@@ -372,6 +381,7 @@ class Producer {
       channels_left_ -= Filters::kRows;
     } else {
       filters_ += Tile::kRowBytes;
+      if (bytes_left_ <= 0) rows_left_ = 0;
     }
     if constexpr (!kWide) {
       first_channel_ += kChannels * d_.input_c;
@@ -388,11 +398,11 @@ class Producer {
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
-  int rows_left_, tap_ = 0;  // of a slot past this thread's first; the next iteration's first
-  int column_bytes_;         // IHWO: of this thread's chunk of the columns
-  int channels_left_;        // IHWO: from the chunk's first on
+  int taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
+  int rows_left_;       // of a slot, from this thread's first on
+  int channels_left_;   // IHWO: from the chunk's first on
 
-  uint32_t window_stage_ = 0, filter_stage_ = 0;
+  uint32_t window_stage_, windows_end_, filter_stage_ = 0;
 };
 
 }  // namespace tconv::cuda::igemm

@@ -42,7 +42,9 @@ class Consumer {
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
         bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
+        taps_(group_.iterations * Tile::kSlots),
         windows_(windows),
+        windows_end_(windows + d.window_bytes * d.window_stages),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
@@ -56,6 +58,8 @@ class Consumer {
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
     filter_rows_ = stages + slot_ * Tile::kSlotBytes + filter_place(warp);
+    ptx::pin(windows_end_);
+    ptx::pin(taps_);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
@@ -103,7 +107,7 @@ class Consumer {
   __device__ void next_iteration() {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
     tap_ += Tile::kSlots;
-    if (tap_ == group_.iterations * Tile::kSlots) next_chunk();
+    if (tap_ == taps_) next_chunk();
     begin_iteration();
   }
 
@@ -165,7 +169,7 @@ class Consumer {
     tap_ = 0;
     bytes_left_ -= Tile::kRowBytes;
     window_stage_ += d_.window_bytes;
-    if (window_stage_ == windows_ + d_.window_bytes * d_.window_stages) window_stage_ = windows_;
+    if (window_stage_ == windows_end_) window_stage_ = windows_;
   }
 
   /// Where the tap's pixels are, the swizzle included, and how many of the chunk's bytes count.
@@ -179,8 +183,8 @@ class Consumer {
   const IgemmParams& d_;
   const IgemmGroup& group_;
   const uint32_t* tap_windows_;
-  int bytes_left_, slot_, tap_ = 0, useful_bytes_;
-  uint32_t windows_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
+  int bytes_left_, slot_, taps_, tap_ = 0, useful_bytes_;
+  uint32_t windows_, windows_end_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
   uint32_t filter_rows_, filter_stage_ = 0, lane_key_, upper_half_;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];
 };
