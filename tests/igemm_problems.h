@@ -74,6 +74,12 @@ inline std::vector<ProblemDesc> chosen_problems() {
   ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
   grouped.groups = 3;
   all.push_back(grouped);
+  // Rows of columns, copied whole: several chunks of channels, groups.
+  ProblemDesc columns = problem_of(1, 176, 48, half, axis(11, 4, 2, 1));
+  columns.filter_order = FilterOrder::ihwo, columns.alignment = 16;
+  all.push_back(columns);
+  columns.groups = 2;
+  all.push_back(columns);
   for (std::size_t i = 0; i < all.size(); ++i) {
     ProblemDesc& d = all[i];
     d.has_bias = i % 2 == 0;
