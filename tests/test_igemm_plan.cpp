@@ -151,10 +151,12 @@ class Cover {
       ASSERT_EQ(window_.count(row), 1U) << "a tap outside the window";
       const Held& held = window_[row];
       ASSERT_EQ(held.target, cuda::swizzled<kRowBytes>(row, 0, m + (tap.window & kIgemmKeyMask)));
+      const bool ihwo = d_.filter_order == FilterOrder::ihwo;
+      const int64_t column_bytes = ihwo ? 2 : p.filter_row;
       const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
-                             column * p.filter_row;
-      ASSERT_LT(filter, problem_.filter_bytes());
-      const int64_t filter_row = filter / p.filter_row, k = filter_row % p.out_channels.divisor;
+                             column * column_bytes;
+      ASSERT_LT(filter, ihwo ? p.filter_row : problem_.filter_bytes());
+      const int64_t filter_row = filter / column_bytes, k = filter_row % p.out_channels.divisor;
       ASSERT_EQ(k, 0);
       const int64_t rs = filter_row / p.out_channels.divisor;
       if (held.h != kNoInput) {
@@ -203,7 +205,7 @@ int expect_all_tiles(const Problem& problem) {
 
 ProblemDesc dense(std::mt19937_64& random, const RandomLimits& limits) {
   ProblemDesc d = random_desc(random, limits);
-  d.filter_order = FilterOrder::hwoi;
+  d.filter_order = random() % 3 == 0 ? FilterOrder::ihwo : FilterOrder::hwoi;
   d.input_strides = d.output_strides = d.residual_strides = {};
   return d;
 }
@@ -307,6 +309,16 @@ TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
   EXPECT_EQ(access(21), 2);
   d.alignment = 4;
   EXPECT_EQ(access(64), 4);
+  // Rows of columns are aligned as the output channels of a group are.
+  const auto filter_access = [&](FilterOrder order, int64_t out_c) {
+    d.in_c = 64, d.out_c = out_c, d.groups = 2, d.alignment = 16, d.filter_order = order;
+    EXPECT_EQ(igemm_access(Problem(d)), 16);
+    return igemm_filter_access(Problem(d));
+  };
+  EXPECT_EQ(filter_access(FilterOrder::hwoi, 6), 16);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 6), 2);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 24), 8);
+  EXPECT_EQ(filter_access(FilterOrder::ihwo, 32), 16);
 }
 
 // The more is issued, the later a plan comes; a problem that is bound by memory costs its bytes.

@@ -89,9 +89,10 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
 }
 
 /// The copying half of a block: every thread has its share of each stage.
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, host::FilterOrder kOrder>
 class Producer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
@@ -118,22 +119,12 @@ class Producer {
                        corner.in_w * d.input_w +
                        (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
     }
-    filters_ = filters + int64_t{place.first_column} * d.filter_row +
-               int64_t{place.repeat} * group_.repeat_filter + first_byte;
-    // Rows of later passes differ by a multiple of 8: they have the same key.
-    filter_target_ = stages + swizzled<Tile::kRowBytes>(row_, chunk, row_);
-    first_column_ = place.first_column;
-    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
-    const FilterRow first = filter_row(row_);
-    filters_ += first.offset;
-    rows_left_ = first.left;
-    pass_bytes_ = pass_bytes();
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
-    if (bytes_left_ <= 0) rows_left_ = 0;
     windows_ = windows;
     window_stage_ = windows;
     windows_end_ = uniform(windows + d.window_bytes * d.window_stages);
     stages_ = stages;
+    start_filters(place, first_chunk, filters);
     ptx::pin(row_);
     ptx::pin(chunk_bits_);
     ptx::pin(input_);
@@ -155,42 +146,88 @@ class Producer {
 
  private:
   static constexpr int kChannels = Tile::kRowBytes / static_cast<int>(sizeof(T));  // of a chunk
-  static constexpr int kPassesPerSlot = Tile::kN / Tile::kRowsPerPass;
+  static constexpr int kPassesPerSlot = Filters::kRows / Filters::kRowsPerPass;
 
-  /// Row `row` of the filters of a pass: where, and how many rows on from it exist.
-  struct FilterRow {
-    int64_t offset;
-    int left;
-  };
-  __device__ FilterRow filter_row(int row) const {
-    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
-    if (d_.channels_last != 0) {
-      return {int64_t{row} * d_.filter_row, columns - first_column_ - row};
+  /// This thread's first row and chunk of the filters.
+  __device__ void start_filters(const Place& place, int first_chunk, const char* filters) {
+    first_column_ = place.first_column;
+    first_phase_ = place.first_phase, first_channel_of_tile_ = place.first_channel;
+    filters_ = filters + int64_t{place.repeat} * group_.repeat_filter;
+    if constexpr (Filters::kIsIhwo) {
+      const int channels = d_.channel_bytes / static_cast<int>(sizeof(T));
+      const int first = first_chunk * Filters::kRows;
+      filters_ += (int64_t{place.conv_group} * channels + first) * d_.filter_row +
+                  int64_t{place.first_column} * static_cast<int>(sizeof(T));
+      channels_left_ = channels - first;
+    } else {
+      filters_ += int64_t{place.first_column} * d_.filter_row +
+                  int64_t{place.conv_group} * d_.channel_bytes + first_chunk * Tile::kRowBytes;
+      channels_left_ = 0;
     }
+    const FilterPlace own = filter_place(filter_row(), filter_chunk() * 16);
+    filters_ += own.offset;
+    rows_left_ = own.bytes_left > 0 ? own.rows_left : 0;
+    // Rows of later passes differ by a multiple of 8: they have the same key.
+    filter_target_ =
+        stages_ + swizzled<Filters::kRowBytes>(filter_row(), filter_chunk(), filter_row());
+    pass_bytes_ = pass_rows() * d_.filter_row;
+  }
+  __device__ static int filter_row() {
+    return static_cast<int>(threadIdx.x) / Filters::kChunksPerRow;
+  }
+  __device__ static int filter_chunk() {
+    return static_cast<int>(threadIdx.x) % Filters::kChunksPerRow;
+  }
+
+  /// Column `i` of the tile: how many columns of a tap behind the tile's first, and how many exist
+  /// from there on. `in_passes`: counted so that those of later passes do if more are left than
+  /// rows lie between them.
+  struct ColumnPlace {
+    int offset, left;
+  };
+  __device__ ColumnPlace column_place(int i, bool in_passes) const {
+    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
+    if (d_.channels_last != 0) return {i, columns - first_column_ - i};
     // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
     const int channels = 1 << group_.log_channels;
-    if (channels == Tile::kN) {
-      return {int64_t{row} * d_.filter_row, out - first_channel_of_tile_ - row};
-    }
-    const int phase = row >> group_.log_channels, channel = row & (channels - 1);
+    if (channels == Tile::kN) return {i, out - first_channel_of_tile_ - i};
+    const int phase = i >> group_.log_channels, channel = i & (channels - 1);
     const int phases = d_.out_channels.quotient(columns) - first_phase_ - phase;
-    return {(int64_t{phase} * out + channel) * d_.filter_row,
-            first_channel_of_tile_ + channel < out ? phases << group_.log_channels : 0};
+    const int left = max(0, out - first_channel_of_tile_ - channel);
+    const bool exists = phases > 0 && left > 0;
+    return {phase * out + channel, !exists ? 0 : in_passes ? phases << group_.log_channels : left};
   }
   /// From one pass to the next.
-  __device__ uint32_t pass_bytes() const {
-    int rows = Tile::kRowsPerPass;
-    if (d_.channels_last == 0 && 1 << group_.log_channels < Tile::kN) {
-      rows = (Tile::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+  __device__ int pass_rows() const {
+    if (Filters::kIsIhwo || d_.channels_last != 0 || 1 << group_.log_channels == Tile::kN) {
+      return Filters::kRowsPerPass;
     }
-    return rows * d_.filter_row;
+    return (Filters::kRowsPerPass >> group_.log_channels) * d_.out_channels.divisor;
+  }
+
+  /// Byte `at` of row `row` of a stage: where it comes from, and what exists from there on.
+  struct FilterPlace {
+    int64_t offset;
+    int rows_left, bytes_left;  // HWOI: columns, and bytes of channels; IHWO: the other way round
+  };
+  __device__ FilterPlace filter_place(int row, int at) const {
+    constexpr int kSize = sizeof(T);
+    if constexpr (Filters::kIsIhwo) {
+      const ColumnPlace columns = column_place(at / kSize, false);
+      return {int64_t{row} * d_.filter_row + columns.offset * kSize, channels_left_ - row,
+              columns.left * kSize};
+    } else {
+      const ColumnPlace columns = column_place(row, true);
+      return {int64_t{columns.offset} * d_.filter_row + at, columns.left, bytes_left() - at};
+    }
   }
 
   /// Of all channels, from the chunk's first on.
   __device__ int bytes_left() const { return bytes_left_ + static_cast<int>(chunk_bits_); }
-  /// The first row of those that this warp copies in a pass.
-  __device__ int warp_row() const {
-    return static_cast<int>(threadIdx.x / 32) * (Tile::kRowsPerPass / (Tile::kThreads / 32));
+  /// The first of the rows that this warp copies in a pass.
+  template <int kRowsPerPass>
+  __device__ static int warp_row() {
+    return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
   }
 
   /// NCHW: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
@@ -221,6 +258,7 @@ class Producer {
       gather_window();
     } else {
       switch (d_.access) {
+        case 16: copy_window(); break;
         case 8: copy_window_pieces<8>(); break;
         case 4: copy_window_pieces<4>(); break;
         default: copy_window_pieces<2>(); break;
@@ -248,7 +286,8 @@ class Producer {
     const char* chunk = input_ - chunk_bits_;
     const int left = bytes_left();
 #pragma unroll 1
-    for (int first = warp_row(); first < d_.window_pixels; first += Tile::kRowsPerPass) {
+    for (int first = warp_row<Tile::kRowsPerPass>(); first < d_.window_pixels;
+         first += Tile::kRowsPerPass) {
 #pragma unroll
       for (int turn = 0; turn < Piece::kTurns; ++turn) {
         const Piece piece(turn);
@@ -262,12 +301,13 @@ class Producer {
     }
   }
 
-  /// Rows past the last column, and those of a slot without a tap, are zeros that nobody reads.
+  /// Past the last column or channel, and in a slot without a tap, are zeros: those of channels are
+  /// multiplied by the window's.
   __device__ void load_filters() {
     if constexpr (kWide) {
       copy_filters();
     } else {
-      switch (d_.access) {
+      switch (d_.filter_access) {
         case 16: copy_filters(); break;
         case 8: copy_filter_pieces<8>(); break;
         case 4: copy_filter_pieces<4>(); break;
@@ -298,8 +338,8 @@ class Producer {
       const bool has_tap = has_taps[slot];
 #pragma unroll
       for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-        copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Tile::kRowsPerPass);
-        target += Tile::kRowsPerPass * Tile::kRowBytes;
+        copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Filters::kRowsPerPass);
+        target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
       }
     }
@@ -307,25 +347,26 @@ class Producer {
 
   template <int kAccess>
   __device__ void copy_filter_pieces() {
-    using Piece = Piece<Tile::kRowBytes, kAccess>;
-    const int left = bytes_left();
+    using Piece = Piece<Filters::kRowBytes, kAccess>;
+    // From this thread's own place to the tile's first column and the chunk's first channel.
+    const int64_t own = filter_place(filter_row(), filter_chunk() * 16).offset;
 #pragma unroll
     for (int turn = 0; turn < Piece::kTurns; ++turn) {
       const Piece piece(turn);
-      const int row = warp_row() + piece.row;
-      const FilterRow own = filter_row(row_), other = filter_row(row);
-      const int rows_left = left > piece.at ? other.left : 0;
+      const int row = warp_row<Filters::kRowsPerPass>() + piece.row;
+      const FilterPlace place = filter_place(row, piece.at);
+      const int rows_left = place.bytes_left > 0 ? place.rows_left : 0;
       uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
-                        swizzled<Tile::kRowBytes>(row, piece.at >> 4, row);
+                        swizzled<Filters::kRowBytes>(row, piece.at >> 4, row);
 #pragma unroll 1
       for (int slot = 0; slot < Tile::kSlots; ++slot) {
-        const char* rows = tap_filters(slot) - chunk_bits_ + (other.offset - own.offset) + piece.at;
+        const char* rows = tap_filters(slot) + (place.offset - own);
         const bool has_tap = this->has_tap(slot);
 #pragma unroll 1
         for (int pass = 0; pass < kPassesPerSlot; ++pass) {
           copy_piece<kAccess>(shared_, target, rows,
-                              has_tap && rows_left > pass * Tile::kRowsPerPass);
-          target += Tile::kRowsPerPass * Tile::kRowBytes;
+                              has_tap && rows_left > pass * Filters::kRowsPerPass);
+          target += Filters::kRowsPerPass * Filters::kRowBytes;
           rows += pass_bytes_;
         }
       }
@@ -335,9 +376,15 @@ class Producer {
   __device__ void next_chunk() {
     tap_ = 0;
     input_ += Tile::kRowBytes;
-    filters_ += Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
-    if (bytes_left_ <= 0) rows_left_ = 0;
+    if constexpr (Filters::kIsIhwo) {
+      filters_ += int64_t{Filters::kRows} * d_.filter_row;
+      rows_left_ -= Filters::kRows;
+      channels_left_ -= Filters::kRows;
+    } else {
+      filters_ += Tile::kRowBytes;
+      if (bytes_left_ <= 0) rows_left_ = 0;
+    }
     if constexpr (!kWide) {
       first_channel_ += kChannels * d_.input_c;
     }
@@ -355,6 +402,7 @@ class Producer {
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
   int first_tap_, taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
   int rows_left_;                   // of a slot, from this thread's first on
+  int channels_left_;               // IHWO: from the chunk's first on
 
   uint32_t window_stage_, windows_end_, filter_stage_ = 0;
 };

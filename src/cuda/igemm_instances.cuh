@@ -11,9 +11,10 @@
 
 namespace tconv::cuda::igemm {
 
-template <typename T, int kTileIndex>
-constexpr bool has_instance() {
-  return !std::is_same_v<T, Tf32x3> || has_room_for_3xtf32(host::kIgemmTiles[kTileIndex]);
+template <typename T, host::FilterOrder kOrder>
+constexpr bool has_instance(int tile, bool wide) {
+  if (std::is_same_v<T, Tf32x3>) return has_room_for_3xtf32(host::kIgemmTiles[tile]);
+  return kOrder == host::FilterOrder::hwoi || wide || takes_unaligned_ihwo(host::kIgemmTiles[tile]);
 }
 
 }  // namespace tconv::cuda::igemm

@@ -8,6 +8,7 @@
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_copy.cuh"
 #include "src/cuda/igemm_instances.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/igemm_multiply.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
@@ -32,7 +33,7 @@ constexpr int blocks_per_sm(const host::IgemmTile& tile) {
   return host::kIgemmBlocksOf3xTf32;
 }
 
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
                                   blocks_per_sm<T>(kIgemmTiles[kTileIndex]))
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
@@ -50,9 +51,10 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   make_tables<kTileIndex>(d, place, corner, memory);
   __syncthreads();  // the tables are there for all
   const Chunks chunks = chunks_of<kTileIndex>(d, place);
-  Producer<T, kTileIndex, kWide> producer(d, place, corner, chunks.first, input, filters, shared,
-                                          windows, stages);
-  Consumer<T, kTileIndex> consumer(d, place, chunks.first, tap_table(d, memory), windows, stages);
+  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
+                                                  shared, windows, stages);
+  Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
+                                           stages);
   const int iterations = uniform(chunks.count * d.groups[place.group].iterations);
 #pragma unroll
   for (int i = 0; i < Tile::kAhead; ++i) {
@@ -93,38 +95,31 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
 }
 
-using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
-
-template <typename T, int kTileIndex, bool kWide>
+template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>
 KernelFunction instance() {
-  if constexpr (has_instance<T, kTileIndex>()) {
-    return igemm_sm80<T, kTileIndex, kWide>;
+  if constexpr (has_instance<T, kOrder>(kTileIndex, kWide)) {
+    return igemm_sm80<T, kTileIndex, kWide, kOrder>;
   } else {
     return nullptr;  // refused by the plan
   }
 }
 
-template <typename T, bool kWide>
+template <typename T, bool kWide, FilterOrder kOrder>
 KernelFunction kernel_of(int tile) {
   static_assert(host::kIgemmTileCount == 6);
   switch (tile) {
-    case 0: return instance<T, 0, kWide>();
-    case 1: return instance<T, 1, kWide>();
-    case 2: return instance<T, 2, kWide>();
-    case 3: return instance<T, 3, kWide>();
-    case 4: return instance<T, 4, kWide>();
-    default: return instance<T, 5, kWide>();
+    case 0: return instance<T, 0, kWide, kOrder>();
+    case 1: return instance<T, 1, kWide, kOrder>();
+    case 2: return instance<T, 2, kWide, kOrder>();
+    case 3: return instance<T, 3, kWide, kOrder>();
+    case 4: return instance<T, 4, kWide, kOrder>();
+    default: return instance<T, 5, kWide, kOrder>();
   }
 }
 
-/// The instance for a tile. `wide`: NHWC whose rows of channels are all aligned to 16 bytes.
-template <typename T>
+template <typename T, FilterOrder kOrder>
 KernelFunction kernel_of(int tile, bool wide) {
-  return wide ? kernel_of<T, true>(tile) : kernel_of<T, false>(tile);
+  return wide ? kernel_of<T, true, kOrder>(tile) : kernel_of<T, false, kOrder>(tile);
 }
-extern template KernelFunction kernel_of<Half>(int tile, bool wide);
-extern template KernelFunction kernel_of<BFloat16>(int tile, bool wide);
-extern template KernelFunction kernel_of<float>(int tile, bool wide);
-extern template KernelFunction kernel_of<Tf32x3>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

@@ -27,9 +27,10 @@ __device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const u
 }
 
 /// The multiplying half of a block: a warp's share of it.
-template <typename T, int kTileIndex>
+template <typename T, int kTileIndex, host::FilterOrder kOrder>
 class Consumer {
   using Tile = Tiling<kTileIndex>;
+  using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
   using Sums = float[Tile::kRowBlocks][Tile::kColumnBlocks][4];
@@ -57,9 +58,7 @@ class Consumer {
     // Positions, like rows of filters, have the number of the lane in their low three bits.
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
-    const int row = warp.n + (warp.lane / 16 << 3) + lane_key_;
-    filter_rows_ =
-        stages + slot_ * Tile::kSlotBytes + swizzled<Tile::kRowBytes>(row, warp.lane / 8 % 2, row);
+    filter_rows_ = stages + slot_ * Tile::kSlotBytes + filter_place(warp);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
@@ -74,11 +73,15 @@ class Consumer {
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       ptx::ldmatrix_x4(a_[set][i], window_rows_[i] + (window_ ^ chunk));
     }
-    const uint32_t rows = (filter_rows_ + filter_stage_) ^ chunk;
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; j += 2) {
       uint32_t pair[4];
-      ptx::ldmatrix_x4(pair, rows + j * 8 * Tile::kRowBytes);
+      const uint32_t rows = filter_rows_ + filter_stage_;
+      if constexpr (Filters::kIsIhwo) {
+        ptx::ldmatrix_x4_trans(pair, (rows ^ j << 4) + step * 16 * Filters::kRowBytes);
+      } else {
+        ptx::ldmatrix_x4(pair, (rows ^ chunk) + j * 8 * Filters::kRowBytes);
+      }
       b_[set][j][0] = pair[0], b_[set][j][1] = pair[1];
       b_[set][j + 1][0] = pair[2], b_[set][j + 1][1] = pair[3];
     }
@@ -108,6 +111,19 @@ class Consumer {
   }
 
  private:
+  /// Where the lane reads its row of the four matrices of step 0 and columns 0 to 15 of the warp:
+  /// channels 0 and 8 of columns 0, then of columns 8.
+  __device__ static uint32_t filter_place(const WarpPlace<kTileIndex>& warp) {
+    const int row = warp.lane % 8, channel_half = warp.lane / 8 % 2, column_half = warp.lane / 16;
+    if constexpr (Filters::kIsIhwo) {
+      const int channel = channel_half * 8 + row;
+      return swizzled<Filters::kRowBytes>(channel, warp.n / 8 + column_half, channel);
+    } else {
+      const int column = warp.n + column_half * 8 + row;
+      return swizzled<Filters::kRowBytes>(column, channel_half, column);
+    }
+  }
+
   /// The tensor cores would cut f32 off.
   __device__ void round_to_tf32(int set) {
 #pragma unroll

@@ -14,16 +14,17 @@
 // A chunk of the box and its halo is copied once into shared memory as [pixel][channel]; a tap then
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
 // stage an iteration (chunk, tap). Each slot of a block has warps of its own, so that no warp
-// branches over phases. The parts: igemm_kernel.cuh, igemm_tile.cuh (who computes what),
-// igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the table. Not yet run on
-// a GPU.
+// branches over phases. Where the blocks are few, several share the depth of one, and a second
+// launch adds their sums, always in the same order. The parts: igemm_kernel.cuh, igemm_tile.cuh
+// (who computes what), igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the
+// table. Not yet run on a GPU.
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "src/cuda/epilogue.cuh"
-#include "src/cuda/igemm_kernel.cuh"
+#include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/launch.cuh"
 #include "src/host/errors.h"
 #include "src/host/igemm_counters.h"
@@ -87,14 +88,23 @@ __global__ void __launch_bounds__(kIgemmFillThreads)
 
 // ---- The row of the table. ----------------------------------------------------------------------
 
+/// Of a 16-bit type.
+template <typename T>
+KernelFunction narrow_kernel_of(const Problem& problem, int tile) {
+  const bool is_wide = igemm_is_wide(problem);
+  return igemm_filter_order(problem) == FilterOrder::ihwo
+             ? igemm::kernel_of<T, FilterOrder::ihwo>(tile, is_wide)
+             : igemm::kernel_of<T, FilterOrder::hwoi>(tile, is_wide);
+}
+
 KernelFunction kernel_of(const Problem& problem, int tile, Math math) {
-  const bool is_wide = igemm_access(problem) == 16 && problem.desc().layout == Layout::nhwc;
+  const bool is_wide = igemm_is_wide(problem);
   switch (problem.desc().dtype) {
-    case DType::f16: return igemm::kernel_of<Half>(tile, is_wide);
-    case DType::bf16: return igemm::kernel_of<BFloat16>(tile, is_wide);
+    case DType::f16: return narrow_kernel_of<Half>(problem, tile);
+    case DType::bf16: return narrow_kernel_of<BFloat16>(problem, tile);
     default:
-      return math == Math::tf32x3 ? igemm::kernel_of<Tf32x3>(tile, is_wide)
-                                  : igemm::kernel_of<float>(tile, is_wide);
+      return math == Math::tf32x3 ? igemm::kernel_of<Tf32x3, FilterOrder::hwoi>(tile, is_wide)
+                                  : igemm::kernel_of<float, FilterOrder::hwoi>(tile, is_wide);
   }
 }
 
@@ -115,10 +125,17 @@ std::string declines(const Problem& problem, const Options& options, const Devic
       device.tf32_tensor_macs_per_us < 3 * device.f32_macs_per_us) {
     return "three products of TF32 take longer than one of f32 on " + device.name;
   }
-  if (d.filter_order != FilterOrder::hwoi && !options.prepacked_filters) {
-    return "takes filters in the order HWOI, others prepacked";
+  if (d.filter_order != igemm_filter_order(problem) && !options.prepacked_filters) {
+    return "takes filters in the order HWOI, 16-bit ones also in IHWO, others prepacked";
   }
-  return plan_igemm(problem, kIgemmTiles[0], device).refused;
+  // Of no tile: the first says why.
+  std::string why;
+  for (const IgemmTile& tile : kIgemmTiles) {
+    const std::string refused = plan_igemm(problem, tile, device, options.math).refused;
+    if (refused.empty()) return "";
+    if (why.empty()) why = refused;
+  }
+  return why;
 }
 
 std::string tile_declines(const Problem& problem, int tile, const Options& options,

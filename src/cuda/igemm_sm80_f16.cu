@@ -4,6 +4,6 @@
 
 namespace tconv::cuda::igemm {
 
-template KernelFunction kernel_of<Half>(int tile, bool wide);
+template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

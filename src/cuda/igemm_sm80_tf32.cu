@@ -4,6 +4,6 @@
 
 namespace tconv::cuda::igemm {
 
-template KernelFunction kernel_of<float>(int tile, bool wide);
+template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

@@ -29,13 +29,27 @@ struct Tiling {
   static constexpr int kRingBytes = (kAhead + 1) * kStageBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
-  static constexpr int kPasses = kSlots * kN / kRowsPerPass;
   // Fragments: 16 rows, 8 columns, 32 bytes of channels a step.
   static constexpr int kRowBlocks = kWarpM / 16, kColumnBlocks = kWarpN / 8;
   static constexpr int kSteps = kRowBytes / 32;
 
-  static_assert(kN % kRowsPerPass == 0 && kRowsPerPass % 8 == 0 && kWarpN % 16 == 0);
+  static_assert(kWarpN % 16 == 0);
   static_assert(kSteps % 2 == 0, "two sets of fragments take turns");
+};
+
+/// Filters of a slot and a chunk in shared memory. HWOI: a row is a column, its channels
+/// neighbours. IHWO: a row is a channel, its columns neighbours.
+template <int kTileIndex, host::FilterOrder kOrder>
+struct FilterTiling {
+  using Tile = Tiling<kTileIndex>;
+  static constexpr bool kIsIhwo = kOrder == host::FilterOrder::ihwo;
+  static constexpr int kRowBytes = kIsIhwo ? Tile::kN * 2 : Tile::kRowBytes;
+  static constexpr int kRows = Tile::kSlotBytes / kRowBytes;
+  // Copies: as of pixels.
+  static constexpr int kChunksPerRow = kRowBytes / 16;
+  static constexpr int kRowsPerPass = Tile::kThreads / kChunksPerRow;
+
+  static_assert(kRows % kRowsPerPass == 0 && kRowsPerPass % 8 == 0);
 };
 
 /// What a block computes, read off its index. The innermost first: unit, so that all phases of a

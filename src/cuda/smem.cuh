@@ -2,7 +2,8 @@
 // smem.cuh: where 16-byte chunks of a tile lie in shared memory. Plain C++, tested exhaustively on
 // the CPU; kernels only call it.
 //
-// A row holds one pixel or one filter row, 64 or 128 bytes of channels. ldmatrix reads the same
+// A row holds one pixel or one filter row, 64 or 128 bytes of channels, or 64 to 256 bytes of
+// columns of one channel. ldmatrix reads the same
 // chunk of 8 rows at once, and 8 chunks fill the 32 banks: unswizzled they would all meet in the
 // same four banks. So chunk c of a row lies at place  c ^ key(v),  where v counts rows in the order
 // in which they are read: consecutive v have keys that keep 8 of them apart. For a window of pixels
@@ -15,12 +16,13 @@
 
 namespace tconv::cuda {
 
-/// What chunk indices of a row are XORed with. Rows of 64 bytes, two of which share the banks, need
-/// rows in memory whose parity is that of v (see IgemmWindow).
+/// What chunk indices of a row are XORed with; rows of 256 bytes are two halves of 128. Rows of 64
+/// bytes, two of which share the banks, need rows in memory whose parity is that of v (see
+/// IgemmWindow).
 template <int kRowBytes>
 constexpr uint32_t swizzle_key(uint32_t v) {
-  static_assert(kRowBytes == 64 || kRowBytes == 128);
-  return kRowBytes == 128 ? v & 7 : v >> 1 & 3;
+  static_assert(kRowBytes == 64 || kRowBytes == 128 || kRowBytes == 256);
+  return kRowBytes == 64 ? v >> 1 & 3 : v & 7;
 }
 
 /// The byte offset of `chunk` in memory row `row` that readers count as `v`.

@@ -9,6 +9,8 @@
 namespace tconv::host::igemm {
 namespace {
 
+constexpr int64_t kIhwoBytes = 2;  // of an element: see igemm_filter_order
+
 int64_t place_in_sector(int64_t address) {
   return (address % kSectorBytes + kSectorBytes) % kSectorBytes;
 }
@@ -45,14 +47,15 @@ Kinds<int64_t, int64_t> batch_windows(const IgemmParams& p) {
 /// Rows of channels that warps copy, neighbouring lanes neighbouring pieces.
 class RowCopies {
  public:
-  RowCopies(const IgemmTile& tile, int64_t access) : row_bytes_(tile.row_bytes), access_(access) {}
+  RowCopies(int64_t row_bytes, int64_t access) : row_bytes_(row_bytes), access_(access) {}
 
   /// The next row, of `bytes`; 0: zeros, which nothing is read for.
   void add(int64_t address, int64_t bytes) {
-    for (int64_t at = 0; at < row_bytes_; at += access_) {
-      if (at < bytes) request_.add(address + at);
-      if (++seen_ % kLanes == 0) flush();
-    }
+    for (int64_t at = 0; at < row_bytes_; at += access_) add_piece(address + at, at < bytes);
+  }
+  void add_piece(int64_t address, bool exists) {
+    if (exists) request_.add(address);
+    if (++seen_ % kLanes == 0) flush();
   }
   PredictedRequests finish() {
     flush();
@@ -124,7 +127,7 @@ void visit_pixels(const IgemmParams& p, const Inside& inside, int64_t place, Vis
 /// NHWC: chunks of channels, pixel after pixel.
 PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, const Inside& inside,
                                 int64_t place, int64_t bytes) {
-  RowCopies copies(tile, p.access);
+  RowCopies copies(tile.row_bytes, p.access);
   visit_pixels(p, inside, place,
                [&](int64_t address, bool exists) { copies.add(address, exists ? bytes : 0); });
   return copies.finish();
@@ -169,6 +172,33 @@ class WindowKinds {
   Chunks chunks_;
   std::map<std::array<int64_t, 6>, PredictedRequests> known_;
 };
+
+/// The filters of one tap and chunk, from the first column on: `bytes` of channels.
+PredictedRequests filter_copies(const IgemmTile& tile, const IgemmParams& p, int64_t place,
+                                const TileColumns& columns, int64_t bytes) {
+  const auto column_at = [&](int64_t i) {
+    return i / columns.width * p.out_channels.divisor + i % columns.width;
+  };
+  const auto exists = [&](int64_t i) {
+    return i / columns.width < columns.phases && i % columns.width < columns.channels;
+  };
+  if (p.filters_ihwo == 0) {
+    RowCopies copies(tile.row_bytes, p.filter_access);
+    for (int64_t i = 0; i < tile.n; ++i) {
+      copies.add(place + column_at(i) * p.filter_row, exists(i) ? bytes : 0);
+    }
+    return copies.finish();
+  }
+  const int64_t row_bytes = tile.n * kIhwoBytes;
+  RowCopies copies(row_bytes, p.filter_access);
+  for (int64_t channel = 0; channel < bytes / kIhwoBytes; ++channel) {
+    for (int64_t at = 0; at < row_bytes; at += p.filter_access) {
+      const int64_t i = at / kIhwoBytes;
+      copies.add_piece(place + channel * p.filter_row + column_at(i) * kIhwoBytes, exists(i));
+    }
+  }
+  return copies.finish();
+}
 
 }  // namespace
 
@@ -244,22 +274,19 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
-  const auto conv_groups = places(p.conv_groups, p.channel_bytes);
-  // By the place of the first row and the rows that exist.
+  const bool ihwo = p.filters_ihwo != 0;
+  const int64_t column_bytes = ihwo ? kIhwoBytes : p.filter_row;
+  const auto conv_groups =
+      places(p.conv_groups, ihwo ? p.channel_bytes / kIhwoBytes * p.filter_row : p.channel_bytes);
+  // By the place of the first column and the columns that exist. Chunks of channels begin at the
+  // same place in a sector in either order: 32 rows and more of 2 bytes and more lie between them.
   std::map<std::array<int64_t, 4>, PredictedRequests> known;
-  const auto rows_of = [&](int64_t place, const TileColumns& columns) {
+  const auto tap_of = [&](int64_t place, const TileColumns& columns) {
     const auto [found, is_new] =
         known.try_emplace({place, columns.width, columns.phases, columns.channels});
     if (is_new) {
-      found->second = chunks.sum([&](int64_t bytes) {
-        RowCopies copies(tile, p.access);
-        for (int64_t row = 0; row < tile.n; ++row) {
-          const int64_t phase = row / columns.width, channel = row % columns.width;
-          copies.add(place + (phase * p.out_channels.divisor + channel) * p.filter_row,
-                     phase < columns.phases && channel < columns.channels ? bytes : 0);
-        }
-        return copies.finish();
-      });
+      found->second =
+          chunks.sum([&](int64_t bytes) { return filter_copies(tile, p, place, columns, bytes); });
     }
     return found->second;
   };
@@ -273,9 +300,9 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
         const double boxes = useful_boxes(tile, p, group, i);
         if (boxes == 0) continue;
         const int64_t start =
-            columns.first_column * p.filter_row + repeat * group.repeat_filter + tap.filter;
+            columns.first_column * column_bytes + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {
-          add(sum, rows_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
+          add(sum, tap_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
         }
       }
     }

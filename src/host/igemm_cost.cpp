@@ -129,7 +129,8 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
       plan.tf32 ? device.tf32_tensor_macs_per_us : device.f16_tensor_macs_per_us;
   const double macs_per_clock =
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
-  const bool pieces = plan.params.access < 16 || plan.params.channels_last == 0;
+  const bool pieces = std::min(plan.params.access, plan.params.filter_access) < 16 ||
+                      plan.params.channels_last == 0;
   const double bytes =
       plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);

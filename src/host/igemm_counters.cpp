@@ -135,7 +135,7 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   const PredictedRequests filters = igemm::count_filters(tile, p);
   // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
   add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
-  add(p.access == 2 ? result.loads : result.copies, filters);
+  add(p.filter_access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 
   const bool split = p.splits > 1;

@@ -317,7 +317,11 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   p.input_h = d.input_strides.h * element_bytes(problem);
   p.input_w = d.input_strides.w * element_bytes(problem);
   p.access = igemm_access(problem);
-  p.filter_row = static_cast<uint32_t>(igemm_filter_strides(problem).k * element_bytes(problem));
+  p.filter_access = igemm_filter_access(problem);
+  const FilterStrides filters = igemm_filter_strides(problem);
+  p.filters_ihwo = igemm_filter_order(problem) == FilterOrder::ihwo ? 1 : 0;
+  const int64_t filter_row = p.filters_ihwo != 0 ? filters.c : filters.k;
+  p.filter_row = static_cast<uint32_t>(filter_row * element_bytes(problem));
   if (d.has_residual) {
     p.residual_n = d.residual_strides.n, p.residual_h = d.residual_strides.h;
     p.residual_w = d.residual_strides.w, p.residual_c = d.residual_strides.c;
@@ -334,8 +338,15 @@ int64_t fill_blocks(const IgemmSource& source) {
 
 }  // namespace
 
+FilterOrder igemm_filter_order(const Problem& problem) {
+  const bool native =
+      problem.desc().filter_order == FilterOrder::ihwo && element_bytes(problem) == 2;
+  return native ? FilterOrder::ihwo : FilterOrder::hwoi;
+}
+
 FilterStrides igemm_filter_strides(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
+  if (igemm_filter_order(problem) == FilterOrder::ihwo) return problem.filter_strides();
   const int64_t tap = problem.out_c_per_group() * d.in_c;
   return {.r = d.w.kernel * tap, .s = tap, .k = d.in_c, .c = 1};
 }
@@ -347,7 +358,7 @@ int igemm_access(const Problem& problem) {
     access = std::gcd(access, elements * element_bytes(problem));
   };
   has_rows(problem.in_c_per_group());
-  has_rows(igemm_filter_strides(problem).k);
+  if (igemm_filter_order(problem) == FilterOrder::hwoi) has_rows(d.in_c);
   if (d.layout == Layout::nchw) return static_cast<int>(access);
   if (d.batch > 1) has_rows(d.input_strides.n);
   if (d.h.in > 1) has_rows(d.input_strides.h);
@@ -355,11 +366,25 @@ int igemm_access(const Problem& problem) {
   return static_cast<int>(access);
 }
 
+int igemm_filter_access(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  // Taps, channels and groups lie multiples of a row apart.
+  const int64_t row = igemm_filter_order(problem) == FilterOrder::ihwo ? problem.out_c_per_group()
+                                                                       : problem.in_c_per_group();
+  return static_cast<int>(
+      std::gcd(std::gcd(int64_t{16}, int64_t{d.alignment}), row * element_bytes(problem)));
+}
+
 IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
                      Math math, int64_t workspace_limit) {
   IgemmPlan plan;
   plan.refused = refused(problem);
   if (!plan.refused.empty()) return plan;
+  if (igemm_filter_order(problem) == FilterOrder::ihwo && !igemm_is_wide(problem) &&
+      !takes_unaligned_ihwo(tile)) {
+    plan.refused = "takes filters in the order IHWO where all is aligned to 16 bytes";
+    return plan;
+  }
   if (problem.desc().dtype == DType::f32 && math == Math::tf32x3) {
     plan.products = 3;
     if (!has_room_for_3xtf32(tile)) plan.refused = "too few registers for the operands of 3xTF32";

@@ -61,6 +61,10 @@ inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / siz
 constexpr bool has_room_for_3xtf32(const IgemmTile& tile) {
   return tile.warp_m * tile.warp_n <= 64 * 32;
 }
+/// Filters in the order IHWO that are not copied in whole chunks are rare: few tiles have them.
+constexpr bool takes_unaligned_ihwo(const IgemmTile& tile) {
+  return tile.warp_m * tile.warp_n <= 64 * 32;
+}
 /// Likewise: more blocks would leave a thread fewer than 168 registers.
 inline constexpr int kIgemmBlocksOf3xTf32 = 3;
 
@@ -75,7 +79,7 @@ inline constexpr int kIgemmMaxSplits = 32;
 /// One tap of one slot. `window` is the byte offset of the tap's first pixel in the window, a
 /// multiple of a row, and in the bits below a row the tap's part of the swizzle key and a flag.
 struct IgemmTap {
-  uint32_t filter;  ///< byte offset of the filter row of column 0
+  uint32_t filter;  ///< byte offset of column 0, channel 0
   uint32_t window;
 };
 inline constexpr uint32_t kIgemmKeyMask = 7;
@@ -149,8 +153,10 @@ struct IgemmParams {
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
   int64_t input_n, input_h, input_w, input_c;
-  uint32_t filter_row;
-  int32_t access;  ///< see igemm_access
+  uint32_t filter_row;    ///< from one column to the next; filters_ihwo: from one channel
+  int32_t filters_ihwo;   ///< 1: the columns of a channel are neighbours; 0: channels of a column
+  int32_t access;         ///< see igemm_access
+  int32_t filter_access;  ///< see igemm_filter_access
   int64_t output_n, output_h, output_w, output_c;
   int64_t residual_n, residual_h, residual_w, residual_c;
   int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
@@ -186,7 +192,16 @@ struct IgemmPlan {
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
 /// In NCHW only filters have rows of channels.
 int igemm_access(const Problem& problem);
-/// The order of the filters that the kernel reads, HWOI, whatever the problem's is.
+/// Likewise of the filters alone; in the order IHWO they have rows of columns.
+int igemm_filter_access(const Problem& problem);
+/// True if all is copied 16 bytes at a time.
+inline bool igemm_is_wide(const Problem& problem) {
+  return problem.desc().layout == Layout::nhwc && igemm_access(problem) == 16 &&
+         igemm_filter_access(problem) == 16;
+}
+/// The order of the filters that the kernel reads: IHWO where the problem's 16-bit filters have it,
+/// HWOI else, whatever the problem's is.
+FilterOrder igemm_filter_order(const Problem& problem);
 FilterStrides igemm_filter_strides(const Problem& problem);
 
 /// How many of the boxes along an axis have a position that exists and whose tap `t` steps behind

@@ -124,13 +124,13 @@ struct Rectangle {
 
 /// As few tiles as can be, and then as many phases: they are neighbours in the output. A pass of
 /// the threads over the filters takes whole phases, or a phase is all of a tile.
-Rectangle rectangle_of(const IgemmTile& tile, int64_t phases, int64_t channels) {
+Rectangle rectangle_of(const IgemmTile& tile, int64_t phases, int64_t channels, int64_t narrowest) {
   const auto tiles = [&](int64_t wide) {
     return ceil_div(phases, tile.n / wide) * ceil_div(channels, wide);
   };
   Rectangle best = {tile.n, tiles(tile.n)};
   const int64_t rows_per_pass = tile.threads() / (tile.row_bytes / 16);
-  for (int64_t wide = rows_per_pass; wide > 0; wide /= 2) {
+  for (int64_t wide = rows_per_pass; wide >= narrowest; wide /= 2) {
     const bool more_phases = tile.n / best.channels < phases;
     if (tiles(wide) < best.tiles || (tiles(wide) == best.tiles && more_phases)) {
       best = {wide, tiles(wide)};
@@ -191,7 +191,9 @@ class Appender {
       made.column_tiles = narrow(ceil_div(phases * channels, tile_.n));
       return;
     }
-    const Rectangle best = rectangle_of(tile_, phases, channels);
+    // In IHWO a copy's chunk of 8 columns lies within a phase.
+    const int64_t narrowest = params_.filters_ihwo != 0 ? 8 : 1;
+    const Rectangle best = rectangle_of(tile_, phases, channels, narrowest);
     made.log_channels = std::countr_zero(static_cast<unsigned>(best.channels));
     made.channel_tiles = narrow(ceil_div(channels, best.channels));
     made.column_tiles = narrow(best.tiles);

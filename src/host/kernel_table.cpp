@@ -11,7 +11,10 @@ std::span<const Kernel* const> kernel_table() {
       &cudnn_kernel,
 #endif
 #ifdef TCONV_WITH_CUDA
-      &igemm_sm80_kernel, &gather_kernel,
+#ifndef TCONV_WITHOUT_IGEMM_SM80
+      &igemm_sm80_kernel,
+#endif
+      &gather_kernel,
 #endif
 #ifdef TCONV_WITH_ONEDNN
       &onednn_kernel,

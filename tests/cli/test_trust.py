@@ -159,9 +159,17 @@ class Verify(ProgramTest):
         self.refused("verify", "--suite", "short.csv", words=["line 2", "layer"])
 
     def test_progress_on_a_terminal_only(self):
-        # Slow on purpose: a suite's rows by the reference row alone, on one core.
-        arguments = ["verify", "--input-shape", "1,256,256,64", "--filter-shape", "4,4,64,64",
-                     "--kernel", "reference", "--threads", "1", "--strides", "2", "--scope", "sample"]
+        # By the reference row alone, on one core: larger and larger images, until it lasts.
+        for size in (64, 128, 256, 512):
+            shown = self.shown_on_a_terminal(
+                "verify", "--input-shape", f"1,{size},{size},64", "--filter-shape", "4,4,64,64",
+                "--kernel", "reference", "--threads", "1", "--strides", "2", "--scope", "sample")
+            if shown:
+                break
+        self.assertRegex(shown, r"\d+ %  .* left")
+        self.assertTrue(shown.endswith("\r\x1b[K"), shown[-80:])
+
+    def shown_on_a_terminal(self, *arguments):
         master, slave = pty.openpty()
         with open(self.path("out"), "w") as out:
             done = subprocess.Popen([support.PROGRAM, *arguments], stdout=out, stderr=slave)
@@ -174,8 +182,7 @@ class Verify(ProgramTest):
             pass
         os.close(master)
         self.assertEqual(done.wait(), 0)
-        self.assertRegex(shown.decode(), r"\d+ %  .* left")
-        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
+        return shown.decode()
 
 
 class Explain(ProgramTest):

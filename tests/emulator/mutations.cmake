@@ -12,19 +12,20 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
 # tconv_mutations(NAME SOURCE file... IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
-#                 [FILES file...] [RANDOM count [BEGIN text END text]]):
+#                 [JOBS n] [FILES file...] [RANDOM count [BEGIN text END text]]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE are the kernel's translation units, IN the library of
 # tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which of its
-# tests are run. HOST are units of the library that the list breaks, too.
+# tests are run. HOST are units of the library that the list breaks, too, WITHOUT those that others of
+# SOURCE stand for.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;RANDOM;BEGIN;END" "SOURCE;FILES;HOST" ${ARGN})
+  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST;WITHOUT" ${ARGN})
   set(sources "")
   foreach(source IN LISTS m_SOURCE)
     list(APPEND sources --source ${source}@${m_IN})
   endforeach()
   set(units "")
-  foreach(source IN LISTS m_SOURCE m_HOST)
+  foreach(source IN LISTS m_SOURCE m_HOST m_WITHOUT)
     get_filename_component(unit ${source} NAME)
     string(REPLACE "." "[.]" unit "${unit}")
     list(APPEND units ${unit})
@@ -50,10 +51,13 @@ function(tconv_mutations name)
   if(NOT m_TIMEOUT)
     set(m_TIMEOUT 30)
   endif()
+  if(NOT m_JOBS)
+    set(m_JOBS 1)  # CTest runs something else beside it
+  endif()
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
     --copy src/cuda --copy tests/emulator/kernels ${sources}
     --database ${PROJECT_BINARY_DIR}/compile_commands.json
-    --timeout ${m_TIMEOUT}
+    --timeout ${m_TIMEOUT} --jobs ${m_JOBS}
     --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
     --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
   add_test(NAME mutations_broken_${name}
@@ -70,7 +74,7 @@ function(tconv_mutations name)
         "--begin=${m_BEGIN}" "--end=${m_END}")
     list(APPEND tests mutations_random_${name})
   endif()
-  set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS 2 TIMEOUT 1800)
+  set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS ${m_JOBS} TIMEOUT 1800)
 endfunction()
 
 if(TCONV_TEST_ALL)
@@ -78,10 +82,11 @@ if(TCONV_TEST_ALL)
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   set(igemm src/cuda/igemm_)
-  tconv_mutations(igemm_sm80 SOURCE ${igemm}sm80.cu ${igemm}sm80_f16.cu ${igemm}sm80_tf32.cu
-    IN emulated_narrow_kernels TEST test_igemm_narrow FILTER * TIMEOUT 120
-    HOST src/host/igemm_plan.cpp RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh
-    ${igemm}multiply.cuh ${igemm}store.cuh ${igemm}tile.cuh)
+  tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu tests/emulator/kernels/igemm_narrow.cu
+    IN emulated_narrow_kernels WITHOUT ${igemm}sm80_f16.cu ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu
+    TEST test_igemm_narrow FILTER * TIMEOUT 120 JOBS 2 HOST src/host/igemm_plan.cpp
+    RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}store.cuh
+    ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)

@@ -7,7 +7,10 @@
 
 #include "src/host/plan.h"
 #include "src/host/reference.h"
+#include "src/host/verify.h"
+#include "tests/activation_ends.h"
 #include "tests/emulator/emulator.h"
+#include "tests/strict_sums.h"
 #include "tests/support.h"
 
 namespace tconv::emulator {
@@ -26,6 +29,11 @@ class GatherEmulated : public testing::Test {
     Options options;
     options.kernels = {"gather"};
     return make_plan(problem, options);
+  }
+
+  static void run_gather(const Problem& problem, const Tensors& tensors) {
+    configure({});
+    ASSERT_NO_THROW(run_host(plan_gather(problem), tensors, {}, 1, 1, nullptr)) << problem.key();
   }
 
   /// All bytes of the output, so that a padding byte that was written is a difference.
@@ -72,6 +80,20 @@ TEST_F(GatherEmulated, EqualsTheReferenceOnSmallIntegers) {
   EXPECT_EQ(seen.size(), 8U);  // every type in both layouts
   for (const auto& [kind, times] : seen) EXPECT_GT(times, problems / 20);
 }
+
+TEST_F(GatherEmulated, ActivationsAreRightAtTheirEnds) {
+  for (const DType type : {DType::f32, DType::f64}) {
+    for (int activation = 0; activation <= 9; ++activation) {
+      Operands operands;
+      const Problem problem = activation_ends(type, static_cast<Activation>(activation), operands);
+      run_gather(problem, operands.tensors());
+      const VerifyReport report = verify(problem, operands.tensors(), {.threads = 1});
+      EXPECT_TRUE(report.right()) << describe_mismatch(problem, report);
+    }
+  }
+}
+
+TEST_F(GatherEmulated, SumsAreFusedAndInOrder) { expect_sums_fused_and_in_order(run_gather); }
 
 TEST_F(GatherEmulated, IssuesNoMultiplyAddTwice) {
   // Stride 3 and 2, borders cut off: each product that reaches an output is one multiply-add.

@@ -133,6 +133,17 @@ TEST(Igemm3xTf32, HasInfinitiesWhereF32HasThem) {
   EXPECT_TRUE(std::isnan(product(kInf, 0)) && std::isnan(product(0, -kInf)));
 }
 
+// Such an operand keeps as many bits as TF32 has.
+TEST(Igemm3xTf32, TakesNumbersThatTf32RoundsToInfinity) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  for (const float x : {kLargest, -kLargest, 0x1.ffep127F, -0x1.ffep127F}) {
+    EXPECT_NEAR(product(x, 0x1p-100F) / (x * 0x1p-100F), 1, 0x1p-10F);
+    EXPECT_NEAR(product(-0x1.5p-90F, x) / (x * -0x1.5p-90F), 1, 0x1p-10F);
+  }
+  constexpr float kFits = 0x1.ffdffep127F;  // the largest that TF32 rounds to a number
+  EXPECT_NEAR(product(kFits, 0x1p-100F) / (kFits * 0x1p-100F), 1, 0x1p-22F);
+}
+
 TEST(Igemm3xTf32, NeedsEachSynchronisation) {
   const Problem problem(f32_problem(1, 68, 40, axis(9, 4, 2, 1), axis(11, 4, 2, 1)));
   for (const IgemmTile& tile : kIgemmTiles) {

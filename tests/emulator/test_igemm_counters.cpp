@@ -66,6 +66,7 @@ ProblemDesc varied(ProblemDesc d, std::size_t i) {
   if (i % 4 == 0) d.dtype = d.output_dtype = d.bias_dtype = DType::f32;
   if (i % 3 == 2) d.layout = Layout::nchw;
   if (i % 3 == 1) d.output_dtype = DType::f32;
+  if (i % 4 == 1 || i % 6 == 3) d.filter_order = FilterOrder::ihwo;
   if (i % 4 == 2) d.has_residual = true;
   if (i % 5 == 3) d.activation = Activation::clamp;
   if (i % 7 == 4) d.input_strides = dense_strides(d.layout, {d.batch, d.h.in, d.w.in + 1, d.in_c});
@@ -119,7 +120,7 @@ Compared compare(const Problem& problem, const IgemmTile& tile, Math math) {
 }
 
 TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
-  int compared = 0, exact = 0;
+  int compared = 0, exact = 0, ihwo = 0;
   const std::vector<ProblemDesc> problems = small_problems();
   std::set<std::string> tiles, kinds;
   for (std::size_t i = 0; i < 35; ++i) {
@@ -131,11 +132,13 @@ TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
       ++compared;
       if (!result.exact) continue;
       ++exact;
+      ihwo += problem.desc().filter_order == FilterOrder::ihwo ? 1 : 0;
       kinds.insert(std::string(name_of(problem.desc().layout)) + name_of(problem.desc().dtype));
       tiles.insert(tile.name);
     }
   }
   EXPECT_GE(exact, 50) << "of " << compared;
+  EXPECT_GE(ihwo, 10);
   EXPECT_EQ(kinds, (std::set<std::string>{"nchwf16", "nchwf32", "nhwcf16", "nhwcf32"}));
   EXPECT_EQ(tiles.size(), static_cast<std::size_t>(kIgemmTileCount));
 }

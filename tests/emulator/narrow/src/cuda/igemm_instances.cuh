@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// igemm_instances.cuh, in the place of src/cuda/igemm_instances.cuh: few instances, which compile in
-// seconds, for mutations. A tile with one slot and one with four; TF32, which has a path of its own.
+// igemm_instances.cuh, in the place of src/cuda/igemm_instances.cuh: few instances, which compile
+// in seconds, for mutations. A tile with one slot and one with four; TF32, which has a path of its
+// own.
 #pragma once
 
 #include <type_traits>
@@ -10,12 +11,12 @@
 
 namespace tconv::cuda::igemm {
 
-template <typename T, int kTileIndex>
-constexpr bool has_instance() {
-  constexpr bool kOneSlot = kTileIndex == 1, kFourSlots = kTileIndex == 4;
+template <typename T, host::FilterOrder kOrder>
+constexpr bool has_instance(int tile, bool wide) {
   static_assert(host::kIgemmTiles[1].slots == 1 && host::kIgemmTiles[4].slots == 4);
-  return kOneSlot ? std::is_same_v<T, Half> || std::is_same_v<T, float>
-                  : kFourSlots && std::is_same_v<T, Half>;
+  if (kOrder == host::FilterOrder::ihwo) return tile == 1 && wide;
+  if (std::is_same_v<T, Half>) return tile == 1 || (tile == 4 && !wide);
+  return tile == 1 && !wide;
 }
 
 }  // namespace tconv::cuda::igemm

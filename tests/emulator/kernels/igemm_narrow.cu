@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// igemm_narrow.cu: the instances of narrow/src/cuda/igemm_instances.cuh, in one unit.
+#include "src/cuda/igemm_kernel.cuh"
+
+namespace tconv::cuda::igemm {
+
+template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
+template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
+template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
+
+}  // namespace tconv::cuda::igemm
