@@ -25,7 +25,7 @@ Options options_of(const IgemmTile& tile, Math math, int64_t workspace_limit) {
 
 /// Runs twice: the second into an output full of garbage as the first was.
 Bytes output_of(const Plan& plan, const Operands& operands) {
-  const DeviceOperands device(operands);
+  DeviceOperands device(operands);
   run_on_device(plan, device.tensors());
   Bytes first = device.output.download();
   device.output.upload(operands.output);
