@@ -119,7 +119,7 @@ class Cover {
       for (int c = 0; c < kTile.n; ++c) {
         const Column column = column_of(p, place_, group, index, c);
         const int q = row.q + column.phase;
-        if (!row.exists || !column.exists || q >= p.w.out) continue;
+        if (!row.exists || !exists(group, slot, c) || q >= p.w.out) continue;
         const int64_t output = row.output + q * p.output_w + column.k * p.output_c;
         ++written_.at(static_cast<std::size_t>(output));
         if (column.k == place_.conv_group * p.out_channels.divisor) {
@@ -130,6 +130,14 @@ class Cover {
     }
   }
 
+  /// Whether the tile has column `i`.
+  bool exists(const IgemmGroup& group, const IgemmSlot& slot, int i) const {
+    const IgemmParams& p = plan_.params;
+    if (p.channels_last != 0) return place_.first_column + i < slot.columns;
+    const int phase = place_.first_phase + (i >> group.log_channels);
+    const int channel = place_.first_channel + i % (1 << group.log_channels);
+    return channel < p.out_channels.divisor && phase * p.out_channels.divisor < slot.columns;
+  }
   /// Of the filters of a tap, the row that belongs to a column of a slot.
   int64_t filter_row(const IgemmSlot& slot, const Column& column) const {
     const int out = plan_.params.out_channels.divisor;
@@ -144,7 +152,8 @@ class Cover {
     for (int i = 0; i < group.iterations; ++i) {
       const int entry = i * kTile.slots + slot;
       const IgemmTap& tap = p.taps[group.first_tap + entry];
-      const uint32_t window = window_of_tap<kTileIndex>(p, place_, corner_of(p, place_), entry);
+      const uint32_t window =
+          window_of_tap<kTileIndex>(p, place_, spans_of(p, place_, corner_of(p, place_)), entry);
       if ((window & kIgemmNoTap) != 0) continue;
       ASSERT_EQ(window, tap.window);
       const uint32_t row = window_row(p, m) + tap.window / kRowBytes;

@@ -35,9 +35,10 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
        i += Tiling<kTileIndex>::kThreads) {
     pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
   }
+  const Spans spans = spans_of(d, place, corner);
   const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSlots;
   for (int i = static_cast<int>(threadIdx.x); i < taps; i += Tiling<kTileIndex>::kThreads) {
-    tap_table(d, memory)[i] = window_of_tap<kTileIndex>(d, place, corner, i);
+    tap_table(d, memory)[i] = window_of_tap<kTileIndex>(d, place, spans, i);
   }
 }
 
@@ -258,10 +259,10 @@ class Producer {
       gather_window();
     } else {
       switch (d_.access) {
-        case 16: copy_window(); break;
-        case 8: copy_window_pieces<8>(); break;
+        case 2: copy_window_pieces<2>(); break;
         case 4: copy_window_pieces<4>(); break;
-        default: copy_window_pieces<2>(); break;
+        case 8: copy_window_pieces<8>(); break;
+        default: copy_window(); break;
       }
     }
     window_stage_ += d_.window_bytes;
@@ -308,10 +309,10 @@ class Producer {
       copy_filters();
     } else {
       switch (d_.filter_access) {
-        case 16: copy_filters(); break;
-        case 8: copy_filter_pieces<8>(); break;
+        case 2: copy_filter_pieces<2>(); break;
         case 4: copy_filter_pieces<4>(); break;
-        default: copy_filter_pieces<2>(); break;
+        case 8: copy_filter_pieces<8>(); break;
+        default: copy_filters(); break;
       }
     }
   }

@@ -248,7 +248,7 @@ class Storer {
   bool wide_;
   float bias_[kRun] = {};
   int bias_channel_ = -1;
-  int log_stride_ = 0, log_phases_ = 0;
+  int log_stride_, log_phases_;  // NCHW
 };
 
 }  // namespace tconv::cuda::igemm

@@ -184,17 +184,25 @@ __device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const
               w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)))};
 }
 
-/// Entry `i` of a group's taps for this block: where the tap lies in the window, or kIgemmNoTap if
+/// Of both axes.
+struct Spans {
+  Span h, w;
+};
+__device__ inline Spans spans_of(const IgemmParams& d, const Place& place, const Corner& corner) {
+  return {.h = span_of(d.h, corner.h, place.h, place.subgrid_h),
+          .w = span_of(d.w, corner.w, place.w, place.subgrid_w)};
+}
+
+/// Entry `i` of the taps of the block's group: where the tap lies in the window, or kIgemmNoTap if
 /// no position of the box meets the input there.
 template <int kTileIndex>
 __device__ inline uint32_t window_of_tap(const IgemmParams& d, const Place& place,
-                                         const Corner& corner, int i) {
+                                         const Spans& spans, int i) {
   const uint32_t window = d.taps[d.groups[place.group].first_tap + i].window;
   if ((window & host::kIgemmNoTap) != 0) return window;
-  const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes), h = row / d.pitch;
-  const bool meets = span_of(d.h, corner.h, place.h, place.subgrid_h).meets(h) &&
-                     span_of(d.w, corner.w, place.w, place.subgrid_w).meets(row - h * d.pitch);
-  return meets ? window : host::kIgemmNoTap;
+  const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes);
+  const int h = d.by_pitch.quotient(row), w = row - h * d.pitch;
+  return spans.h.meets(h) && spans.w.meets(w) ? window : host::kIgemmNoTap;
 }
 
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.
@@ -209,10 +217,9 @@ __device__ inline uint32_t window_row(const IgemmParams& d, int m) {
 struct Column {
   int k;      // over all groups of the problem
   int phase;  // output pixels
-  bool exists;
 };
 
-/// Column `i` of a tile. NHWC: columns of a tap side by side; NCHW: a rectangle of
+/// Column `i` of a tile, which exists. NHWC: columns of a tap side by side; NCHW: a rectangle of
 /// phases times channels.
 __device__ inline Column column_of(const IgemmParams& d, const Place& place,
                                    const IgemmGroup& group, int slot, int i) {
@@ -227,8 +234,7 @@ __device__ inline Column column_of(const IgemmParams& d, const Place& place,
   }
   const IgemmSlot& at = d.slots[group.first_slot + slot];
   return {.k = k + place.conv_group * d.out_channels.divisor,
-          .phase = at.phase_w + j * at.column_step,
-          .exists = k < d.out_channels.divisor && j * d.out_channels.divisor < at.columns};
+          .phase = at.phase_w + j * at.column_step};
 }
 
 /// A row of the product: the output pixel of phase 0 of W.

@@ -86,6 +86,7 @@ void lay_out_window(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const bool parity = tile.row_bytes == 64;
   p.pitch = p.w.window.divisor;
   if (parity && box.w < 3 && odd(p.pitch) != (box.w == 0)) ++p.pitch;
+  p.by_pitch = Divisor(p.pitch);
   p.image_pitch = p.h.window.divisor * p.pitch;
   if (parity && box.w + box.h < 3 && odd(p.image_pitch) != (box.w + box.h == 0)) ++p.image_pitch;
   p.window_pixels = p.h.window.divisor * p.w.window.divisor << box.n;

@@ -149,6 +149,7 @@ struct IgemmParams {
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
   int32_t pitch, image_pitch, window_pixels;
+  Divisor by_pitch;
   int32_t most_taps;  ///< of a group, those of all slots
   uint32_t window_bytes, window_stages;
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.

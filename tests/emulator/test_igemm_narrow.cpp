@@ -27,6 +27,12 @@ void expect_exact(const ProblemDesc& desc, uint64_t seed) {
         run_tile(problem, kIgemmTiles[tile], {.seed = seed}, seed, Math::tf32, workspace_limit);
     ASSERT_TRUE(outcome.right || !outcome.taken)
         << problem.key() << " tile " << kIgemmTiles[tile].name << " " << outcome.finding;
+    if (!outcome.taken) continue;
+    const IgemmPlan plan =
+        plan_igemm(problem, kIgemmTiles[tile], cuda_facts(), Math::tf32, workspace_limit);
+    ASSERT_EQ(static_cast<double>(emulator::reports().front().counters.multiply_adds),
+              plan.issued_macs)
+        << problem.key() << " tile " << kIgemmTiles[tile].name;
   }
 }
 
