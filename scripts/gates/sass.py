@@ -113,7 +113,7 @@ class Function:
         seen, todo = set(members), list(members)
         while todo:
             index = todo.pop()
-            if base(self.instructions[index]) != "CALL":
+            if base(self.instructions[index]) != "CALL" or self.is_jump(index):
                 continue
             target = self.call_target(index)
             if target not in self.labels or skip.search(target):
