@@ -68,7 +68,7 @@ double output_run(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup&
   const bool line = group.slots_per_line * phases == p.w.stride && tile_has_all &&
                     p.w.input_step == 1 && (planes || p.conv_groups == 1);
   const double channels = planes ? 1 : p.out_channels.divisor;
-  if (line) return element * channels * (int64_t{p.w.stride} << p.w.log_box);
+  if (line) return element * channels * static_cast<double>(int64_t{p.w.stride} << p.w.log_box);
   if (planes) return element * (slot.column_step == 1 ? together : 1);
   return element * std::min<double>(slot.columns, tile.n);
 }
