@@ -50,7 +50,7 @@ inline std::vector<ProblemDesc> chosen_problems() {
       problem_of(1, 64, 64, axis(1, 1, 1, 0), axis(1, 1, 1, 0)),
       problem_of(1, 72, 40, half, axis(9, 3, 2, 1), DType::f32),
       problem_of(2, 37, 19, axis(7, 3, 1, 1), axis(5, 4, 3, 1), DType::f32),
-      // Split: shares of one chunk and of several, of which the last has fewer.
+      // Split where there is a workspace.
       problem_of(1, 328, 24, axis(3, 3, 1, 1), axis(5, 4, 2, 1)),
       problem_of(2, 200, 9, axis(2, 4, 2, 1), axis(3, 4, 2, 1), DType::f32),
       problem_of(1, 325, 16, axis(1, 1, 1, 0), axis(4, 1, 2, 0), DType::bf16),

@@ -64,7 +64,7 @@ __device__ inline void copy_piece(const Shared& shared, uint32_t target, const c
 /// lanes have neighbouring pieces, so that each sector is asked for once.
 template <int kRowBytes, int kAccess>
 struct Piece {
-  static constexpr int kTurns = 16 / kAccess, kRowsPerWarp = 32 * 16 / kRowBytes;
+  static constexpr int kTurns = 16 / kAccess;
   int row, at;  // within the warp's rows; bytes
 
   __device__ explicit Piece(int turn) {

@@ -66,6 +66,19 @@ inline int expect_exact(const Problem& problem, uint64_t seed, Math math = Math:
   return taken;
 }
 
+/// A problem of ten chunks and few blocks in a workspace for four shares: they have three chunks
+/// each, the last has one (chunks of 128 bytes).
+inline void expect_shares_of_several_chunks(const IgemmTile& tile) {
+  const Problem problem(problem_of(1, 600, 40, axis(5, 3, 1, 1), axis(6, 3, 1, 1)));
+  const int64_t limit = 4 * 4 * problem.output_extents().count();
+  const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32, limit);
+  if (!plan.refused.empty()) return;
+  ASSERT_GT(plan.params.splits, 1) << tile.name;
+  ASSERT_GT(plan.params.chunks_of_split, 1) << tile.name;
+  const Outcome outcome = run_tile(problem, tile, {}, 1, Math::tf32, limit);
+  EXPECT_TRUE(outcome.taken && outcome.right) << tile.name << " " << outcome.finding;
+}
+
 /// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
 /// nothing missed.
 inline std::string unmissed(const Problem& problem, const IgemmTile& tile,

@@ -48,6 +48,8 @@ TEST(IgemmNarrow, EqualsTheReference) {
   }
 }
 
+TEST(IgemmNarrow, SharesOfSeveralChunks) { expect_shares_of_several_chunks(kIgemmTiles[1]); }
+
 /// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
 TEST(IgemmNarrow, RoundsOperandsToTf32) {
   ProblemDesc d = problem_of(1, 24, 16, axis(5, 3, 2, 1), axis(5, 3, 2, 1), DType::f32);

@@ -84,6 +84,10 @@ TEST(IgemmEmulated, SplitsTheDepthWhereBlocksAreFew) {
   expect_exact(problem, 1);
 }
 
+TEST(IgemmEmulated, SharesOfSeveralChunks) {
+  for (const IgemmTile& tile : kIgemmTiles) expect_shares_of_several_chunks(tile);
+}
+
 TEST(IgemmEmulated, AnyOrderOfTheThreads) {
   const Problem problem(problem_of(1, 136, 24, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
   for (uint64_t seed = 1; seed <= 4; ++seed) expect_exact(problem, seed);
