@@ -51,24 +51,22 @@ ProblemDesc random_problem(std::mt19937_64& random, bool busy) {
 }
 
 bool is_small(const Problem& problem) {
-  return problem.useful_macs() < 1e6 && problem.output_extents().count() < 12000;
+  return problem.useful_macs() < 5e5 && problem.output_extents().count() < 8000;
 }
 
 TEST(IgemmRandom, EqualsTheReference) {
   std::mt19937_64 random(20261125);
   const int problems = enumeration(2000, 40);
   std::map<std::string, int> runs;
-  int busy_runs = 0;
-  for (int i = 0; i < problems && !testing::Test::HasFailure();) {
-    const bool busy = i % 4 != 3;
-    const Problem problem(random_problem(random, busy));
-    if (!is_small(problem)) continue;
+  for (int i = 0; i < problems; ++i) {
+    const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
+    const bool busy = i / kIgemmTileCount % 4 != 3;
     const Math math = random() % 4 == 0 ? Math::tf32x3 : Math::tf32;
     const auto limit = random() % 2 == 0 ? 0 : -1;
-    const auto first = static_cast<int>(random() % kIgemmTileCount);
-    int taken = 0;
-    for (int t = 0; t < kIgemmTileCount && taken == 0; ++t) {
-      const IgemmTile& tile = kIgemmTiles[(first + t) % kIgemmTileCount];
+    bool taken = false;  // one of many: some tiles take few problems, and drawing costs little
+    for (int tries = 0; tries < 100000 && !taken; ++tries) {
+      const Problem problem(random_problem(random, busy));
+      if (!is_small(problem)) continue;
       const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), math, limit);
       if (!plan.refused.empty() || (busy && !is_busy(tile, plan))) continue;
       const auto seed = static_cast<uint64_t>(i);
@@ -76,13 +74,11 @@ TEST(IgemmRandom, EqualsTheReference) {
       ASSERT_TRUE(outcome.taken && outcome.right)
           << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
           << outcome.finding;
-      ++taken;
       ++runs[std::string(tile.name) + " " + name_of(problem.desc().layout)];
-      busy_runs += busy ? 1 : 0;
+      taken = true;
     }
-    i += taken > 0 ? 1 : 0;
+    ASSERT_TRUE(taken) << "no problem for tile " << tile.name;
   }
-  EXPECT_GE(busy_runs, problems * 3 / 4);
   if (problems > 1000) {
     EXPECT_EQ(runs.size(), 2U * kIgemmTileCount);
     for (const auto& [what, times] : runs) EXPECT_GT(times, 40) << what;
