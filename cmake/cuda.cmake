@@ -4,7 +4,7 @@
 #
 #   TCONV_WITH_CUDA            ON where there is one
 #   TCONV_CUDA_OPTIONS         what every .cu file is compiled with
-#   TCONV_CUDA_BUILT           for which architectures, e.g. 90a-real,90-virtual
+#   TCONV_CUDA_BUILT           for which architectures, e.g. 80-real,90a-real,80-virtual
 #   TCONV_CUDART               the CUDA runtime to link
 #
 # Options:
@@ -16,7 +16,7 @@ option(TCONV_CUDA "The rows for CUDA; without nvcc they are left out" ON)
 set(TCONV_CUDA_ARCHITECTURES "80;86;89;90a;100;120" CACHE STRING
   "GPU architectures to make machine code for")
 set(TCONV_CUDA_PTX "newest" CACHE STRING
-  "Architecture of the PTX for later GPUs: a number, `newest` of the list, or OFF")
+  "Architecture of the PTX for later GPUs: a number, `newest` plain number of the list, or OFF")
 
 # A function: what looking for a compiler sets in passing stays in here.
 function(tconv_find_cuda compiler reason)
@@ -39,14 +39,18 @@ function(tconv_cuda_options options built)
   set(list --expt-relaxed-constexpr -Xptxas=-warn-spills)
   set(names "")
   set(highest 0)
+  set(highest_feature_set 0)
   foreach(architecture IN LISTS TCONV_CUDA_ARCHITECTURES)
     if(NOT architecture MATCHES "^([0-9]+)[af]?$")
       message(FATAL_ERROR
         "TCONV_CUDA_ARCHITECTURES: '${architecture}' is no architecture like 80 or 90a")
     endif()
-    # PTX for a feature set such as 90a runs on no later GPU: the plain number does.
-    if(CMAKE_MATCH_1 GREATER highest)
+    # PTX for a feature set such as 90a runs on no later GPU, and PTX of a plain number that has
+    # machine code is made anyway: for another, nvcc would compile everything once more.
+    if(architecture STREQUAL CMAKE_MATCH_1 AND CMAKE_MATCH_1 GREATER highest)
       set(highest ${CMAKE_MATCH_1})
+    elseif(CMAKE_MATCH_1 GREATER highest_feature_set)
+      set(highest_feature_set ${CMAKE_MATCH_1})
     endif()
     list(APPEND list --generate-code=arch=compute_${architecture},code=sm_${architecture})
     list(APPEND names ${architecture}-real)
@@ -54,6 +58,9 @@ function(tconv_cuda_options options built)
   set(ptx "${TCONV_CUDA_PTX}")
   if("${ptx}" STREQUAL "newest")
     set(ptx ${highest})
+    if(NOT ptx)
+      set(ptx ${highest_feature_set})
+    endif()
   endif()
   if(ptx)
     list(APPEND list --generate-code=arch=compute_${ptx},code=compute_${ptx})
