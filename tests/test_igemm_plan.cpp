@@ -60,8 +60,11 @@ class Cover {
     expect_rings();
     for (int block = 0; block < p.gemm_blocks; ++block) {
       place_ = place_of<kTileIndex>(p, block);
-      load_window();
-      for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
+      for (int box = place_.first_box; box < p.boxes; box += p.box_step) {
+        move_to(p, box, place_);
+        load_window();
+        for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
+      }
     }
     fill();
     for (const int times : written_) ASSERT_EQ(times, 1) << problem_.key() << kTile.name;
@@ -76,9 +79,16 @@ class Cover {
   void expect_rings() {
     const IgemmParams& p = plan_.params;
     const int64_t table = ceil_div(p.window_pixels * int64_t{sizeof(Pixel)}, 128) * 128;
-    const int64_t rings =
-        int64_t{p.window_bytes} * p.window_stages + int64_t{kTile.ahead + 1} * kTile.stage_bytes();
-    EXPECT_GE(plan_.shared_bytes, table + rings);
+    EXPECT_GE(p.filters_at, p.window_bytes * p.window_stages);
+    EXPECT_GE(plan_.shared_bytes, table + p.filters_at + p.filter_ring_bytes);
+    const int64_t chunks = ceil_div(p.channel_bytes, kRowBytes);
+    for (int g = 0; g < p.group_count; ++g) {
+      const int64_t stages = p.stationary != 0 ? chunks * p.groups[g].iterations : kTile.ahead + 1;
+      EXPECT_GE(p.filter_ring_bytes, stages * kTile.stage_bytes());
+    }
+    if (p.stationary != 0) {
+      EXPECT_GE(p.filters_at, kTile.staging_bytes());
+    }
     EXPECT_LE(plan_.shared_bytes, device_model("h200").shared_bytes_per_block);
     EXPECT_EQ(p.window_bytes % 128, 0U);
     for (int g = 0; g < p.group_count; ++g) {

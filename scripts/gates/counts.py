@@ -103,20 +103,31 @@ def all_loops(loops):
         yield from all_loops(loop.inner)
 
 
+def tensor(function, loop):
+    return sum(is_tensor(function.instructions[i]) for i in loop.members)
+
+
+def loops_of_parts(function, loops):
+    """The outermost loops, but of one around a main loop those inside it: what it repeats is the
+    whole work of a block, whose prologue and epilogue are no loops."""
+    for loop in loops:
+        if any(tensor(function, inner) for inner in loop.inner):
+            yield from loops_of_parts(function, loop.inner)
+        else:
+            yield loop
+
+
 def main_loop(function, loops):
     """The figures of an iteration of the innermost loop with the most tensor-core instructions."""
-
-    def tensor(loop):
-        return sum(is_tensor(function.instructions[i]) for i in loop.members)
-
     candidates = [
         loop
         for loop in all_loops(loops)
-        if tensor(loop) and not any(tensor(inner) for inner in loop.inner)
+        if tensor(function, loop) and not any(tensor(function, inner) for inner in loop.inner)
     ]
     if not candidates:
         return {}
-    body = [function.instructions[i] for i in max(candidates, key=tensor).members]
+    main = max(candidates, key=lambda loop: tensor(function, loop))
+    body = [function.instructions[i] for i in main.members]
     kinds = collections.Counter("tensor" if is_tensor(i) else base(i) for i in body)
     mma, ldsm, ldgsts = kinds["tensor"], kinds["LDSM"], kinds["LDGSTS"]
     return {
@@ -133,7 +144,7 @@ def figures(function):
     """Column -> figure, for one kernel."""
     code = function.instructions[: function.length()]
     loops = function.loops()
-    in_loops = frozenset().union(*(loop.members for loop in loops))
+    in_loops = frozenset().union(*(loop.members for loop in loops_of_parts(function, loops)))
     result = {
         "instructions": len(code),
         "tensor": histogram(".".join(i.opcode.split(".")[:2]) for i in code if is_tensor(i)),

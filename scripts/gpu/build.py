@@ -25,7 +25,7 @@ class Unfinished(Exception):
     """The time was too short; what compiled so far stays."""
 
 
-def configure_arguments(compiler, architecture):
+def configure_arguments(compiler, architecture, definitions):
     arguments = [
         "cmake", "-S", ROOT, "-B", FOLDER, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
         f"-DCMAKE_PREFIX_PATH={PACKED}", f"-DCMAKE_CUDA_COMPILER={compiler}",
@@ -39,6 +39,7 @@ def configure_arguments(compiler, architecture):
     blas = machine.cublas_headers(compiler)
     if blas:  # last in the order: the toolkit's own headers stay the toolkit's
         arguments.append(f"-DCMAKE_CXX_FLAGS=-idirafter {blas}")
+    arguments += [f"-D{definition}" for definition in definitions]
     return [str(argument) for argument in arguments]
 
 
@@ -69,11 +70,10 @@ class Build:
             log.write(f"$ {' '.join(map(str, command))}\n{result.output}{result.errors}\n")
         return result
 
-    def configure(self, compiler, architecture, environment):
+    def configure(self, compiler, architecture, definitions, environment):
         os.makedirs(FOLDER, exist_ok=True)
-        result = self._run(
-            configure_arguments(compiler, architecture), CONFIGURE_LIMIT_S, environment
-        )
+        arguments = configure_arguments(compiler, architecture, definitions)
+        result = self._run(arguments, CONFIGURE_LIMIT_S, environment)
         if result.exit_code != 0:
             said = (result.errors or result.output).strip()[-ERROR_CHARACTERS:]
             raise CannotBuild(f"cmake could not configure (see {self.log_path}):\n{said}")

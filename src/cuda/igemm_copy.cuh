@@ -96,16 +96,18 @@ class Producer {
   using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
+  /// `copies_filters`: false if they are there.
   __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
                       int first_chunk, const char* input, const char* filters, const Shared& shared,
-                      uint32_t windows, uint32_t stages)
+                      uint32_t windows, uint32_t stages, bool copies_filters)
       : d_(d),
         group_(d.groups[place.group]),
         shared_(shared),
         pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
         tap_windows_(tap_table(d, shared.memory)),
         first_tap_(uniform(group_.first_tap)),
-        taps_(uniform(group_.iterations * Tile::kSlots)) {
+        taps_(uniform(group_.iterations * Tile::kSlots)),
+        copies_filters_(uniform(copies_filters ? 1 : 0)) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
@@ -139,8 +141,8 @@ class Producer {
   /// window.
   __device__ void issue() {
     if (tap_ == 0) load_window();
-    load_filters();
-    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
+    if (copies_filters_ != 0) load_filters();
+    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, d_.filter_ring_bytes);
     tap_ += Tile::kSlots;
     if (tap_ == taps_) next_chunk();
   }
@@ -317,9 +319,9 @@ class Producer {
     }
   }
 
-  /// Whether a slot has something to multiply in the iteration whose copies are next.
+  /// Whether a slot needs filters in the iteration whose copies are next.
   __device__ bool has_tap(int slot) const {
-    return (tap_windows_[tap_ + slot] & host::kIgemmNoTap) == 0;
+    return (tap_windows_[tap_ + slot] & host::kIgemmNoFilters) == 0;
   }
   __device__ const char* tap_filters(int slot) const {
     // In two steps, so that the slot is an offset within the instruction.
@@ -402,8 +404,9 @@ class Producer {
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
   int first_tap_, taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
-  int rows_left_;                   // of a slot, from this thread's first on
-  int channels_left_;               // IHWO: from the chunk's first on
+  int copies_filters_;
+  int rows_left_;      // of a slot, from this thread's first on
+  int channels_left_;  // IHWO: from the chunk's first on
 
   uint32_t window_stage_, windows_end_, filter_stage_ = 0;
 };

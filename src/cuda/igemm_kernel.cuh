@@ -39,60 +39,68 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     igemm_sm80(const __grid_constant__ IgemmParams d, const char* __restrict__ input,
                const char* __restrict__ filters, const Epilogue<float> epilogue) {
   using Tile = Tiling<kTileIndex>;
-  // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
   const uint32_t table_bytes =
       align_up(d.window_pixels * sizeof(Pixel) + d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
-  const uint32_t stages = windows + d.window_bytes * d.window_stages;
-  const Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
-  const Corner corner = corner_of(d, place);
-  make_tables<kTileIndex>(d, place, corner, memory);
-  __syncthreads();  // the tables are there for all
+  const uint32_t stages = windows + d.filters_at;
+  Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
   const Chunks chunks = chunks_of<kTileIndex>(d, place);
-  Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
-                                                  shared, windows, stages);
-  Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
-                                           stages);
-  const int iterations = uniform(chunks.count * d.groups[place.group].iterations);
-#pragma unroll
-  for (int i = 0; i < Tile::kAhead; ++i) {
-    if (i < iterations) producer.issue();
-    ptx::cp_async_commit_group();
-  }
-  ptx::cp_async_wait_group<Tile::kAhead - 1>();
-  __syncthreads();  // the copies of iteration 0 have landed for all
-  consumer.load(0);
 
-  // Mainloop, iteration i = iterations - left. Invariant: the copies of iteration i have landed,
-  // those of the kAhead - 1 after it are in flight, and the fragments of its first step are on
-  // their way.
+  // The block's boxes: one, or several for which its filters stay where they are.
 #pragma unroll 1
-  for (int left = iterations; left > 0; --left) {
-    // The stage that is written was read in iteration i - 1, before the barrier below.
-    if (left > Tile::kAhead) producer.issue();
-    ptx::cp_async_commit_group();
+  for (int box = place.first_box; box < d.boxes; box += d.box_step) {
+    // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
+    move_to(d, box, place);
+    const Corner corner = corner_of(d, place);
+    make_tables<kTileIndex>(d, place, corner, memory);
+    __syncthreads();  // the tables are there for all, and what the box before staged is read
+    Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
+                                                    shared, windows, stages,
+                                                    box == place.first_box);
+    Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
+                                             stages);
+    const int iterations = uniform(chunks.count * d.groups[place.group].iterations);
 #pragma unroll
-    for (int step = 0; step < Tile::kSteps; ++step) {
-      const bool useful = consumer.useful(step);
-      if (step + 1 < Tile::kSteps) {
-        consumer.load(step + 1);
-      } else if (left > 1) {
-        ptx::cp_async_wait_group<Tile::kAhead - 1>();
-        __syncthreads();  // iteration i + 1 has landed for all, and all have read iteration i
-        consumer.next_iteration();
-        consumer.load(0);
-      }
-      if (useful) consumer.multiply_step(step);
+    for (int i = 0; i < Tile::kAhead; ++i) {
+      if (i < iterations) producer.issue();
+      ptx::cp_async_commit_group();
     }
-  }
+    ptx::cp_async_wait_group<Tile::kAhead - 1>();
+    __syncthreads();  // the copies of iteration 0 have landed for all
+    consumer.load(0);
 
-  // Epilogue: round once. All copies have landed, for the last iteration waited for its own: what
-  // is in flight are empty groups. The rings are free for staging.
-  __syncthreads();  // all have read the last iteration
-  auto* staging = reinterpret_cast<float*>(memory + table_bytes);
-  Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
+    // Mainloop, iteration i = iterations - left. Invariant: the copies of iteration i have landed,
+    // those of the kAhead - 1 after it are in flight, and the fragments of its first step are on
+    // their way.
+#pragma unroll 1
+    for (int left = iterations; left > 0; --left) {
+      // The stage that is written was read in iteration i - 1, before the barrier below.
+      if (left > Tile::kAhead) producer.issue();
+      ptx::cp_async_commit_group();
+#pragma unroll
+      for (int step = 0; step < Tile::kSteps; ++step) {
+        const bool useful = consumer.useful(step);
+        if (step + 1 < Tile::kSteps) {
+          consumer.load(step + 1);
+        } else if (left > 1) {
+          ptx::cp_async_wait_group<Tile::kAhead - 1>();
+          __syncthreads();  // iteration i + 1 has landed for all, and all have read iteration i
+          consumer.next_iteration();
+          consumer.load(0);
+        }
+        if (useful) consumer.multiply_step(step);
+      }
+    }
+
+    // Epilogue: round once. All copies have landed, for the last iteration waited for its own: what
+    // is in flight are empty groups. The windows' ring, and that of filters that do not stay, are
+    // free for staging.
+    __syncthreads();  // all have read the last iteration
+    auto* staging = reinterpret_cast<float*>(memory + table_bytes);
+    Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
+  }
 }
 
 template <typename T, int kTileIndex, bool kWide, FilterOrder kOrder>

@@ -92,19 +92,19 @@ class Consumer {
   __device__ bool useful(int step) const { return step * 32 < useful_bytes_; }
 
   __device__ void multiply_step(int step) {
-    if constexpr (std::is_same_v<T, Tf32x3>) return multiply_split(step % 2);
-    if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
+    if constexpr (std::is_same_v<T, Tf32x3>) {
+      multiply_split(step % 2);
+    } else {
+      if constexpr (std::is_same_v<T, float>) round_to_tf32(step % 2);
 #pragma unroll
-    for (int i = 0; i < Tile::kRowBlocks; ++i) {
-#pragma unroll
-      for (int j = 0; j < Tile::kColumnBlocks; ++j) {
-        multiply<T>(sums[i][j], a_[step % 2][i], b_[step % 2][j]);
+      for (int i = 0; i < Tile::kRowBlocks; ++i) {
+        multiply_row(sums[i], a_[step % 2][i], b_[step % 2]);
       }
     }
   }
 
   __device__ void next_iteration() {
-    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, Tile::kRingBytes);
+    filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, d_.filter_ring_bytes);
     tap_ += Tile::kSlots;
     if (tap_ == taps_) next_chunk();
     begin_iteration();

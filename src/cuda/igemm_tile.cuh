@@ -26,7 +26,6 @@ struct Tiling {
   static constexpr int kStagedRows = kTile.staged_rows();
   static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
-  static constexpr int kRingBytes = (kAhead + 1) * kStageBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
   // Fragments: 16 rows, 8 columns, 32 bytes of channels a step.
@@ -56,6 +55,7 @@ struct FilterTiling {
 /// box run side by side and its input is read from memory once; then boxes along w, h and n.
 struct Place {
   int group, repeat, conv_group, split;
+  int first_box;                   // of the block; the rest of it is behind move_to
   int first_column;                // of all filter rows of a tap: (phase of W, channel)
   int first_phase, first_channel;  // NCHW: of the tile's rectangle of columns
   int n;                           // of the first position of the box
@@ -73,11 +73,7 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
   };
   Place place = {};
   int unit = next(d.units);
-  place.w = next(d.w.tiles) << d.w.log_box;
-  place.subgrid_w = next(d.w.input_step);
-  place.h = next(d.h.tiles) << d.h.log_box;
-  place.subgrid_h = next(d.h.input_step);
-  place.n = next(d.batch_tiles) << d.log_box_n;
+  place.first_box = next(d.box_step);
   place.conv_group = next(d.conv_groups);
   place.split = rest;
   while (unit >= d.groups[place.group].end_unit) ++place.group;
@@ -94,6 +90,20 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
     place.first_column = place.first_phase * d.out_channels.divisor + place.first_channel;
   }
   return place;
+}
+
+/// Fills in where box `box` of the block lies.
+__device__ inline void move_to(const IgemmParams& d, int box, Place& place) {
+  const auto next = [&](int extent) {
+    const int index = box % extent;
+    box /= extent;
+    return index;
+  };
+  place.w = next(d.w.tiles) << d.w.log_box;
+  place.subgrid_w = next(d.w.input_step);
+  place.h = next(d.h.tiles) << d.h.log_box;
+  place.subgrid_h = next(d.h.input_step);
+  place.n = box << d.log_box_n;
 }
 
 /// The chunks of channels of a block: [first, first + count).
@@ -194,15 +204,17 @@ __device__ inline Spans spans_of(const IgemmParams& d, const Place& place, const
 }
 
 /// Entry `i` of the taps of the block's group: where the tap lies in the window, or kIgemmNoTap if
-/// no position of the box meets the input there.
+/// no position of the box meets the input there. Stationary filters are copied for all boxes.
 template <int kTileIndex>
 __device__ inline uint32_t window_of_tap(const IgemmParams& d, const Place& place,
                                          const Spans& spans, int i) {
   const uint32_t window = d.taps[d.groups[place.group].first_tap + i].window;
-  if ((window & host::kIgemmNoTap) != 0) return window;
+  constexpr uint32_t kNothing = host::kIgemmNoTap | host::kIgemmNoFilters;
+  if ((window & host::kIgemmNoTap) != 0) return kNothing;
   const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes);
   const int h = d.by_pitch.quotient(row), w = row - h * d.pitch;
-  return spans.h.meets(h) && spans.w.meets(w) ? window : host::kIgemmNoTap;
+  if (spans.h.meets(h) && spans.w.meets(w)) return window;
+  return d.stationary != 0 ? host::kIgemmNoTap : kNothing;
 }
 
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.

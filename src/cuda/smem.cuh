@@ -31,10 +31,8 @@ constexpr uint32_t swizzled(uint32_t row, uint32_t chunk, uint32_t v) {
   return row * kRowBytes | (chunk ^ swizzle_key<kRowBytes>(v)) << 4;
 }
 
-/// The place of a stage in a ring: the one after `offset` in a ring of `end` bytes, which is a
-/// constant.
+/// The place of a stage in a ring: the one after `offset` in a ring of `end` bytes.
 constexpr uint32_t next_stage(uint32_t offset, uint32_t stage_bytes, uint32_t end) {
-  if ((end & (end - 1)) == 0) return (offset + stage_bytes) & (end - 1);
   return offset + stage_bytes == end ? 0 : offset + stage_bytes;
 }
 

@@ -297,12 +297,16 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
       const int64_t repeat = unit / group.column_tiles;
       for (int i = 0; i < group.iterations * tile.slots; ++i) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
-        const double boxes = useful_boxes(tile, p, group, i);
-        if (boxes == 0) continue;
+        // Stationary, each block copies all of them once, whatever its boxes meet.
+        const bool exists = (tap.window & kIgemmNoTap) == 0;
+        const double copies = p.stationary == 0 ? useful_boxes(tile, p, group, i)
+                              : exists          ? p.box_step
+                                                : 0;
+        if (copies == 0) continue;
         const int64_t start =
             columns.first_column * column_bytes + repeat * group.repeat_filter + tap.filter;
         for (const auto& [c, times] : conv_groups) {
-          add(sum, tap_of(place_in_sector(start + std::get<0>(c)), columns), boxes * times);
+          add(sum, tap_of(place_in_sector(start + std::get<0>(c)), columns), copies * times);
         }
       }
     }

@@ -108,6 +108,15 @@ double useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup
   return sum;
 }
 
+/// Taps of a group's slots.
+double taps_of(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
+  double count = 0;
+  for (int i = 0; i < group.iterations * tile.slots; ++i) {
+    count += (p.taps[group.first_tap + i].window & kIgemmEmpty) == 0 ? 1 : 0;
+  }
+  return count;
+}
+
 BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
   const double pixels = pixels_moved(problem, p);
@@ -118,7 +127,8 @@ BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParam
     const double taps = units * useful_taps(tile, p, group);
     cost.macs += taps * tile.m * tile.n * channels_issued(problem);
     cost.window_bytes += units * static_cast<double>(igemm_boxes(p)) * pixels * bytes;
-    cost.filter_bytes += taps * tile.n * bytes;
+    const double copies = p.stationary != 0 ? units * taps_of(tile, p, group) * p.box_step : taps;
+    cost.filter_bytes += copies * tile.n * bytes;
   }
   return cost;
 }
@@ -144,13 +154,18 @@ int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const Igem
 }
 
 double plan_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan) {
-  const auto blocks = static_cast<double>(std::max<int32_t>(plan.params.gemm_blocks, 1));
+  const IgemmParams& p = plan.params;
+  const auto blocks = static_cast<double>(std::max<int32_t>(p.gemm_blocks, 1));
+  // Boxes that a block computes one after the other cost what as many blocks would.
+  const double turns = std::ceil(static_cast<double>(p.boxes) / std::max(p.box_step, 1));
   const double waves = std::ceil(blocks / (static_cast<double>(device.cores) * plan.resident));
   const double epilogue = kEpilogueClocks * tile.slots * tile.m * tile.n / (4 * 64 * 64);
   // Blocks of an SM share its tensor cores; one hides what the others wait for.
-  const double in_turn = std::min(waves * plan.resident, std::ceil(blocks / device.cores));
-  const double sum = plan.params.splits > 1 ? kSecondLaunchUs * device.clock_mhz : 0;
-  return in_turn * (busy_clocks(device, plan) / blocks + epilogue) + waves * kPrologueClocks + sum;
+  const double in_turn = turns * std::min(waves * plan.resident, std::ceil(blocks / device.cores));
+  const double all = blocks * p.boxes / std::max(p.box_step, 1);
+  const double sum = p.splits > 1 ? kSecondLaunchUs * device.clock_mhz : 0;
+  return in_turn * (busy_clocks(device, plan) / all + epilogue) + turns * waves * kPrologueClocks +
+         sum;
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ double dram_bytes(const Problem& problem, const IgemmParams& p, const DeviceFact
   const double read_input =
       row + group_filters <= stays ? std::min(input, boxes * windows) : boxes * windows;
   const bool filters_stay = boxes_at_once * windows + group_filters <= stays;
-  const double waves = std::ceil(boxes / p.conv_groups / boxes_at_once);
+  const double waves = p.stationary != 0 ? 1 : std::ceil(boxes / p.conv_groups / boxes_at_once);
   const double rest = problem.least_bytes() - input - filters;  // written once, read once
   return read_input + filters * (filters_stay ? 1 : waves) + std::max(rest, 0.0);
 }
@@ -123,11 +123,15 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
   PlanCounters result;
   result.mode = tile.slots == 1 ? "class" : "phases";
   if (p.splits > 1) result.mode += " split " + std::to_string(p.splits);
+  if (p.stationary != 0) result.mode += " stationary";
   result.box = std::to_string(1 << p.log_box_n) + "x" + std::to_string(1 << p.h.log_box) + "x" +
                std::to_string(1 << p.w.log_box);
   result.blocks = static_cast<double>(p.gemm_blocks + plan.fill_blocks);
   const double at_once = static_cast<double>(device.cores) * plan.resident;
-  result.waves = result.blocks / at_once;
+  // Boxes of a block one after the other are as many waves.
+  result.waves = (p.gemm_blocks * static_cast<double>(p.boxes) / std::max(p.box_step, 1) +
+                  static_cast<double>(plan.fill_blocks)) /
+                 at_once;
   result.issued_macs = plan.products * issued_macs(tile, p, static_cast<int64_t>(size_of(d.dtype)));
   result.shared_wavefronts = ldmatrix_wavefronts(tile, p);
 

@@ -83,7 +83,8 @@ struct IgemmTap {
   uint32_t window;
 };
 inline constexpr uint32_t kIgemmKeyMask = 7;
-inline constexpr uint32_t kIgemmNoTap = 8;  ///< the slot has nothing to do in this iteration
+inline constexpr uint32_t kIgemmNoTap = 8;       ///< the slot has nothing to do in this iteration
+inline constexpr uint32_t kIgemmNoFilters = 16;  ///< and no box of the block has
 
 struct IgemmSlot {
   int32_t phase_h, phase_w;  ///< of the first column
@@ -145,6 +146,9 @@ struct IgemmParams {
   /// in the workspace: f32, dense, as the output otherwise. 1: the blocks write the output.
   int32_t splits, chunks_of_split;
   int64_t split_elements;
+  /// Blocks compute boxes  b, b + box_step, ...  one after the other: all boxes but the first only
+  /// if filters are `stationary`, copied once, into a ring that has room for all of them.
+  int32_t boxes, box_step, stationary;
   int32_t gemm_blocks;
   IgemmReach reach_h, reach_w;
   // The window in shared memory: memory row of a pixel  n*image_pitch + h*pitch + w.
@@ -152,6 +156,7 @@ struct IgemmParams {
   Divisor by_pitch;
   int32_t most_taps;  ///< of a group, those of all slots
   uint32_t window_bytes, window_stages;
+  uint32_t filters_at, filter_ring_bytes;  ///< where their ring begins, from the windows' on
   // Strides: of the input and the filters' rows in bytes, of output and residual in elements.
   int64_t input_n, input_h, input_w, input_c;
   uint32_t filter_row;    ///< from one column to the next; filters_ihwo: from one channel

@@ -32,6 +32,7 @@ struct Config {
   bool count = false;             ///< requests; a kernel that shows a new loop is run again
   std::vector<Site> drop;         ///< synchronisation sites that do nothing
   std::size_t most_findings = 8;  ///< later ones are not kept
+  int cores = 0;                  ///< of the emulated GPU; 0: as many as an H200 has
 };
 
 /// Something that a kernel must not do.

@@ -31,6 +31,7 @@ class EmulatedGpu final : public host::Gpu {
     host::DeviceFacts facts = host::device_model("h200");
     facts.name = "emulated GPU";
     facts.ordinal = 0;
+    if (config().cores > 0) facts.cores = config().cores;
     return {facts};
   }
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -34,13 +36,13 @@ inline Outcome run_tile(const Problem& problem, const IgemmTile& tile,
                            .workspace_limit = workspace_limit,
                            .math = math};
   try {
+    emulator::configure(config);
     const Plan plan = make_plan(problem, options);
     outcome.taken = true;
     const Operands operands = small_integers(problem, seed);
     Operands expected = operands;
     reference_conv2d_transpose(problem, expected.tensors(), 1);
     const DeviceOperands device(operands);
-    emulator::configure(config);
     emulator::forget_reports();
     run_on_device(plan, device.tensors());
     outcome.right = device.output.download() == expected.output;
@@ -50,6 +52,31 @@ inline Outcome run_tile(const Problem& problem, const IgemmTile& tile,
   }
   emulator::configure({});
   return outcome;
+}
+
+/// A plan's result on `operands`.
+inline Bytes result_of(const Problem& problem, const Options& options, const Operands& operands) {
+  const DeviceOperands device(operands);
+  emulator::configure({});
+  run_on_device(make_plan(problem, options), device.tensors());
+  return device.output.download();
+}
+
+/// Integers of 14 bits on one side, small ones on the other: products of a small part count, and
+/// every sum is exact.
+inline Operands wide_integers(const Problem& problem, bool wide_input, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto fill = [&](Bytes& data, bool wide) {
+    const uint64_t range = wide ? (1 << 14) - 1 : 3;
+    for (std::size_t i = 0; i + 4 < data.size(); i += 4) {
+      const auto value = static_cast<float>(random() % range) - static_cast<float>(range / 2);
+      std::memcpy(data.data() + i, &value, 4);
+    }
+  };
+  Operands operands = small_integers(problem, seed);
+  fill(operands.input, wide_input);
+  fill(operands.filters, !wide_input);
+  return operands;
 }
 
 /// Runs every tile that takes the problem, with odd seeds split if that is faster; how many did.
@@ -79,11 +106,21 @@ inline void expect_shares_of_several_chunks(const IgemmTile& tile) {
   EXPECT_TRUE(outcome.taken && outcome.right) << tile.name << " " << outcome.finding;
 }
 
+/// The plan of run_tile() with this configuration.
+inline IgemmPlan plan_of(const Problem& problem, const IgemmTile& tile,
+                         const emulator::Config& config, Math math = Math::tf32,
+                         int64_t workspace_limit = 0) {
+  emulator::configure(config);
+  IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), math, workspace_limit);
+  emulator::configure({});
+  return plan;
+}
+
 /// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
 /// nothing missed.
 inline std::string unmissed(const Problem& problem, const IgemmTile& tile,
-                            const std::string& name = "", Math math = Math::tf32) {
-  const Outcome whole = run_tile(problem, tile, {}, 1, math);
+                            const std::string& name = "", Math math = Math::tf32, int cores = 0) {
+  const Outcome whole = run_tile(problem, tile, {.cores = cores}, 1, math);
   EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;
   if (!whole.taken) return "";
   std::string names;
@@ -91,7 +128,9 @@ inline std::string unmissed(const Problem& problem, const IgemmTile& tile,
     if (site.name.find(name) == std::string::npos) continue;
     bool noticed = false;
     for (uint64_t seed = 1; seed <= 3 && !noticed; ++seed) {
-      noticed = !run_tile(problem, tile, {.seed = seed, .drop = {site.site}}, 1, math).right;
+      noticed =
+          !run_tile(problem, tile, {.seed = seed, .drop = {site.site}, .cores = cores}, 1, math)
+               .right;
     }
     if (!noticed) names += site.name + " at " + site.site.text() + "; ";
   }

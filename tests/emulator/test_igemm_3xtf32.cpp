@@ -46,31 +46,6 @@ TEST(Igemm3xTf32, EqualsTheReferenceOnSmallIntegers) {
   }
 }
 
-/// A plan's result on `operands`.
-Bytes result_of(const Problem& problem, const Options& options, const Operands& operands) {
-  const DeviceOperands device(operands);
-  emulator::configure({});
-  run_on_device(make_plan(problem, options), device.tensors());
-  return device.output.download();
-}
-
-/// Integers of 14 bits on one side, small ones on the other: products of a small part count, and
-/// every sum is exact.
-Operands wide_integers(const Problem& problem, bool wide_input, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  const auto fill = [&](Bytes& data, bool wide) {
-    const uint64_t range = wide ? (1 << 14) - 1 : 3;
-    for (std::size_t i = 0; i + 4 < data.size(); i += 4) {
-      const auto value = static_cast<float>(random() % range) - static_cast<float>(range / 2);
-      std::memcpy(data.data() + i, &value, 4);
-    }
-  };
-  Operands operands = small_integers(problem, seed);
-  fill(operands.input, wide_input);
-  fill(operands.filters, !wide_input);
-  return operands;
-}
-
 TEST(Igemm3xTf32, MultipliesSmallPartsOfBothOperands) {
   for (const ProblemDesc& d : chosen_problems()) {
     const Problem problem(d);

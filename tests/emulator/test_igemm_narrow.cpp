@@ -3,6 +3,7 @@
 // the few instances of narrow/src/cuda/igemm_instances.cuh alone, and quick.
 #include <gtest/gtest.h>
 
+#include "src/host/verify.h"
 #include "tests/emulator/igemm_runs.h"
 
 namespace tconv::test {
@@ -48,6 +49,26 @@ TEST(IgemmNarrow, EqualsTheReference) {
   }
 }
 
+/// On a GPU of one core: blocks of several boxes. The last one has images of one pixel and more, of
+/// which the first box meets few taps.
+TEST(IgemmNarrow, StationaryFilters) {
+  uint64_t seed = 0;
+  for (const ProblemDesc& d : {problem_of(1, 40, 32, axis(15, 4, 2, 1), axis(17, 4, 2, 1)),
+                               problem_of(2, 37, 19, axis(11, 3, 1, 1), axis(14, 3, 1, 1)),
+                               problem_of(300, 32, 16, axis(2, 4, 2, 1), axis(2, 4, 2, 1))}) {
+    const Problem problem(d);
+    int stationary = 0;
+    for (const int tile : {1, 4}) {
+      if (!is_compiled(problem, tile)) continue;
+      const emulator::Config config = {.seed = ++seed, .cores = 1};
+      stationary += plan_of(problem, kIgemmTiles[tile], config).params.stationary;
+      const Outcome outcome = run_tile(problem, kIgemmTiles[tile], config, seed);
+      ASSERT_TRUE(outcome.right || !outcome.taken) << problem.key() << " " << outcome.finding;
+    }
+    EXPECT_GE(stationary, 1) << problem.key();
+  }
+}
+
 TEST(IgemmNarrow, SharesOfSeveralChunks) { expect_shares_of_several_chunks(kIgemmTiles[1]); }
 
 /// Operands with all bits of f32: the emulator reports one that reaches the tensor cores unrounded.
@@ -62,6 +83,28 @@ TEST(IgemmNarrow, RoundsOperandsToTf32) {
   const DeviceOperands device(uniform(problem, 1));
   emulator::configure({});
   EXPECT_NO_THROW(run_on_device(make_plan(problem, options), device.tensors()));
+}
+
+/// Products of small parts, where every sum is exact, and what rounding leaves of any number.
+TEST(IgemmNarrow, MultipliesInThreeProducts) {
+  const Options options = {.device = DeviceKind::cuda,
+                           .kernels = {"igemm_sm80"},
+                           .tile = kIgemmTiles[1].name,
+                           .math = Math::tf32x3};
+  const Problem problem(problem_of(2, 21, 33, axis(6, 3, 2, 1), axis(7, 5, 3, 1), DType::f32));
+  for (const bool wide_input : {true, false}) {
+    const Operands operands = wide_integers(problem, wide_input, 1);
+    Operands expected = operands;
+    reference_conv2d_transpose(problem, expected.tensors(), 1);
+    EXPECT_TRUE(result_of(problem, options, operands) == expected.output) << wide_input;
+  }
+  // Short sums: in long ones the bound of the additions hides what TF32 loses.
+  const Problem small(problem_of(1, 5, 33, axis(4, 2, 2, 0), axis(5, 2, 2, 0), DType::f32));
+  Operands operands = uniform(small, 1);
+  operands.output = result_of(small, options, operands);
+  const VerifyReport report = verify(
+      small, operands.tensors(), {.scope = VerifyScope::whole, .threads = 1, .math = Math::tf32x3});
+  EXPECT_TRUE(report.right()) << describe_mismatch(small, report);
 }
 
 }  // namespace

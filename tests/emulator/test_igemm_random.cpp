@@ -58,27 +58,32 @@ TEST(IgemmRandom, EqualsTheReference) {
   std::mt19937_64 random(20261125);
   const int problems = enumeration(2000, 40);
   std::map<std::string, int> runs;
+  int stationary = 0;
   for (int i = 0; i < problems; ++i) {
     const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
     const bool busy = i / kIgemmTileCount % 4 != 3;
     const Math math = random() % 4 == 0 ? Math::tf32x3 : Math::tf32;
     const auto limit = random() % 2 == 0 ? 0 : -1;
+    const int cores = random() % 3 == 0 ? 1 : 0;  // few: several boxes for a block
     bool taken = false;  // one of many: some tiles take few problems, and drawing costs little
     for (int tries = 0; tries < 100000 && !taken; ++tries) {
       const Problem problem(random_problem(random, busy));
       if (!is_small(problem)) continue;
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), math, limit);
+      const IgemmPlan plan = plan_of(problem, tile, {.cores = cores}, math, limit);
       if (!plan.refused.empty() || (busy && !is_busy(tile, plan))) continue;
       const auto seed = static_cast<uint64_t>(i);
-      const Outcome outcome = run_tile(problem, tile, {.seed = seed}, seed, math, limit);
+      const Outcome outcome =
+          run_tile(problem, tile, {.seed = seed, .cores = cores}, seed, math, limit);
       ASSERT_TRUE(outcome.taken && outcome.right)
           << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
           << outcome.finding;
       ++runs[std::string(tile.name) + " " + name_of(problem.desc().layout)];
+      stationary += plan.params.stationary;
       taken = true;
     }
     ASSERT_TRUE(taken) << "no problem for tile " << tile.name;
   }
+  EXPECT_GT(stationary, problems / 10);
   if (problems > 1000) {
     EXPECT_EQ(runs.size(), 2U * kIgemmTileCount);
     for (const auto& [what, times] : runs) EXPECT_GT(times, 40) << what;

@@ -115,6 +115,15 @@ class Divisions(unittest.TestCase):
         self.assertEqual(
             self.counted(f"{call}; EXIT; $kernel$quotient: {self.RECIPROCAL}; RET R4"), (1, 1))
 
+    def test_around_a_main_loop(self):
+        inlined = f"{self.RECIPROCAL}; {self.CORRECTED}"
+        main = "L_2: HMMA.16816.F32 R4, R8, R12, R4; @P2 BRA L_2"
+        divides = main.replace("@P2", f"{inlined}; @P2")
+        self.assertEqual(self.counted(f"{self.loop(f'{inlined}; {main}')}; EXIT"), (1, 0))
+        self.assertEqual(self.counted(f"{self.loop(divides)}; EXIT"), (1, 1))
+        other = f"MOV R1, R2; L_3: {inlined}; @P2 BRA L_3"
+        self.assertEqual(self.counted(f"{self.loop(f'{other}; {main}')}; EXIT"), (1, 1))
+
     def test_what_is_none(self):
         wrapped = "IADD3 R5, R5, 0x1, RZ; IMAD.HI.U32 R9, R8, R7, RZ; @P0 IADD3 R5, R5, -R4, RZ"
         multiplied = "IMAD.HI.U32 R6, R3, 0x24924925, RZ; IMAD R5, R6, -0x7, R3"

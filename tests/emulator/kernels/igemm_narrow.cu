@@ -7,5 +7,6 @@ namespace tconv::cuda::igemm {
 template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
 template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
 template KernelFunction kernel_of<float, FilterOrder::hwoi>(int tile, bool wide);
+template KernelFunction kernel_of<Tf32x3, FilterOrder::hwoi>(int tile, bool wide);
 
 }  // namespace tconv::cuda::igemm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // igemm_instances.cuh, in the place of src/cuda/igemm_instances.cuh: few instances, which compile
-// in seconds, for mutations. A tile with one slot and one with four; TF32, which has a path of its
-// own.
+// in seconds, for mutations. A tile with one slot and one with four; TF32 and three products of it,
+// which have paths of their own.
 #pragma once
 
 #include <type_traits>
