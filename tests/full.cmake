@@ -46,7 +46,7 @@ if(NOT TCONV_TEST_ALL)
   return()
 endif()
 
-tconv_check(gpu_rehearsal build 1000 2 ${checks}/gpu_rehearsal)
+tconv_check(gpu_rehearsal build 1000 1 ${checks}/gpu_rehearsal)
 tconv_check(sanitizers build 900 1 ${checks}/sanitizers)
 tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)

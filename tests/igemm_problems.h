@@ -66,7 +66,10 @@ inline std::vector<ProblemDesc> chosen_problems() {
         problem_of(2, 24, 20, axis(1, 1, 1, 0), axis(40, 16, 8, 4), DType::bf16),
         problem_of(1, 24, 136, axis(6, 4, 4, 0), axis(10, 4, 4, 0)),
         problem_of(2, 16, 200, axis(5, 2, 2, 0), axis(12, 2, 2, 0), DType::f32),
-        problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0))}) {
+        problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0)),
+        // Planes of one pixel: their channels are neighbours.
+        problem_of(70, 72, 24, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
+        problem_of(5, 130, 9, axis(1, 3, 2, 0), axis(1, 4, 2, 1), DType::f32)}) {
     all.push_back(d);
     all.back().layout = Layout::nchw;
     all.back().alignment = 16;

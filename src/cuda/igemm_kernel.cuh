@@ -10,6 +10,7 @@
 #include "src/cuda/igemm_instances.cuh"
 #include "src/cuda/igemm_kernels.cuh"
 #include "src/cuda/igemm_multiply.cuh"
+#include "src/cuda/igemm_producer.cuh"
 #include "src/cuda/igemm_store.cuh"
 #include "src/cuda/igemm_tile.cuh"
 #include "src/cuda/launch.cuh"

@@ -14,8 +14,8 @@ using host::IgemmParams;
 
 using KernelFunction = void (*)(IgemmParams, const char*, const char*, Epilogue<float>);
 
-/// The instance for a tile. `wide`: NHWC where all is copied 16 bytes at a time. kOrder: of the
-/// filters, IHWO of 16-bit types alone.
+/// The instance for a tile. `wide`: all is copied 16 bytes at a time. kOrder: of the filters, IHWO
+/// of 16-bit types alone.
 template <typename T, FilterOrder kOrder>
 KernelFunction kernel_of(int tile, bool wide);
 

@@ -13,11 +13,12 @@
 //
 // A chunk of the box and its halo is copied once into shared memory as [pixel][channel]; a tap then
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
-// stage an iteration (chunk, tap). Each slot of a block has warps of its own, so that no warp
-// branches over phases. Where the blocks are few, several share the depth of one, and a second
-// launch adds their sums, always in the same order. The parts: igemm_kernel.cuh, igemm_tile.cuh
-// (who computes what), igemm_copy.cuh, igemm_multiply.cuh, igemm_store.cuh; here is its row of the
-// table. Not yet run on a GPU.
+// stage an iteration (chunk, tap); where there are more boxes than blocks run at once and all
+// filters of a block fit, they stay, and the block goes on to other boxes. Each slot of a block has
+// warps of its own, so that no warp branches over phases. Where the blocks are few, several share
+// the depth of one, and a second launch adds their sums, always in the same order. The parts:
+// igemm_kernel.cuh, igemm_tile.cuh (who computes what), igemm_producer.cuh, igemm_multiply.cuh,
+// igemm_store.cuh; here is its row of the table. Not yet run on a GPU.
 #include <array>
 #include <memory>
 #include <string>
@@ -41,14 +42,21 @@ using igemm::KernelFunction;
 
 // ---- Outputs without a tap. ---------------------------------------------------------------------
 
-/// Writes the outputs that no tap reaches, where there are any: a launch of its own.
+/// Writes the outputs that no tap reaches, where there are any: a launch of its own. Threads are in
+/// the order in which outputs lie in memory.
 __global__ void __launch_bounds__(kIgemmFillThreads)
     igemm_fill(const __grid_constant__ IgemmParams d, const Epilogue<float> epilogue) {
   const int channels = d.out_channels.divisor * d.conv_groups;
-  const int64_t i = int64_t{blockIdx.x} * kIgemmFillThreads + threadIdx.x;
-  const int64_t pixel = i / channels, row = pixel / d.w.out;
-  const auto k = static_cast<int>(i % channels), q = static_cast<int>(pixel % d.w.out);
-  const auto p = static_cast<int>(row % d.h.out), n = static_cast<int>(row / d.h.out);
+  int64_t rest = int64_t{blockIdx.x} * kIgemmFillThreads + threadIdx.x;
+  const auto next = [&](int extent) {
+    const auto digit = static_cast<int>(rest % extent);
+    rest /= extent;
+    return digit;
+  };
+  int k = d.channels_last != 0 ? next(channels) : 0;
+  const int q = next(d.w.out), p = next(d.h.out);
+  if (d.channels_last == 0) k = next(channels);
+  const auto n = static_cast<int>(rest);
   if (n >= d.batch || (d.reach_h.contains(p) && d.reach_w.contains(q))) return;
   finish(epilogue, 0.0f, k,
          n * d.residual_n + p * d.residual_h + q * d.residual_w + k * d.residual_c,

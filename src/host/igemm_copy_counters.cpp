@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// igemm_copy_counters.cpp: see igemm_copy_counters.h. Follows Producer (src/cuda/igemm_copy.cuh).
+// igemm_copy_counters.cpp: see igemm_copy_counters.h. Follows Producer
+// (src/cuda/igemm_producer.cuh).
 #include "igemm_copy_counters.h"
 
 #include <algorithm>
@@ -162,7 +163,7 @@ class WindowKinds {
 
  private:
   PredictedRequests count(const Inside& inside, int64_t place) const {
-    if (p_.channels_last == 0) return plane_loads(p_, inside, place);
+    if (p_.input_channels_last == 0) return plane_loads(p_, inside, place);
     return chunks_.sum(
         [&](int64_t bytes) { return window_copies(tile_, p_, inside, place, bytes); });
   }
@@ -244,8 +245,8 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int
   PredictedRequests sum;
   WindowKinds windows(tile, p);
   // What is read at once: all channels of a group, or one channel.
-  const auto starts =
-      p.channels_last != 0 ? places(p.conv_groups, p.channel_bytes) : places(planes, p.input_c);
+  const auto starts = p.input_channels_last != 0 ? places(p.conv_groups, p.channel_bytes)
+                                                 : places(planes, p.input_c);
   const auto images = batch_windows(p);
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];

@@ -44,7 +44,7 @@ double channels_issued(const Problem& problem) {
 /// Pixels whose bytes a window moves: planes of NCHW come in sectors of 32 bytes along W. Those of
 /// a few bytes share sectors with the next channel's, which L1 then has.
 double pixels_moved(const Problem& problem, const IgemmParams& p) {
-  if (p.channels_last != 0 || p.input_c < 32) return p.window_pixels;
+  if (p.input_channels_last != 0 || p.input_c < 32) return p.window_pixels;
   const double pixel = static_cast<double>(element_bytes(problem)) / 32, step = p.w.input_step;
   const double sectors = 1 + (p.w.window.divisor - 1) * step * pixel;
   const double rows = static_cast<double>(p.window_pixels) / p.w.window.divisor;
@@ -140,7 +140,7 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
   const double macs_per_clock =
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
   const bool pieces = std::min(plan.params.access, plan.params.filter_access) < 16 ||
-                      plan.params.channels_last == 0;
+                      plan.params.input_channels_last == 0;
   const double bytes =
       plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);

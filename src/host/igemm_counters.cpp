@@ -69,24 +69,39 @@ bool is_quick(Activation activation) {
          activation == Activation::leaky_relu || activation == Activation::clamp;
 }
 
-/// Outputs that no tap reaches are written element by element: at most so many sectors.
+/// Outputs that no tap reaches are written element by element, in the order of the memory: at most
+/// so many sectors.
 PredictedRequests most_fills(const Problem& problem, const IgemmParams& p) {
-  const auto reached = [](const IgemmReach& reach, int64_t out) {
+  const auto count_reached = [](const IgemmReach& reach, int64_t out) {
     double count = 0;
     for (int64_t i = 0; i < out; ++i) count += reach.contains(static_cast<uint32_t>(i)) ? 1 : 0;
     return count;
   };
   const Extents out = problem.output_extents();
-  const double pixels =
-      static_cast<double>(out.n) * (static_cast<double>(out.h) * static_cast<double>(out.w) -
-                                    reached(p.reach_h, out.h) * reached(p.reach_w, out.w));
-  // A pixel's channels are met by so many warps, each of which may share a sector with the next.
-  const double warps = static_cast<double>(out.c) / 32 + 2;
-  const auto channels = static_cast<double>(out.c);
-  if (p.channels_last == 0) return {pixels * std::min(channels, warps), pixels * channels};
-  const double bytes = channels * static_cast<double>(size_of(problem.desc().output_dtype));
-  return {.requests = pixels * std::min(channels, warps),
-          .sectors = pixels * std::min(channels, bytes / 32 + warps)};
+  const double reached_h = count_reached(p.reach_h, out.h);
+  const double reached_w = count_reached(p.reach_w, out.w);
+  const auto h = static_cast<double>(out.h), w = static_cast<double>(out.w);
+  const auto n = static_cast<double>(out.n), channels = static_cast<double>(out.c);
+  const auto element = static_cast<double>(size_of(problem.desc().output_dtype));
+  // Of a run of neighbours, `written` are: warps meet it, each of which may share a sector with the
+  // next.
+  const auto run = [&](double length, double written) -> PredictedRequests {
+    const double warps = length / 32 + 2;
+    return {.requests = std::min(written, warps),
+            .sectors = std::min(written, length * element / 32 + warps)};
+  };
+  PredictedRequests sum;
+  const auto add_runs = [&](double times, const PredictedRequests& one) {
+    sum.requests += times * one.requests;
+    sum.sectors += times * one.sectors;
+  };
+  if (p.channels_last != 0) {
+    add_runs(n * (h * w - reached_h * reached_w), run(channels, channels));
+  } else {
+    add_runs(n * channels * (h - reached_h), run(w, w));
+    add_runs(n * channels * reached_h, run(w, w - reached_w));
+  }
+  return sum;
 }
 
 /// Half of L2 is what data can count on: each half of the chip keeps a copy of what it reads.
@@ -137,8 +152,8 @@ PlanCounters count_igemm(const Problem& problem, const IgemmTile& tile, const Ig
 
   const PredictedRequests windows = igemm::count_windows(tile, p, d.in_c);
   const PredictedRequests filters = igemm::count_filters(tile, p);
-  // Rows that are aligned to 2 bytes, and pixels of NCHW, go through registers.
-  add(p.access == 2 || p.channels_last == 0 ? result.loads : result.copies, windows);
+  // Rows that are aligned to 2 bytes, and pixels of planes, go through registers.
+  add(p.access == 2 || p.input_channels_last == 0 ? result.loads : result.copies, windows);
   add(p.filter_access == 2 ? result.loads : result.copies, filters);
   result.filter_bytes = filters.bytes();
 

@@ -102,6 +102,7 @@ void fill_in_tensors(const Problem& problem, IgemmParams& p) {
   }
   p.input_c = d.input_strides.c * element_bytes(problem);
   p.channels_last = d.layout == Layout::nhwc ? 1 : 0;
+  p.input_channels_last = igemm_input_channels_last(problem) ? 1 : 0;
 }
 
 int64_t fill_blocks(const IgemmSource& source) {
@@ -133,7 +134,7 @@ int igemm_access(const Problem& problem) {
   };
   has_rows(problem.in_c_per_group());
   if (igemm_filter_order(problem) == FilterOrder::hwoi) has_rows(d.in_c);
-  if (d.layout == Layout::nchw) return static_cast<int>(access);
+  if (!igemm_input_channels_last(problem)) return static_cast<int>(access);
   if (d.batch > 1) has_rows(d.input_strides.n);
   if (d.h.in > 1) has_rows(d.input_strides.h);
   if (d.w.in > 1) has_rows(d.input_strides.w);

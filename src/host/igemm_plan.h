@@ -166,7 +166,9 @@ struct IgemmParams {
   int64_t output_n, output_h, output_w, output_c;
   int64_t residual_n, residual_h, residual_w, residual_c;
   int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
-  int32_t wide_stores;    ///< 1: runs of 8 outputs may be stored with 16 bytes at once
+  int32_t
+      input_channels_last;  ///< of the input: so they are in NCHW, too, where planes are a pixel
+  int32_t wide_stores;      ///< 1: runs of 8 outputs may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
   IgemmSlot slots[kIgemmMaxSlots];
@@ -195,14 +197,18 @@ struct IgemmPlan {
   double output_bytes = 0;  ///< written, whole sectors, and of a residual read: a model
 };
 
+/// Whether the channels of an input pixel are neighbours, whatever the layout is called.
+inline bool igemm_input_channels_last(const Problem& problem) {
+  return problem.desc().input_strides.c == 1;
+}
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
-/// In NCHW only filters have rows of channels.
+/// Where the input has planes, only filters have rows of channels.
 int igemm_access(const Problem& problem);
 /// Likewise of the filters alone; in the order IHWO they have rows of columns.
 int igemm_filter_access(const Problem& problem);
 /// True if all is copied 16 bytes at a time.
 inline bool igemm_is_wide(const Problem& problem) {
-  return problem.desc().layout == Layout::nhwc && igemm_access(problem) == 16 &&
+  return igemm_input_channels_last(problem) && igemm_access(problem) == 16 &&
          igemm_filter_access(problem) == 16;
 }
 /// The order of the filters that the kernel reads: IHWO where the problem's 16-bit filters have it,

@@ -86,8 +86,8 @@ if(TCONV_TEST_ALL)
     IN emulated_narrow_kernels WITHOUT ${igemm}sm80_f16.cu ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu
       ${igemm}sm80_3xtf32.cu
     TEST test_igemm_narrow FILTER * TIMEOUT 120 HOST src/host/igemm_box.cpp src/host/igemm_plan.cpp
-    RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}store.cuh
-      ${igemm}tile.cuh)
+    RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}producer.cuh
+      ${igemm}store.cuh ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)
   tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
     TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)

@@ -143,6 +143,11 @@ TEST(IgemmCounters, AreWhatTheEmulatorCounts) {
       tiles.insert(tile.name);
     }
   }
+  // Planes of one pixel are copied as channels are.
+  ProblemDesc pixels = problem_of(70, 72, 24, axis(1, 4, 1, 0), axis(1, 4, 1, 0));
+  pixels.layout = Layout::nchw;
+  pixels.alignment = 16;
+  for (const IgemmTile& tile : kIgemmTiles) compare(Problem(pixels), tile, Math::tf32);
   EXPECT_GE(exact, 50) << "of " << compared;
   EXPECT_GE(ihwo, 10);
   EXPECT_GE(stationary, 20);
