@@ -75,7 +75,8 @@ struct Piece {
 template <typename T>
 __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t step) {
   using Bits = std::conditional_t<sizeof(T) == 2, uint16_t, uint32_t>;
-  constexpr int kSize = sizeof(T), kCount = 16 / kSize, kPerWord = 4 / kSize;
+  constexpr int kSize = sizeof(T), kCount = sizeof(Bytes16) / kSize;
+  constexpr int kPerWord = sizeof(uint32_t) / kSize;
   uint32_t values[kCount], words[4] = {};
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {

@@ -159,12 +159,11 @@ class Producer {
   /// copy_piece, the next barrier but `ahead` makes them visible.
   __device__ void gather_window() {
     const auto thread = static_cast<int>(threadIdx.x);
-    const int jobs = (d_.window_pixels + 31) / 32 * Tile::kChunksPerRow;
 #pragma unroll 1
-    for (int job = thread / 32; job < jobs; job += Tile::kThreads / 32) {
+    for (int job = thread / 32;; job += Tile::kThreads / 32) {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
-      if (i >= d_.window_pixels) continue;
+      if (i >= d_.window_pixels) return;  // those of later jobs are, too
       const Pixel pixel = pixels_[i];
       const int bytes = pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
       const Bytes16 gathered = gathered_chunk<T>(

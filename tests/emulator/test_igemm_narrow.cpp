@@ -3,6 +3,7 @@
 // the few instances of narrow/src/cuda/igemm_instances.cuh alone, and quick.
 #include <gtest/gtest.h>
 
+#include "src/host/igemm_counters.h"
 #include "src/host/verify.h"
 #include "tests/emulator/igemm_runs.h"
 
@@ -60,10 +61,16 @@ TEST(IgemmNarrow, StationaryFilters) {
     int stationary = 0;
     for (const int tile : {1, 4}) {
       if (!is_compiled(problem, tile)) continue;
-      const emulator::Config config = {.seed = ++seed, .cores = 1};
-      stationary += plan_of(problem, kIgemmTiles[tile], config).params.stationary;
+      const emulator::Config config = {.seed = ++seed, .count = true, .cores = 1};
+      const IgemmPlan plan = plan_of(problem, kIgemmTiles[tile], config);
       const Outcome outcome = run_tile(problem, kIgemmTiles[tile], config, seed);
       ASSERT_TRUE(outcome.right || !outcome.taken) << problem.key() << " " << outcome.finding;
+      if (!outcome.taken) continue;
+      stationary += plan.params.stationary;
+      const PlanCounters predicted = count_igemm(problem, kIgemmTiles[tile], plan, cuda_facts());
+      EXPECT_EQ(static_cast<double>(emulator::reports().front().counters.async_copies.requests),
+                predicted.copies.requests)
+          << problem.key();
     }
     EXPECT_GE(stationary, 1) << problem.key();
   }

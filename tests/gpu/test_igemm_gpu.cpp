@@ -62,6 +62,25 @@ TEST(IgemmOnGpu, EqualsTheReferenceOnChosenProblems) {
   }
 }
 
+/// More boxes than blocks run at once: several for a block, whose filters stay.
+TEST(IgemmOnGpu, EqualsTheReferenceWithStationaryFilters) {
+  uint64_t seed = 0;
+  int stationary = 0;
+  for (ProblemDesc d :
+       {problem_of(3, 20, 12, axis(160, 4, 2, 1), axis(340, 4, 2, 1)),
+        problem_of(3, 24, 16, axis(160, 3, 1, 1), axis(340, 3, 1, 1), DType::f32)}) {
+    for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
+      d.layout = layout;
+      d.alignment = 16;
+      for (const IgemmTile& tile : kIgemmTiles) {
+        stationary += plan_igemm(Problem(d), tile, cuda_facts()).params.stationary;
+      }
+      EXPECT_GE(expect_exact(d, Math::tf32, 0, ++seed), 3);
+    }
+  }
+  EXPECT_GE(stationary, 4) << "for this GPU the problems are too small";
+}
+
 TEST(IgemmOnGpu, EqualsTheReferenceOnRandomProblems) {
   std::mt19937_64 random(20261125);
   RandomLimits limits;
