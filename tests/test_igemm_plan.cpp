@@ -63,6 +63,7 @@ class Cover {
       for (int box = place_.first_box; box < p.boxes; box += p.box_step) {
         move_to(p, box, place_);
         load_window();
+        place_taps();
         for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
       }
     }
@@ -120,6 +121,31 @@ class Cover {
     }
   }
 
+  /// Where each row of warp tiles finds its taps. Filters are copied if any of them has the tap.
+  void place_taps() {
+    const IgemmParams& p = plan_.params;
+    constexpr std::size_t kWarps = kTile.m / kTile.warp_m;
+    const auto most = static_cast<std::size_t>(p.most_taps);
+    taps_.assign(kWarps * most, 0);
+    const auto spans = spans_of(p, place_, corner_of(p, place_));
+    const int taps = p.groups[place_.group].iterations * kTile.slots;
+    for (int i = 0; i < taps; ++i) {
+      const auto entry = static_cast<std::size_t>(i);
+      place_tap<kTileIndex>(p, place_, spans, i, &taps_[entry]);
+      bool used = false;
+      for (std::size_t warp = 0; warp < kWarps; ++warp) {
+        const uint32_t window = taps_[warp * most + entry];
+        EXPECT_EQ(window & kIgemmNoFilters, taps_[entry] & kIgemmNoFilters);
+        used = used || (window & kIgemmNoTap) == 0;
+      }
+      if (used) {
+        EXPECT_EQ(taps_[entry] & kIgemmNoFilters, 0U);
+      } else if (p.stationary == 0) {
+        EXPECT_NE(taps_[entry] & kIgemmNoFilters, 0U);
+      }
+    }
+  }
+
   void expect_slot(int index) {
     const IgemmParams& p = plan_.params;
     const IgemmGroup& group = p.groups[place_.group];
@@ -130,6 +156,7 @@ class Cover {
         const Column column = column_of(p, place_, group, index, c);
         const int q = row.q + column.phase;
         if (!row.exists || !exists(group, slot, c) || q >= p.w.out) continue;
+        ASSERT_TRUE(column_exists(p, place_, group, c / kTile.warp_n * kTile.warp_n));
         const int64_t output = row.output + q * p.output_w + column.k * p.output_c;
         ++written_.at(static_cast<std::size_t>(output));
         if (column.k == place_.conv_group * p.out_channels.divisor) {
@@ -163,7 +190,7 @@ class Cover {
       const int entry = i * kTile.slots + slot;
       const IgemmTap& tap = p.taps[group.first_tap + entry];
       const uint32_t window =
-          window_of_tap<kTileIndex>(p, place_, spans_of(p, place_, corner_of(p, place_)), entry);
+          taps_[static_cast<std::size_t>(m / kTile.warp_m * p.most_taps + entry)];
       if ((window & kIgemmNoTap) != 0) continue;
       ASSERT_EQ(window, tap.window);
       const uint32_t row = window_row(p, m) + tap.window / kRowBytes;
@@ -206,6 +233,7 @@ class Cover {
   std::vector<int> written_;
   Place place_ = {};
   std::map<uint32_t, Held> window_;
+  std::vector<uint32_t> taps_;  ///< of each row of warp tiles, most_taps apart
 };
 
 template <int kTileIndex>

@@ -18,7 +18,8 @@ struct Shared {
   uint32_t address;
 };
 
-/// Of a block's taps, where they lie in the window (window_of_tap).
+/// Of a block's taps, where they lie in the window, or what need not be done: for each row of warp
+/// tiles, most_taps apart.
 __device__ inline uint32_t* tap_table(const IgemmParams& d, unsigned char* memory) {
   return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
 }
@@ -35,7 +36,7 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
   const Spans spans = spans_of(d, place, corner);
   const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSlots;
   for (int i = static_cast<int>(threadIdx.x); i < taps; i += Tiling<kTileIndex>::kThreads) {
-    tap_table(d, memory)[i] = window_of_tap<kTileIndex>(d, place, spans, i);
+    place_tap<kTileIndex>(d, place, spans, i, tap_table(d, memory) + i);
   }
 }
 

@@ -42,8 +42,8 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   using Tile = Tiling<kTileIndex>;
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes =
-      align_up(d.window_pixels * sizeof(Pixel) + d.most_taps * sizeof(uint32_t), 128);
+  const uint32_t table_bytes = align_up(
+      d.window_pixels * sizeof(Pixel) + Tile::kWarpsM * d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.filters_at;
   Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));

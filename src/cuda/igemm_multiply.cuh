@@ -36,19 +36,22 @@ class Consumer {
   using Sums = float[Tile::kRowBlocks][Tile::kColumnBlocks][4];
   Sums sums = {};
 
-  /// `tap_windows`: where each tap of the block lies in the window.
+  /// `tap_windows`: the block's table of taps.
   __device__ Consumer(const IgemmParams& d, const Place& place, int first_chunk,
                       const uint32_t* tap_windows, uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
-        bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
         taps_(uniform(group_.iterations * Tile::kSlots)),
         windows_(windows),
         windows_end_(uniform(windows + d.window_bytes * d.window_stages)),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
     slot_ = warp.slot;
+    tap_windows_ += warp.m / Tile::kWarpM * d.most_taps;
+    // Without columns there is nothing to multiply.
+    const bool has_columns = column_exists(d, place, group_, warp.n);
+    bytes_left_ = has_columns ? d.channel_bytes - first_chunk * Tile::kRowBytes : 0;
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       const int m = warp.m + i * 16 + warp.lane % 16;

@@ -24,7 +24,8 @@ struct Tiling {
   static constexpr int kThreads = kTile.threads(), kRowBytes = kTile.row_bytes;
   static constexpr int kWarpM = kTile.warp_m, kWarpN = kTile.warp_n;
   static constexpr int kStagedRows = kTile.staged_rows();
-  static constexpr int kWarpsN = kN / kWarpN, kWarpsPerSlot = kTile.warps_per_slot();
+  static constexpr int kWarpsM = kTile.m / kWarpM, kWarpsN = kN / kWarpN;
+  static constexpr int kWarpsPerSlot = kTile.warps_per_slot();
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
@@ -142,8 +143,10 @@ __device__ inline int clamp_to(int x, int most) { return max(0, min(x, most)); }
 struct Span {
   int first, end, positions;
 
-  /// True if some position's tap, `t` pixels behind it, lies inside.
-  __device__ bool meets(int t) const { return max(t, first) < min(t + positions, end); }
+  /// True if the tap of some of `count` positions from `begin` on, `t` pixels behind it, lies inside.
+  __device__ bool meets(int t, int begin, int count) const {
+    return max(t + begin, first) < min(t + min(begin + count, positions), end);
+  }
 };
 
 /// `corner`: the input pixel of window pixel 0; `position`: the box's first, within its subgrid.
@@ -194,27 +197,62 @@ __device__ inline Pixel pixel_of(const IgemmParams& d, const Place& place, const
               w + (h << d.w.log_box) + (n << (d.w.log_box + d.h.log_box)))};
 }
 
-/// Of both axes.
+/// Of both axes, and the images of the box that exist.
 struct Spans {
   Span h, w;
+  int images;
 };
 __device__ inline Spans spans_of(const IgemmParams& d, const Place& place, const Corner& corner) {
   return {.h = span_of(d.h, corner.h, place.h, place.subgrid_h),
-          .w = span_of(d.w, corner.w, place.w, place.subgrid_w)};
+          .w = span_of(d.w, corner.w, place.w, place.subgrid_w),
+          .images = d.batch - place.n};
 }
 
-/// Entry `i` of the taps of the block's group: where the tap lies in the window, or kIgemmNoTap if
-/// no position of the box meets the input there. Stationary filters are copied for all boxes.
+/// Positions of a box, a box themselves: of all warps, or of those with the same rows.
+struct Part {
+  int n, h, w;  // the first, from that of the whole box on
+  int count_h, count_w;
+
+  __device__ bool meets(const Spans& spans, int tap_h, int tap_w) const {
+    return n < spans.images && spans.h.meets(tap_h, h, count_h) &&
+           spans.w.meets(tap_w, w, count_w);
+  }
+};
+__device__ inline Part whole_box(const IgemmParams& d) {
+  return {.n = 0, .h = 0, .w = 0, .count_h = 1 << d.h.log_box, .count_w = 1 << d.w.log_box};
+}
+/// The positions of the warps whose first one is `m`. As all sizes are powers of two, they fill
+/// rows of W, then of H.
 template <int kTileIndex>
-__device__ inline uint32_t window_of_tap(const IgemmParams& d, const Place& place,
-                                         const Spans& spans, int i) {
+__device__ inline Part part_of(const IgemmParams& d, int m) {
+  const int w = 1 << d.w.log_box, h = 1 << d.h.log_box;
+  const int count_w = min(w, Tiling<kTileIndex>::kWarpM);
+  return {.n = m >> (d.w.log_box + d.h.log_box),
+          .h = m >> d.w.log_box & (h - 1),
+          .w = m & (w - 1),
+          .count_h = min(h, max(Tiling<kTileIndex>::kWarpM >> d.w.log_box, 1)),
+          .count_w = count_w};
+}
+
+/// Entry `i` of the block's taps: where the tap lies in the window, or kIgemmNoTap if no position of
+/// these warps meets the input there, kIgemmNoFilters if none of the box does. Stationary filters
+/// are copied for all boxes.
+template <int kTileIndex>
+__device__ inline void place_tap(const IgemmParams& d, const Place& place, const Spans& spans,
+                                 int i, uint32_t* entry) {
+  using Tile = Tiling<kTileIndex>;
   const uint32_t window = d.taps[d.groups[place.group].first_tap + i].window;
-  constexpr uint32_t kNothing = host::kIgemmNoTap | host::kIgemmNoFilters;
-  if ((window & host::kIgemmNoTap) != 0) return kNothing;
-  const int row = static_cast<int>(window / Tiling<kTileIndex>::kRowBytes);
+  const int row = static_cast<int>(window / Tile::kRowBytes);
   const int h = d.by_pitch.quotient(row), w = row - h * d.pitch;
-  if (spans.h.meets(h) && spans.w.meets(w)) return window;
-  return d.stationary != 0 ? host::kIgemmNoTap : kNothing;
+  const bool exists = (window & host::kIgemmNoTap) == 0;
+  const bool copied = exists && (d.stationary != 0 || whole_box(d).meets(spans, h, w));
+  const uint32_t nothing =
+      copied ? host::kIgemmNoTap : host::kIgemmNoTap | host::kIgemmNoFilters;
+#pragma unroll
+  for (int warp = 0; warp < Tile::kWarpsM; ++warp) {
+    const bool meets = exists && part_of<kTileIndex>(d, warp * Tile::kWarpM).meets(spans, h, w);
+    entry[warp * d.most_taps] = meets ? window : nothing;
+  }
 }
 
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.
@@ -247,6 +285,16 @@ __device__ inline Column column_of(const IgemmParams& d, const Place& place,
   const IgemmSlot& at = d.slots[group.first_slot + slot];
   return {.k = k + place.conv_group * d.out_channels.divisor,
           .phase = at.phase_w + j * at.column_step};
+}
+
+/// Whether column `i` of a tile exists, a multiple of the columns of a warp: if not, none of that
+/// warp's does.
+__device__ inline bool column_exists(const IgemmParams& d, const Place& place,
+                                     const IgemmGroup& group, int i) {
+  const int columns = d.slots[group.first_slot].columns;
+  if (d.channels_last != 0) return place.first_column + i < columns;
+  return place.first_phase + (i >> group.log_channels) < d.out_channels.quotient(columns) &&
+         place.first_channel + (i & ((1 << group.log_channels) - 1)) < d.out_channels.divisor;
 }
 
 /// A row of the product: the output pixel of phase 0 of W.

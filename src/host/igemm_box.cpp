@@ -116,8 +116,9 @@ int64_t window_span(const Box& box, const IgemmParams& p) {
 constexpr int64_t kStageAlignment = 128;
 constexpr int64_t kPixelEntry = 8, kTapEntry = 4;
 
-int64_t table_bytes(const IgemmParams& p) {
-  const int64_t bytes = p.window_pixels * kPixelEntry + p.most_taps * kTapEntry;
+int64_t table_bytes(const IgemmTile& tile, const IgemmParams& p) {
+  const int64_t bytes =
+      p.window_pixels * kPixelEntry + tile.m / tile.warp_m * p.most_taps * kTapEntry;
   return ceil_div(bytes, kStageAlignment) * kStageAlignment;
 }
 
@@ -143,7 +144,7 @@ int64_t lay_out_shared(const IgemmTile& tile, const Box& box, IgemmParams& p) {
   const int64_t filters = (stay ? chunks * most : tile.ahead + 1) * tile.stage_bytes();
   p.filters_at = static_cast<uint32_t>(windows);
   p.filter_ring_bytes = static_cast<uint32_t>(filters);
-  return table_bytes(p) + std::max<int64_t>(windows + filters, tile.staging_bytes());
+  return table_bytes(tile, p) + std::max<int64_t>(windows + filters, tile.staging_bytes());
 }
 
 /// `plan` with this box filled in; refused if it does not fit.

@@ -223,12 +223,14 @@ TileColumns::TileColumns(const IgemmTile& tile, const IgemmParams& p, const Igem
   channels = std::min(width, out - first_channel);
 }
 
-double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i) {
+double useful_parts(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                    const IgemmPart& part, int i) {
   const uint32_t window = p.taps[group.first_tap + i].window;
   if ((window & kIgemmNoTap) != 0) return 0;
   const int64_t row = window / static_cast<uint32_t>(tile.row_bytes);
-  return igemm_useful_boxes(p.h, group.origin_h, row / p.pitch) *
-         igemm_useful_boxes(p.w, group.origin_w, row % p.pitch) * p.batch_tiles;
+  return igemm_useful_parts(p.h, part.h, group.origin_h, row / p.pitch) *
+         igemm_useful_parts(p.w, part.w, group.origin_w, row % p.pitch) *
+         static_cast<double>(ceil_div(p.batch, int64_t{1} << part.n));
 }
 
 Kinds<int64_t> places(int64_t count, int64_t step) {
@@ -275,6 +277,7 @@ PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int
 PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
   PredictedRequests sum;
   const Chunks chunks(tile, p);
+  const IgemmPart box = {p.log_box_n, p.h.log_box, p.w.log_box};
   const bool ihwo = p.filters_ihwo != 0;
   const int64_t column_bytes = ihwo ? kIhwoBytes : p.filter_row;
   const auto conv_groups =
@@ -300,7 +303,7 @@ PredictedRequests count_filters(const IgemmTile& tile, const IgemmParams& p) {
         const IgemmTap& tap = p.taps[group.first_tap + i];
         // Stationary, each block copies all of them once, whatever its boxes meet.
         const bool exists = (tap.window & kIgemmNoTap) == 0;
-        const double copies = p.stationary == 0 ? useful_boxes(tile, p, group, i)
+        const double copies = p.stationary == 0 ? useful_parts(tile, p, group, box, i)
                               : exists          ? p.box_step
                                                 : 0;
         if (copies == 0) continue;

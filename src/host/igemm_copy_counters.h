@@ -55,8 +55,10 @@ struct TileColumns {
   int64_t phases, channels;            // that exist
 };
 
-/// In how many boxes, of one group of the problem, entry `i` of the group's taps meets the input.
-double useful_boxes(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group, int i);
+/// In how many boxes, or such parts of them, of one group of the problem, entry `i` of the group's
+/// taps meets the input.
+double useful_parts(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                    const IgemmPart& part, int i);
 
 /// The windows that all blocks read. `planes`: input channels of all groups.
 PredictedRequests count_windows(const IgemmTile& tile, const IgemmParams& p, int64_t planes);

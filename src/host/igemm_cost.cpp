@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <span>
 
@@ -88,22 +89,25 @@ double output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmPa
   return split ? moved + all : moved * (problem.desc().has_residual ? 2 : 1);
 }
 
-/// Taps of a group's slots times the boxes in which they meet the input: sorted by row and column,
-/// for neighbouring taps ask the same.
-double useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
+/// Taps of a group's slots times the parts of boxes in which they meet the input: sorted by row and
+/// column, for neighbouring taps ask the same.
+double useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+                   const IgemmPart& part) {
   std::array<double, kIgemmMaxTaps + 1> rows, columns;
   rows.fill(-1), columns.fill(-1);
-  const auto count = [](auto& known, const IgemmAxis& axis, int64_t origin, uint32_t t) {
-    double& boxes = known[t];
-    if (boxes < 0) boxes = igemm_useful_boxes(axis, origin, t);
-    return boxes;
+  const auto count = [](auto& known, const IgemmAxis& axis, int log_part, int64_t origin,
+                        uint32_t t) {
+    double& parts = known[t];
+    if (parts < 0) parts = igemm_useful_parts(axis, log_part, origin, t);
+    return parts;
   };
+  const auto batch_parts = static_cast<double>(ceil_div(p.batch, int64_t{1} << part.n));
   double sum = 0;
   for (int i = 0; i < group.iterations * tile.slots; ++i) {
     const uint32_t window = p.taps[group.first_tap + i].window;
     if ((window & kIgemmEmpty) != 0) continue;
-    sum += count(rows, p.h, group.origin_h, window >> 16) *
-           count(columns, p.w, group.origin_w, window & 0xffff) * p.batch_tiles;
+    sum += count(rows, p.h, part.h, group.origin_h, window >> 16) *
+           count(columns, p.w, part.w, group.origin_w, window & 0xffff) * batch_parts;
   }
   return sum;
 }
@@ -120,15 +124,17 @@ double taps_of(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& gr
 BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const auto bytes = static_cast<double>(problem.in_c_per_group() * element_bytes(problem));
   const double pixels = pixels_moved(problem, p);
+  const IgemmPart part = igemm_part(tile, p), box = {p.log_box_n, p.h.log_box, p.w.log_box};
   BoxCost cost = {0, 0, 0};
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     const double units = group.end_unit - group.first_unit;
-    const double taps = units * useful_taps(tile, p, group);
-    cost.macs += taps * tile.m * tile.n * channels_issued(problem);
+    cost.macs += useful_taps(tile, p, group, part) * tile.warp_m *
+                 igemm_columns_multiplied(tile, p, group) * channels_issued(problem);
     cost.window_bytes += units * static_cast<double>(igemm_boxes(p)) * pixels * bytes;
-    const double copies = p.stationary != 0 ? units * taps_of(tile, p, group) * p.box_step : taps;
-    cost.filter_bytes += copies * tile.n * bytes;
+    const double copies = p.stationary != 0 ? taps_of(tile, p, group) * p.box_step
+                                            : useful_taps(tile, p, group, box);
+    cost.filter_bytes += units * copies * tile.n * bytes;
   }
   return cost;
 }
@@ -197,17 +203,42 @@ double estimate_igemm_us(const Problem& problem, const IgemmTile& tile, const Ig
   return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
-double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t) {
-  const int64_t step = axis.input_step, log = axis.log_box;
+double igemm_useful_parts(const IgemmAxis& axis, int log_part, int64_t origin, int64_t t) {
+  const int64_t step = axis.input_step;
   double count = 0;
   for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
     // Position i of the subgrid reads input  (i + t)*step + subgrid + origin.
     const int64_t first = std::max<int64_t>(ceil_div(-subgrid - origin, step) - t, 0);
     const int64_t end = std::min(ceil_div(axis.in - subgrid - origin, step) - t,
                                  ceil_div(axis.positions - subgrid, step));
-    if (first < end) count += static_cast<double>(((end - 1) >> log) - (first >> log) + 1);
+    if (first < end) {
+      count += static_cast<double>(((end - 1) >> log_part) - (first >> log_part) + 1);
+    }
   }
   return count;
+}
+
+IgemmPart igemm_part(const IgemmTile& tile, const IgemmParams& p) {
+  const int log_m = std::countr_zero(static_cast<unsigned>(tile.warp_m));
+  const int w = std::min<int>(p.w.log_box, log_m), h = std::min<int>(p.h.log_box, log_m - w);
+  return {.n = log_m - w - h, .h = h, .w = w};
+}
+
+double igemm_columns_multiplied(const IgemmTile& tile, const IgemmParams& p,
+                                const IgemmGroup& group) {
+  const int64_t repeats = (group.end_unit - group.first_unit) / group.column_tiles;
+  const int64_t warp = tile.warp_n, columns = p.slots[group.first_slot].columns;
+  const auto of_warps = [&](int64_t count) { return ceil_div(count, warp) * warp; };
+  int64_t all = of_warps(columns);
+  if (p.channels_last == 0) {
+    // Tiles are rectangles of phases times channels: warps have several whole phases, or parts of
+    // the channels of one.
+    const int64_t channels = p.out_channels.divisor, phases = columns / channels;
+    const int64_t width = int64_t{1} << group.log_channels;
+    all = width < warp ? group.channel_tiles * of_warps(phases * width)
+                       : phases * of_warps(channels);
+  }
+  return static_cast<double>(repeats * all);
 }
 
 }  // namespace tconv::host

@@ -33,19 +33,21 @@ double sum_of_blocks(const IgemmParams& p, Count&& count) {
   return sum;
 }
 
-/// Matrix products: steps of 32 bytes of channels past the last one, and taps that no position of a
-/// box meets inside the input are left out, rows and columns past the end are not.
+/// Matrix products: a warp leaves out steps of 32 bytes of channels past the last one, and taps that
+/// none of its positions meets inside the input. Its other rows and columns it multiplies, whether
+/// they exist or not.
 double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
   const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
-  const double macs_of_tap = static_cast<double>(channels) * tile.m * tile.n;
+  const IgemmPart part = igemm_part(tile, p);
   double sum = 0;
   for (int g = 0; g < p.group_count; ++g) {
     const IgemmGroup& group = p.groups[g];
     double taps = 0;
     for (int i = 0; i < group.iterations * tile.slots; ++i) {
-      taps += igemm::useful_boxes(tile, p, group, i) * p.conv_groups;
+      taps += igemm::useful_parts(tile, p, group, part, i) * p.conv_groups;
     }
-    sum += (group.end_unit - group.first_unit) * taps * macs_of_tap;
+    sum += taps * tile.warp_m * igemm_columns_multiplied(tile, p, group) *
+           static_cast<double>(channels);
   }
   return sum;
 }

@@ -216,9 +216,22 @@ inline bool igemm_is_wide(const Problem& problem) {
 FilterOrder igemm_filter_order(const Problem& problem);
 FilterStrides igemm_filter_strides(const Problem& problem);
 
-/// How many of the boxes along an axis have a position that exists and whose tap `t` steps behind
-/// the window's first pixel, input pixel `origin` of position 0, lies inside the input.
-double igemm_useful_boxes(const IgemmAxis& axis, int64_t origin, int64_t t);
+/// How many parts of 1 << log_part positions along an axis, boxes or parts of them, have a position
+/// that exists and whose tap `t` steps behind the window's first pixel, input pixel `origin` of
+/// position 0, lies inside the input.
+double igemm_useful_parts(const IgemmAxis& axis, int log_part, int64_t origin, int64_t t);
+
+/// The positions of a box that the warps with the same rows multiply, a box themselves, as
+/// logarithms: they leave out what none of these needs.
+struct IgemmPart {
+  int n, h, w;
+};
+IgemmPart igemm_part(const IgemmTile& tile, const IgemmParams& params);
+
+/// Columns of all units of a group together that warps multiply, those past the last included where
+/// the warp has others.
+double igemm_columns_multiplied(const IgemmTile& tile, const IgemmParams& params,
+                                const IgemmGroup& group);
 
 /// Cuts `problem` for `tile` on `device`; `math` is of f32. Cheap and pure.
 /// `workspace_limit`: bytes, for shares of the sums; -1: none given.
