@@ -54,6 +54,7 @@ class Cover {
         written_(static_cast<std::size_t>(problem.output_extents().count())) {}
 
   bool refused() const { return !plan_.refused.empty(); }
+  int pairs() const { return pairs_; }  ///< of pixels that are read at once
 
   void expect_exact() {
     const IgemmParams& p = plan_.params;
@@ -118,7 +119,21 @@ class Cover {
         ASSERT_EQ(at % p.input_w, 0);
       }
       window_[row] = held;
+      if (p.pixel_pairs != 0 && i % 2 == 0) expect_pair(corner, i);
     }
+  }
+
+  /// Pixels `i` and the next are read at once: four aligned bytes, or none.
+  void expect_pair(const Corner& corner, int i) {
+    const IgemmParams& p = plan_.params;
+    ++pairs_;
+    ASSERT_LT(i + 1, p.window_pixels);
+    const int even = pixel_of<kTileIndex>(p, place_, corner, i).offset;
+    const int odd = pixel_of<kTileIndex>(p, place_, corner, i + 1).offset;
+    ASSERT_EQ(odd, even == kNoInput ? kNoInput : even + 2);
+    if (even == kNoInput) return;
+    ASSERT_EQ((even + corner.in_w * p.input_w) % 4, 0);
+    for (const int64_t step : {p.input_n, p.input_h, p.input_c}) ASSERT_EQ(step % 4, 0);
   }
 
   /// Where each row of warp tiles finds its taps. Filters are copied if any of them has the tap.
@@ -231,23 +246,32 @@ class Cover {
   const ProblemDesc& d_;
   IgemmPlan plan_;
   std::vector<int> written_;
+  int pairs_ = 0;
   Place place_ = {};
   std::map<uint32_t, Held> window_;
   std::vector<uint32_t> taps_;  ///< of each row of warp tiles, most_taps apart
 };
 
+/// What was looked at.
+struct Seen {
+  int plans = 0, with_pairs = 0;
+};
+
 template <int kTileIndex>
-int expect_exact(const Problem& problem) {
+void expect_exact(const Problem& problem, Seen& seen) {
   Cover<kTileIndex> cover(problem);
-  if (cover.refused()) return 0;
+  if (cover.refused()) return;
   cover.expect_exact();
-  return 1;
+  ++seen.plans;
+  seen.with_pairs += cover.pairs() > 0 ? 1 : 0;
 }
 
-int expect_all_tiles(const Problem& problem) {
+Seen expect_all_tiles(const Problem& problem) {
   static_assert(kIgemmTileCount == 6);
-  return expect_exact<0>(problem) + expect_exact<1>(problem) + expect_exact<2>(problem) +
-         expect_exact<3>(problem) + expect_exact<4>(problem) + expect_exact<5>(problem);
+  Seen seen;
+  expect_exact<0>(problem, seen), expect_exact<1>(problem, seen), expect_exact<2>(problem, seen);
+  expect_exact<3>(problem, seen), expect_exact<4>(problem, seen), expect_exact<5>(problem, seen);
+  return seen;
 }
 
 ProblemDesc dense(std::mt19937_64& random, const RandomLimits& limits) {
@@ -263,12 +287,14 @@ TEST(IgemmPlan, WritesEachOutputAndMultipliesEachTapOnce) {
   limits.dtypes = {DType::f16, DType::bf16};
   limits.zero_sizes = false;
   limits.max_in = 5, limits.max_channels = 3, limits.max_batch = 3;
-  int plans = 0;
+  Seen all;
   const int problems = enumeration(4000, 250);
   for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
-    plans += expect_all_tiles(Problem(dense(random, limits)));
+    const Seen seen = expect_all_tiles(Problem(dense(random, limits)));
+    all.plans += seen.plans, all.with_pairs += seen.with_pairs;
   }
-  EXPECT_GT(plans, problems * 2);
+  EXPECT_GT(all.plans, problems * 2);
+  EXPECT_GT(all.with_pairs, problems / 4);
 }
 
 /// in, kernel, stride, padding, dilation of one axis.
@@ -299,7 +325,7 @@ TEST(IgemmPlan, TakesWhatNetworksAsk) {
   };
   for (const Case& c : cases) {
     d.h = c.h, d.w = c.w;
-    EXPECT_EQ(expect_all_tiles(Problem(d)), c.tiles) << Problem(d).key();
+    EXPECT_EQ(expect_all_tiles(Problem(d)).plans, c.tiles) << Problem(d).key();
   }
 }
 

@@ -88,4 +88,23 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
   return {words[0], words[1], words[2], words[3]};
 }
 
+/// The same chunk of channels of 16 bits, of two neighbouring pixels: read together.
+struct ChunkPair {
+  Bytes16 even, odd;
+};
+__device__ inline ChunkPair gathered_chunks(const char* source, int bytes, int64_t step) {
+  uint32_t pixels[8], even[4], odd[4];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    pixels[i] = i * 2 < bytes ? *reinterpret_cast<const uint32_t*>(source + i * step) : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t first = pixels[2 * i], second = pixels[2 * i + 1];
+    even[i] = (first & 0xffff) | second << 16;
+    odd[i] = first >> 16 | (second & 0xffff0000);
+  }
+  return {{even[0], even[1], even[2], even[3]}, {odd[0], odd[1], odd[2], odd[3]}};
+}
+
 }  // namespace tconv::cuda::igemm

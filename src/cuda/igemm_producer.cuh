@@ -155,8 +155,42 @@ class Producer {
     return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
   }
 
-  /// Planes: lanes are neighbouring pixels, and each gathers chunks of their channels. As with
-  /// copy_piece, the next barrier but `ahead` makes them visible.
+  /// A chunk of a pixel's channels.
+  __device__ void store_chunk(uint32_t pixel_target, int chunk, const Bytes16& channels) const {
+    const uint32_t target = window_stage_ + (pixel_target ^ chunk << 4);
+    *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = channels;
+  }
+  /// Of chunk `chunk`, this thread's first channel at the window's corner.
+  __device__ const char* plane_of(int chunk) const {
+    return first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c;
+  }
+  __device__ int bytes_of(int chunk, const Pixel& pixel) const {
+    return pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
+  }
+
+  /// Planes: lanes are neighbouring pairs of pixels, both inside the input or both outside, and
+  /// each gathers chunks of their channels. As with copy_piece, the next barrier but `ahead` makes
+  /// them visible.
+  __device__ void gather_window_pairs() {
+    const auto thread = static_cast<int>(threadIdx.x);
+    // Pixels of eight lanes lie two rows of memory apart, of which only every other one has chunks
+    // in banks of its own: the other four lanes begin with their odd pixel.
+    const bool odd_first = (thread & 4) != 0;
+#pragma unroll 1
+    for (int job = thread / 32;; job += Tile::kThreads / 32) {
+      const int chunk = job % Tile::kChunksPerRow;
+      const int i = (job / Tile::kChunksPerRow * 32 + thread % 32) * 2;
+      if (i >= d_.window_pixels) return;  // those of later jobs are, too
+      const Pixel pixel = pixels_[i];
+      const uint32_t odd_target = pixels_[i + 1].target;
+      const ChunkPair pair = gathered_chunks(plane_of(chunk) + max(pixel.offset, 0),
+                                             bytes_of(chunk, pixel), d_.input_c);
+      store_chunk(odd_first ? odd_target : pixel.target, chunk, odd_first ? pair.odd : pair.even);
+      store_chunk(odd_first ? pixel.target : odd_target, chunk, odd_first ? pair.even : pair.odd);
+    }
+  }
+
+  /// Likewise, a lane a pixel.
   __device__ void gather_window() {
     const auto thread = static_cast<int>(threadIdx.x);
 #pragma unroll 1
@@ -165,13 +199,9 @@ class Producer {
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
       if (i >= d_.window_pixels) return;  // those of later jobs are, too
       const Pixel pixel = pixels_[i];
-      const int bytes = pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
-      const Bytes16 gathered = gathered_chunk<T>(
-          first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c +
-              max(pixel.offset, 0),
-          bytes, d_.input_c);
-      const uint32_t target = window_stage_ + (pixel.target ^ chunk << 4);
-      *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = gathered;
+      store_chunk(pixel.target, chunk,
+                  gathered_chunk<T>(plane_of(chunk) + max(pixel.offset, 0),
+                                    bytes_of(chunk, pixel), d_.input_c));
     }
   }
 
@@ -179,7 +209,11 @@ class Producer {
     if constexpr (kWide) {
       copy_window();
     } else if (d_.input_channels_last == 0) {
-      gather_window();
+      if (sizeof(T) == 2 && d_.pixel_pairs != 0) {
+        gather_window_pairs();
+      } else {
+        gather_window();
+      }
     } else {
       switch (d_.access) {
         case 2: copy_window_pieces<2>(); break;

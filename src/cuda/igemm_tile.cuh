@@ -248,7 +248,6 @@ __device__ inline void place_tap(const IgemmParams& d, const Place& place, const
   const bool copied = exists && (d.stationary != 0 || whole_box(d).meets(spans, h, w));
   const uint32_t nothing =
       copied ? host::kIgemmNoTap : host::kIgemmNoTap | host::kIgemmNoFilters;
-#pragma unroll
   for (int warp = 0; warp < Tile::kWarpsM; ++warp) {
     const bool meets = exists && part_of<kTileIndex>(d, warp * Tile::kWarpM).meets(spans, h, w);
     entry[warp * d.most_taps] = meets ? window : nothing;

@@ -153,6 +153,8 @@ IgemmPlan with_box(const IgemmSource& source, const IgemmTile& tile, const Igemm
   IgemmParams& p = plan.params;
   p.h = cut(source.h, source.step_h, box.h, halo.h);
   p.w = cut(source.w, source.step_w, box.w, halo.w);
+  if (box.w == 0) p.pixel_pairs = 0;  // every other window would begin within a pair
+  if (p.pixel_pairs != 0) p.w.window = Divisor(narrow(ceil_div(p.w.window.divisor, 2) * 2));
   p.batch_tiles = narrow(ceil_div(source.problem.desc().batch, int64_t{1} << box.n));
   if (int64_t{p.h.window.divisor} * p.w.window.divisor << box.n > kIgemmLargestSize) {
     plan.refused = "the window has too many pixels";

@@ -134,14 +134,15 @@ PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, con
   return copies.finish();
 }
 
-/// NCHW: one channel of a window, a lane a pixel.
+/// NCHW: one channel of a window, a lane a pixel or a pair, which is there as a whole or not at all.
 PredictedRequests plane_loads(const IgemmParams& p, const Inside& inside, int64_t place) {
   PredictedRequests sum;
   WarpRequest request;
+  const int64_t at_once = p.pixel_pairs != 0 ? 2 : 1;
   int64_t seen = 0;
   visit_pixels(p, inside, place, [&](int64_t address, bool exists) {
     if (exists) request.add(address);
-    if (++seen % kLanes != 0) return;
+    if (++seen % (kLanes * at_once) != 0) return;
     request.add_to(sum);
     request = {};
   });

@@ -24,8 +24,9 @@ int64_t element_bytes(const Problem& problem) {
 double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }
 // 5.5 TB/s over 132 SMs at 1980 MHz.
 constexpr double kL2BytesPerClock = 21;
-// Channels that are not aligned rows come in pieces: more instructions for the same bytes.
-constexpr double kPiecesCost = 2;
+// Channels that are not aligned rows come in pieces: more instructions for the same bytes. Pairs of
+// pixels take half as many more.
+constexpr double kPiecesCost = 2, kPairsCost = 1.5;
 // Prologue and the fill of the pipeline; epilogue of a 64x64 warp tile.
 constexpr double kPrologueClocks = 2000, kEpilogueClocks = 1500;
 constexpr double kLaunchUs = 2.3, kSecondLaunchUs = 1.5;
@@ -147,8 +148,8 @@ double busy_clocks(const DeviceFacts& device, const IgemmPlan& plan) {
       macs_per_us / (device.cores * device.clock_mhz) * tensor_share(device);
   const bool pieces = std::min(plan.params.access, plan.params.filter_access) < 16 ||
                       plan.params.input_channels_last == 0;
-  const double bytes =
-      plan.window_bytes * (pieces ? kPiecesCost : 1) + plan.filter_bytes + plan.output_bytes;
+  const double cost = !pieces ? 1 : plan.params.pixel_pairs != 0 ? kPairsCost : kPiecesCost;
+  const double bytes = plan.window_bytes * cost + plan.filter_bytes + plan.output_bytes;
   return std::max(plan.issued_macs / macs_per_clock, bytes / kL2BytesPerClock);
 }
 

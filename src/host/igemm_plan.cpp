@@ -141,6 +141,14 @@ int igemm_access(const Problem& problem) {
   return static_cast<int>(access);
 }
 
+bool igemm_has_pixel_pairs(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  const Strides& s = d.input_strides;
+  const auto even = [](int64_t x) { return x % 2 == 0; };
+  return element_bytes(problem) == 2 && d.alignment % 4 == 0 && !igemm_input_channels_last(problem) &&
+         s.w == 1 && even(d.w.in) && even(s.n) && even(s.c) && even(s.h);
+}
+
 int igemm_filter_access(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
   // Taps, channels and groups lie multiples of a row apart.
@@ -169,6 +177,7 @@ IgemmPlan plan_igemm(const Problem& problem, const IgemmTile& tile, const Device
   IgemmHalo halo;
   plan.tf32 = problem.desc().dtype == DType::f32;
   fill_in_tensors(problem, plan.params);
+  plan.params.pixel_pairs = igemm_has_pixel_pairs(problem) && source.step_w == 1 ? 1 : 0;
   plan.params.reach_h = reach_of(source.h);
   plan.params.reach_w = reach_of(source.w);
   plan.refused = add_groups(source, tile, plan.params, halo);

@@ -168,6 +168,7 @@ struct IgemmParams {
   int32_t channels_last;  ///< 1: NHWC, the channels of a pixel are neighbours; 0: NCHW
   int32_t
       input_channels_last;  ///< of the input: so they are in NCHW, too, where planes are a pixel
+  int32_t pixel_pairs;      ///< 1: planes are read two pixels at once, see igemm_has_pixel_pairs
   int32_t wide_stores;      ///< 1: runs of 8 outputs may be stored with 16 bytes at once
   IgemmGroup groups[kIgemmMaxGroups];
   int32_t group_count;
@@ -201,6 +202,9 @@ struct IgemmPlan {
 inline bool igemm_input_channels_last(const Problem& problem) {
   return problem.desc().input_strides.c == 1;
 }
+/// Whether planes can be read in pairs of pixels: of 16 bits, and every row begins and ends with a
+/// whole, aligned pair. Windows then do, too: their boxes have at least two columns.
+bool igemm_has_pixel_pairs(const Problem& problem);
 /// Bytes to which every row of channels is aligned, and every stride that leads to one: at most 16.
 /// Where the input has planes, only filters have rows of channels.
 int igemm_access(const Problem& problem);

@@ -146,7 +146,9 @@ class Appender {
       : source_(source), tile_(tile), params_(params), halo_(halo) {}
 
   void add(Sources group) {
-    const Reads h = reads_of(group, &Source::h), w = reads_of(group, &Source::w);
+    const Reads h = reads_of(group, &Source::h);
+    Reads w = reads_of(group, &Source::w);
+    if (params_.pixel_pairs != 0) w.low -= floor_mod(w.low, 2);  // windows begin with a pair
     halo_.h = std::max(halo_.h, (h.high - h.low) / source_.step_h);
     halo_.w = std::max(halo_.w, (w.high - w.low) / source_.step_w);
     IgemmGroup& made = params_.groups[params_.group_count++];
