@@ -60,9 +60,8 @@ class Cover {
     const IgemmParams& p = plan_.params;
     expect_rings();
     for (int block = 0; block < p.gemm_blocks; ++block) {
-      place_ = place_of<kTileIndex>(p, block);
-      for (int box = place_.first_box; box < p.boxes; box += p.box_step) {
-        move_to(p, box, place_);
+      for (int box = first_box_of(p, block); box < p.boxes; box += p.box_step) {
+        place_ = place_of<kTileIndex>(p, block, box);
         load_window();
         place_taps();
         for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
@@ -141,7 +140,7 @@ class Cover {
     const IgemmParams& p = plan_.params;
     constexpr std::size_t kWarps = kTile.m / kTile.warp_m;
     const auto most = static_cast<std::size_t>(p.most_taps);
-    taps_.assign(kWarps * most, 0);
+    taps_.assign((kWarps + 1) * most, 0);
     const auto spans = spans_of(p, place_, corner_of(p, place_));
     const int taps = p.groups[place_.group].iterations * kTile.slots;
     for (int i = 0; i < taps; ++i) {
@@ -153,6 +152,7 @@ class Cover {
         EXPECT_EQ(window & kIgemmNoFilters, taps_[entry] & kIgemmNoFilters);
         used = used || (window & kIgemmNoTap) == 0;
       }
+      EXPECT_NE(taps_[kWarps * most + entry] & kIgemmNoTap, 0U);  // of warps without columns
       if (used) {
         EXPECT_EQ(taps_[entry] & kIgemmNoFilters, 0U);
       } else if (p.stationary == 0) {

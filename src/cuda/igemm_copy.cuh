@@ -18,8 +18,8 @@ struct Shared {
   uint32_t address;
 };
 
-/// Of a block's taps, where they lie in the window, or what need not be done: for each row of warp
-/// tiles, most_taps apart.
+/// Of a block's taps, where they lie in the window, or what need not be done: lines that are
+/// most_taps apart, see Tiling::kTapLines.
 __device__ inline uint32_t* tap_table(const IgemmParams& d, unsigned char* memory) {
   return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
 }
@@ -90,21 +90,24 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
 
 /// The same chunk of channels of 16 bits, of two neighbouring pixels: read together.
 struct ChunkPair {
-  Bytes16 even, odd;
+  Bytes16 first, second;  // of the even pixel, then of the odd one; `odd_first`: the other way round
 };
-__device__ inline ChunkPair gathered_chunks(const char* source, int bytes, int64_t step) {
-  uint32_t pixels[8], even[4], odd[4];
+__device__ inline ChunkPair gathered_chunks(const char* source, int bytes, int64_t step,
+                                            bool odd_first) {
+  uint32_t pixels[8], first[4], second[4];
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
     pixels[i] = i * 2 < bytes ? *reinterpret_cast<const uint32_t*>(source + i * step) : 0;
   }
+  // The lower or the upper halves of two channels.
+  constexpr uint32_t kEven = 0x5410, kOdd = 0x7632;
+  const uint32_t halves = odd_first ? kOdd : kEven, others = halves ^ (kEven ^ kOdd);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const uint32_t first = pixels[2 * i], second = pixels[2 * i + 1];
-    even[i] = (first & 0xffff) | second << 16;
-    odd[i] = first >> 16 | (second & 0xffff0000);
+    first[i] = __byte_perm(pixels[2 * i], pixels[2 * i + 1], halves);
+    second[i] = __byte_perm(pixels[2 * i], pixels[2 * i + 1], others);
   }
-  return {{even[0], even[1], even[2], even[3]}, {odd[0], odd[1], odd[2], odd[3]}};
+  return {{first[0], first[1], first[2], first[3]}, {second[0], second[1], second[2], second[3]}};
 }
 
 }  // namespace tconv::cuda::igemm

@@ -43,23 +43,23 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
   const uint32_t table_bytes = align_up(
-      d.window_pixels * sizeof(Pixel) + Tile::kWarpsM * d.most_taps * sizeof(uint32_t), 128);
+      d.window_pixels * sizeof(Pixel) + Tile::kTapLines * d.most_taps * sizeof(uint32_t), 128);
   const uint32_t windows = shared.address + table_bytes;
   const uint32_t stages = windows + d.filters_at;
-  Place place = place_of<kTileIndex>(d, static_cast<int>(blockIdx.x));
-  const Chunks chunks = chunks_of<kTileIndex>(d, place);
+  const int first_box = first_box_of(d, static_cast<int>(blockIdx.x));
 
   // The block's boxes: one, or several for which its filters stay where they are.
 #pragma unroll 1
-  for (int box = place.first_box; box < d.boxes; box += d.box_step) {
+  for (int box = first_box; box < d.boxes; box += d.box_step) {
     // Prologue: the tables of pixels and taps, then the first kAhead iterations in flight.
-    move_to(d, box, place);
+    const Place place = place_of<kTileIndex>(d, block_here(), box);
+    const Chunks chunks = chunks_of<kTileIndex>(d, place);
     const Corner corner = corner_of(d, place);
     make_tables<kTileIndex>(d, place, corner, memory);
     __syncthreads();  // the tables are there for all, and what the box before staged is read
     Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
                                                     shared, windows, stages,
-                                                    box == place.first_box);
+                                                    box == first_box);
     Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
                                              stages);
     const int iterations = uniform(chunks.count * d.groups[place.group].iterations);

@@ -42,16 +42,15 @@ class Consumer {
       : d_(d),
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
+        bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
         taps_(uniform(group_.iterations * Tile::kSlots)),
         windows_(windows),
         windows_end_(uniform(windows + d.window_bytes * d.window_stages)),
         window_stage_(windows) {
-    const WarpPlace<kTileIndex> warp(static_cast<int>(threadIdx.x));
-    slot_ = warp.slot;
-    tap_windows_ += warp.m / Tile::kWarpM * d.most_taps;
-    // Without columns there is nothing to multiply.
+    const WarpPlace<kTileIndex> warp(thread_here());
     const bool has_columns = column_exists(d, place, group_, warp.n);
-    bytes_left_ = has_columns ? d.channel_bytes - first_chunk * Tile::kRowBytes : 0;
+    const int line = has_columns ? warp.m / Tile::kWarpM : Tile::kWarpsM;
+    first_entry_ = line * d.most_taps + warp.slot;
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       const int m = warp.m + i * 16 + warp.lane % 16;
@@ -61,7 +60,7 @@ class Consumer {
     // Positions, like rows of filters, have the number of the lane in their low three bits.
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
-    filter_rows_ = stages + slot_ * Tile::kSlotBytes + filter_place(warp);
+    filter_rows_ = stages + warp.slot * Tile::kSlotBytes + filter_place(warp);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
@@ -176,7 +175,7 @@ class Consumer {
 
   /// Where the tap's pixels are, the swizzle included, and how many of the chunk's bytes count.
   __device__ void begin_iteration() {
-    const uint32_t window = tap_windows_[tap_ + slot_];
+    const uint32_t window = tap_windows_[tap_ + first_entry_];
     const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
     window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
     useful_bytes_ = uniform((window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0);
@@ -185,7 +184,7 @@ class Consumer {
   const IgemmParams& d_;
   const IgemmGroup& group_;
   const uint32_t* tap_windows_;
-  int bytes_left_, slot_, taps_, tap_ = 0, useful_bytes_;
+  int bytes_left_, first_entry_, taps_, tap_ = 0, useful_bytes_;
   uint32_t windows_, windows_end_, window_stage_, window_rows_[Tile::kRowBlocks], window_;
   uint32_t filter_rows_, filter_stage_ = 0, lane_key_, upper_half_;
   uint32_t a_[2][Tile::kRowBlocks][4], b_[2][Tile::kColumnBlocks][2];

@@ -30,19 +30,17 @@ class Producer {
         first_tap_(uniform(group_.first_tap)),
         taps_(uniform(group_.iterations * Tile::kSlots)),
         copies_filters_(uniform(copies_filters ? 1 : 0)) {
-    const auto thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_here();
     const int chunk = thread % Tile::kChunksPerRow;
     row_ = thread / Tile::kChunksPerRow;
     chunk_bits_ = chunk << 4;
-    const int64_t first_byte =
-        int64_t{place.conv_group} * d.channel_bytes + first_chunk * Tile::kRowBytes + chunk * 16;
-    input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w +
-             first_byte;
-    if constexpr (!kWide) {
+    input_ = input + place.n * d.input_n + corner.in_h * d.input_h + corner.in_w * d.input_w;
+    if (has_planes()) {
       const int channels = d.channel_bytes / static_cast<int>(sizeof(T));
-      first_channel_ = input + place.n * d.input_n + corner.in_h * d.input_h +
-                       corner.in_w * d.input_w +
-                       (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
+      input_ += (int64_t{place.conv_group} * channels + first_chunk * kChannels) * d.input_c;
+    } else {
+      input_ +=
+          int64_t{place.conv_group} * d.channel_bytes + first_chunk * Tile::kRowBytes + chunk * 16;
     }
     bytes_left_ = d.channel_bytes - first_chunk * Tile::kRowBytes - chunk * 16;
     windows_ = windows;
@@ -155,14 +153,16 @@ class Producer {
     return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
   }
 
+  __device__ bool has_planes() const { return !kWide && d_.input_channels_last == 0; }
+
   /// A chunk of a pixel's channels.
   __device__ void store_chunk(uint32_t pixel_target, int chunk, const Bytes16& channels) const {
     const uint32_t target = window_stage_ + (pixel_target ^ chunk << 4);
     *reinterpret_cast<Bytes16*>(shared_.memory + (target - shared_.address)) = channels;
   }
-  /// Of chunk `chunk`, this thread's first channel at the window's corner.
+  /// Of chunk `chunk`, the first channel at the window's corner.
   __device__ const char* plane_of(int chunk) const {
-    return first_channel_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c;
+    return input_ + chunk * (16 / static_cast<int>(sizeof(T))) * d_.input_c;
   }
   __device__ int bytes_of(int chunk, const Pixel& pixel) const {
     return pixel.offset < 0 ? 0 : clamp_to(bytes_left() - chunk * 16, 16);
@@ -181,12 +181,12 @@ class Producer {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = (job / Tile::kChunksPerRow * 32 + thread % 32) * 2;
       if (i >= d_.window_pixels) return;  // those of later jobs are, too
-      const Pixel pixel = pixels_[i];
-      const uint32_t odd_target = pixels_[i + 1].target;
-      const ChunkPair pair = gathered_chunks(plane_of(chunk) + max(pixel.offset, 0),
-                                             bytes_of(chunk, pixel), d_.input_c);
-      store_chunk(odd_first ? odd_target : pixel.target, chunk, odd_first ? pair.odd : pair.even);
-      store_chunk(odd_first ? pixel.target : odd_target, chunk, odd_first ? pair.even : pair.odd);
+      const Pixel even = pixels_[i];
+      const uint32_t odd = pixels_[i + 1].target;
+      const ChunkPair pair = gathered_chunks(plane_of(chunk) + max(even.offset, 0),
+                                             bytes_of(chunk, even), d_.input_c, odd_first);
+      store_chunk(odd_first ? odd : even.target, chunk, pair.first);
+      store_chunk(odd_first ? even.target : odd, chunk, pair.second);
     }
   }
 
@@ -208,7 +208,7 @@ class Producer {
   __device__ void load_window() {
     if constexpr (kWide) {
       copy_window();
-    } else if (d_.input_channels_last == 0) {
+    } else if (has_planes()) {
       if (sizeof(T) == 2 && d_.pixel_pairs != 0) {
         gather_window_pairs();
       } else {
@@ -333,7 +333,7 @@ class Producer {
 
   __device__ void next_chunk() {
     tap_ = 0;
-    input_ += Tile::kRowBytes;
+    input_ += has_planes() ? kChannels * d_.input_c : Tile::kRowBytes;
     bytes_left_ -= Tile::kRowBytes;
     if constexpr (Filters::kIsIhwo) {
       filters_ += int64_t{Filters::kRows} * d_.filter_row;
@@ -343,9 +343,6 @@ class Producer {
       filters_ += Tile::kRowBytes;
       if (bytes_left_ <= 0) rows_left_ = 0;
     }
-    if constexpr (!kWide) {
-      first_channel_ += kChannels * d_.input_c;
-    }
   }
 
   const IgemmParams& d_;
@@ -353,8 +350,8 @@ class Producer {
   const Shared shared_;
   const Pixel* pixels_;
   const uint32_t* tap_windows_;
-  const char *input_, *filters_;  // this thread's chunk of the channels, at the window's corner
-  const char* first_channel_ = nullptr;  // NCHW: of the chunk, at the window's corner
+  const char* input_;  // this thread's chunk of the channels at the window's corner; planes: all of it
+  const char* filters_;
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;

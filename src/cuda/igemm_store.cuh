@@ -10,6 +10,7 @@
 
 #include "src/cuda/epilogue.cuh"
 #include "src/cuda/igemm_tile.cuh"
+#include "src/cuda/uniform.cuh"
 
 namespace tconv::cuda::igemm {
 
@@ -79,7 +80,7 @@ class Storer {
         set_sizes(phases, group_.slots_per_line, Tile::kStagedRows, channels, lines);
       }
     }
-    digits_.begin(static_cast<int>(threadIdx.x), Tile::kThreads);
+    digits_.begin(thread_here(), Tile::kThreads);
   }
 
   __device__ void store(const float (&sums)[Tile::kRowBlocks][Tile::kColumnBlocks][4]) {
@@ -243,7 +244,7 @@ class Storer {
   const Place& place_;
   const Epilogue<float>& epilogue_;
   float* staging_;
-  WarpPlace<kTileIndex> warp_{static_cast<int>(threadIdx.x)};
+  WarpPlace<kTileIndex> warp_{thread_here()};
   Digits digits_;
   bool wide_;
   float bias_[kRun] = {};

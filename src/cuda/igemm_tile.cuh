@@ -26,6 +26,8 @@ struct Tiling {
   static constexpr int kStagedRows = kTile.staged_rows();
   static constexpr int kWarpsM = kTile.m / kWarpM, kWarpsN = kN / kWarpN;
   static constexpr int kWarpsPerSlot = kTile.warps_per_slot();
+  /// Of the table of taps: one for each row of warp tiles, one for warps that have no columns.
+  static constexpr int kTapLines = kWarpsM + 1;
   static constexpr int kStageBytes = kTile.stage_bytes(), kSlotBytes = kN * kRowBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
   static constexpr int kChunksPerRow = kRowBytes / 16, kRowsPerPass = kThreads / kChunksPerRow;
@@ -52,11 +54,10 @@ struct FilterTiling {
   static_assert(kRows % kRowsPerPass == 0 && kRowsPerPass % 8 == 0);
 };
 
-/// What a block computes, read off its index. The innermost first: unit, so that all phases of a
+/// What a block computes, read off its index and the box. The innermost first: unit, so that all phases of a
 /// box run side by side and its input is read from memory once; then boxes along w, h and n.
 struct Place {
   int group, repeat, conv_group, split;
-  int first_box;                   // of the block; the rest of it is behind move_to
   int first_column;                // of all filter rows of a tap: (phase of W, channel)
   int first_phase, first_channel;  // NCHW: of the tile's rectangle of columns
   int n;                           // of the first position of the box
@@ -64,8 +65,11 @@ struct Place {
   int subgrid_h, subgrid_w;
 };
 
+__device__ inline int first_box_of(const IgemmParams& d, int block) {
+  return block / d.units % d.box_step;
+}
 template <int kTileIndex>
-__device__ inline Place place_of(const IgemmParams& d, int block) {
+__device__ inline Place place_of(const IgemmParams& d, int block, int box) {
   int rest = block;
   const auto next = [&](int extent) {
     const int index = rest % extent;
@@ -74,7 +78,7 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
   };
   Place place = {};
   int unit = next(d.units);
-  place.first_box = next(d.box_step);
+  next(d.box_step);
   place.conv_group = next(d.conv_groups);
   place.split = rest;
   while (unit >= d.groups[place.group].end_unit) ++place.group;
@@ -90,21 +94,13 @@ __device__ inline Place place_of(const IgemmParams& d, int block) {
     place.first_channel = tile % group.channel_tiles << group.log_channels;
     place.first_column = place.first_phase * d.out_channels.divisor + place.first_channel;
   }
-  return place;
-}
-
-/// Fills in where box `box` of the block lies.
-__device__ inline void move_to(const IgemmParams& d, int box, Place& place) {
-  const auto next = [&](int extent) {
-    const int index = box % extent;
-    box /= extent;
-    return index;
-  };
+  rest = box;
   place.w = next(d.w.tiles) << d.w.log_box;
   place.subgrid_w = next(d.w.input_step);
   place.h = next(d.h.tiles) << d.h.log_box;
   place.subgrid_h = next(d.h.input_step);
-  place.n = box << d.log_box_n;
+  place.n = rest << d.log_box_n;
+  return place;
 }
 
 /// The chunks of channels of a block: [first, first + count).
@@ -252,6 +248,7 @@ __device__ inline void place_tap(const IgemmParams& d, const Place& place, const
     const bool meets = exists && part_of<kTileIndex>(d, warp * Tile::kWarpM).meets(spans, h, w);
     entry[warp * d.most_taps] = meets ? window : nothing;
   }
+  entry[Tile::kWarpsM * d.most_taps] = host::kIgemmNoTap;
 }
 
 /// The window pixel at which position m of the box reads tap 0, as a row of shared memory.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// uniform.cuh: what ptxas cannot know to be the same in all lanes.
+// uniform.cuh: what ptxas cannot know to be the same in all lanes, or not to be worth a register.
 #pragma once
 
+#include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/ptx/warp.cuh"
 
 namespace tconv::cuda {
@@ -13,6 +14,20 @@ namespace tconv::cuda {
 template <typename T>
 __device__ inline T uniform(T x) {
   return ptx::shfl(ptx::kAllLanes, x, 0);
+}
+
+/// The index of thread and block. What follows from it is computed where it is called: else ptxas
+/// computes what a loop around the main loop does not change before that loop, and keeps it in
+/// registers that the main loop needs.
+__device__ inline int thread_here() {
+  auto thread = static_cast<int>(threadIdx.x);
+  ptx::pin(thread);
+  return thread;
+}
+__device__ inline int block_here() {
+  auto block = static_cast<int>(blockIdx.x);
+  ptx::pin(block);
+  return block;
 }
 
 }  // namespace tconv::cuda

@@ -117,8 +117,8 @@ constexpr int64_t kStageAlignment = 128;
 constexpr int64_t kPixelEntry = 8, kTapEntry = 4;
 
 int64_t table_bytes(const IgemmTile& tile, const IgemmParams& p) {
-  const int64_t bytes =
-      p.window_pixels * kPixelEntry + tile.m / tile.warp_m * p.most_taps * kTapEntry;
+  const int64_t lines = tile.m / tile.warp_m + 1;  // one for warps without columns
+  const int64_t bytes = p.window_pixels * kPixelEntry + lines * p.most_taps * kTapEntry;
   return ceil_div(bytes, kStageAlignment) * kStageAlignment;
 }
 
