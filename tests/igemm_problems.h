@@ -67,6 +67,7 @@ inline std::vector<ProblemDesc> chosen_problems() {
         problem_of(1, 24, 136, axis(6, 4, 4, 0), axis(10, 4, 4, 0)),
         problem_of(2, 16, 200, axis(5, 2, 2, 0), axis(12, 2, 2, 0), DType::f32),
         problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0)),
+        problem_of(1, 21, 6, axis(4, 5, 5, 0), axis(10, 5, 5, 0)),  // pairs of part of a chunk
         // Planes of one pixel: their channels are neighbours.
         problem_of(70, 72, 24, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
         problem_of(5, 130, 9, axis(1, 3, 2, 0), axis(1, 4, 2, 1), DType::f32)}) {

@@ -88,9 +88,10 @@ __device__ inline Bytes16 gathered_chunk(const char* source, int bytes, int64_t 
   return {words[0], words[1], words[2], words[3]};
 }
 
-/// The same chunk of channels of 16 bits, of two neighbouring pixels: read together.
+/// The same chunk of channels of 16 bits, of two neighbouring pixels that are read together: of the
+/// even pixel, then of the odd one, or the other way round.
 struct ChunkPair {
-  Bytes16 first, second;  // of the even pixel, then of the odd one; `odd_first`: the other way round
+  Bytes16 first, second;
 };
 __device__ inline ChunkPair gathered_chunks(const char* source, int bytes, int64_t step,
                                             bool odd_first) {

@@ -58,8 +58,7 @@ __global__ void __launch_bounds__(kIgemmTiles[kTileIndex].threads(),
     make_tables<kTileIndex>(d, place, corner, memory);
     __syncthreads();  // the tables are there for all, and what the box before staged is read
     Producer<T, kTileIndex, kWide, kOrder> producer(d, place, corner, chunks.first, input, filters,
-                                                    shared, windows, stages,
-                                                    box == first_box);
+                                                    shared, windows, stages, box == first_box);
     Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
                                              stages);
     const int iterations = uniform(chunks.count * d.groups[place.group].iterations);

@@ -200,8 +200,8 @@ class Producer {
       if (i >= d_.window_pixels) return;  // those of later jobs are, too
       const Pixel pixel = pixels_[i];
       store_chunk(pixel.target, chunk,
-                  gathered_chunk<T>(plane_of(chunk) + max(pixel.offset, 0),
-                                    bytes_of(chunk, pixel), d_.input_c));
+                  gathered_chunk<T>(plane_of(chunk) + max(pixel.offset, 0), bytes_of(chunk, pixel),
+                                    d_.input_c));
     }
   }
 
@@ -350,7 +350,8 @@ class Producer {
   const Shared shared_;
   const Pixel* pixels_;
   const uint32_t* tap_windows_;
-  const char* input_;  // this thread's chunk of the channels at the window's corner; planes: all of it
+  // This thread's chunk of the channels, at the window's corner; of planes, the chunks of all.
+  const char* input_;
   const char* filters_;
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;

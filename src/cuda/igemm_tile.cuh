@@ -54,8 +54,9 @@ struct FilterTiling {
   static_assert(kRows % kRowsPerPass == 0 && kRowsPerPass % 8 == 0);
 };
 
-/// What a block computes, read off its index and the box. The innermost first: unit, so that all phases of a
-/// box run side by side and its input is read from memory once; then boxes along w, h and n.
+/// What a block computes, read off its index and the box. The innermost first: unit, so that all
+/// phases of a box run side by side and its input is read from memory once; then boxes along w, h
+/// and n.
 struct Place {
   int group, repeat, conv_group, split;
   int first_column;                // of all filter rows of a tap: (phase of W, channel)
@@ -139,7 +140,8 @@ __device__ inline int clamp_to(int x, int most) { return max(0, min(x, most)); }
 struct Span {
   int first, end, positions;
 
-  /// True if the tap of some of `count` positions from `begin` on, `t` pixels behind it, lies inside.
+  /// True if the tap of some of `count` positions from `begin` on, `t` pixels behind it, lies
+  /// inside.
   __device__ bool meets(int t, int begin, int count) const {
     return max(t + begin, first) < min(t + min(begin + count, positions), end);
   }
@@ -210,8 +212,7 @@ struct Part {
   int count_h, count_w;
 
   __device__ bool meets(const Spans& spans, int tap_h, int tap_w) const {
-    return n < spans.images && spans.h.meets(tap_h, h, count_h) &&
-           spans.w.meets(tap_w, w, count_w);
+    return n < spans.images && spans.h.meets(tap_h, h, count_h) && spans.w.meets(tap_w, w, count_w);
   }
 };
 __device__ inline Part whole_box(const IgemmParams& d) {
@@ -230,9 +231,9 @@ __device__ inline Part part_of(const IgemmParams& d, int m) {
           .count_w = count_w};
 }
 
-/// Entry `i` of the block's taps: where the tap lies in the window, or kIgemmNoTap if no position of
-/// these warps meets the input there, kIgemmNoFilters if none of the box does. Stationary filters
-/// are copied for all boxes.
+/// Entry `i` of the block's taps: where the tap lies in the window, or kIgemmNoTap if no position
+/// of these warps meets the input there, kIgemmNoFilters if none of the box does. Stationary
+/// filters are copied for all boxes.
 template <int kTileIndex>
 __device__ inline void place_tap(const IgemmParams& d, const Place& place, const Spans& spans,
                                  int i, uint32_t* entry) {
@@ -242,8 +243,7 @@ __device__ inline void place_tap(const IgemmParams& d, const Place& place, const
   const int h = d.by_pitch.quotient(row), w = row - h * d.pitch;
   const bool exists = (window & host::kIgemmNoTap) == 0;
   const bool copied = exists && (d.stationary != 0 || whole_box(d).meets(spans, h, w));
-  const uint32_t nothing =
-      copied ? host::kIgemmNoTap : host::kIgemmNoTap | host::kIgemmNoFilters;
+  const uint32_t nothing = copied ? host::kIgemmNoTap : host::kIgemmNoTap | host::kIgemmNoFilters;
   for (int warp = 0; warp < Tile::kWarpsM; ++warp) {
     const bool meets = exists && part_of<kTileIndex>(d, warp * Tile::kWarpM).meets(spans, h, w);
     entry[warp * d.most_taps] = meets ? window : nothing;

@@ -134,7 +134,7 @@ PredictedRequests window_copies(const IgemmTile& tile, const IgemmParams& p, con
   return copies.finish();
 }
 
-/// NCHW: one channel of a window, a lane a pixel or a pair, which is there as a whole or not at all.
+/// NCHW: one channel of a window, a lane a pixel or a pair, which exists as a whole or not at all.
 PredictedRequests plane_loads(const IgemmParams& p, const Inside& inside, int64_t place) {
   PredictedRequests sum;
   WarpRequest request;

@@ -133,8 +133,8 @@ BoxCost box_cost(const Problem& problem, const IgemmTile& tile, const IgemmParam
     cost.macs += useful_taps(tile, p, group, part) * tile.warp_m *
                  igemm_columns_multiplied(tile, p, group) * channels_issued(problem);
     cost.window_bytes += units * static_cast<double>(igemm_boxes(p)) * pixels * bytes;
-    const double copies = p.stationary != 0 ? taps_of(tile, p, group) * p.box_step
-                                            : useful_taps(tile, p, group, box);
+    const double copies =
+        p.stationary != 0 ? taps_of(tile, p, group) * p.box_step : useful_taps(tile, p, group, box);
     cost.filter_bytes += units * copies * tile.n * bytes;
   }
   return cost;
@@ -236,8 +236,8 @@ double igemm_columns_multiplied(const IgemmTile& tile, const IgemmParams& p,
     // the channels of one.
     const int64_t channels = p.out_channels.divisor, phases = columns / channels;
     const int64_t width = int64_t{1} << group.log_channels;
-    all = width < warp ? group.channel_tiles * of_warps(phases * width)
-                       : phases * of_warps(channels);
+    all =
+        width < warp ? group.channel_tiles * of_warps(phases * width) : phases * of_warps(channels);
   }
   return static_cast<double>(repeats * all);
 }

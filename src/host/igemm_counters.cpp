@@ -33,9 +33,9 @@ double sum_of_blocks(const IgemmParams& p, Count&& count) {
   return sum;
 }
 
-/// Matrix products: a warp leaves out steps of 32 bytes of channels past the last one, and taps that
-/// none of its positions meets inside the input. Its other rows and columns it multiplies, whether
-/// they exist or not.
+/// Matrix products: a warp leaves out steps of 32 bytes of channels past the last one, and taps
+/// that none of its positions meets inside the input. Its other rows and columns it multiplies,
+/// whether they exist or not.
 double issued_macs(const IgemmTile& tile, const IgemmParams& p, int64_t element_bytes) {
   const int64_t channels = ceil_div(p.channel_bytes, kStepBytes) * (kStepBytes / element_bytes);
   const IgemmPart part = igemm_part(tile, p);

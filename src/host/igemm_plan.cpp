@@ -145,8 +145,9 @@ bool igemm_has_pixel_pairs(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
   const Strides& s = d.input_strides;
   const auto even = [](int64_t x) { return x % 2 == 0; };
-  return element_bytes(problem) == 2 && d.alignment % 4 == 0 && !igemm_input_channels_last(problem) &&
-         s.w == 1 && even(d.w.in) && even(s.n) && even(s.c) && even(s.h);
+  return element_bytes(problem) == 2 && d.alignment % 4 == 0 &&
+         !igemm_input_channels_last(problem) && s.w == 1 && even(d.w.in) && even(s.n) &&
+         even(s.c) && even(s.h);
 }
 
 int igemm_filter_access(const Problem& problem) {

@@ -83,8 +83,9 @@ struct IgemmTap {
   uint32_t window;
 };
 inline constexpr uint32_t kIgemmKeyMask = 7;
-inline constexpr uint32_t kIgemmNoTap = 8;       ///< the slot has nothing to do in this iteration
-inline constexpr uint32_t kIgemmNoFilters = 16;  ///< and no box of the block has
+inline constexpr uint32_t kIgemmNoTap = 8;  ///< the warp has nothing to do in this iteration
+inline constexpr uint32_t kIgemmNoFilters =
+    16;  ///< and no warp of the slot in any box of the block
 
 struct IgemmSlot {
   int32_t phase_h, phase_w;  ///< of the first column

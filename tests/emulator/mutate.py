@@ -163,7 +163,7 @@ class Runner:
     def __init__(self, options):
         self.options = options
         self.project = pathlib.Path(options.project)
-        self.baseline = None  # the bytes of the objects without a mutation
+        self.baseline = []  # the bytes of the objects without a mutation
         self.kept = tempfile.TemporaryDirectory(dir=options.scratch)  # these objects
         atexit.register(self.kept.cleanup)
         self.depends = {}  # unit -> the copied files that it includes
@@ -202,8 +202,7 @@ class Runner:
                 self.depends[source] = {os.path.relpath(w, copy) for w in words}
 
     def reaches(self, source, mutation):
-        return (mutation is None or source not in self.depends
-                or mutation.file in self.depends[source])
+        return source not in self.depends or mutation.file in self.depends[source]
 
     def copy_sources(self, copy):
         for folder in self.options.copy:
@@ -223,22 +222,17 @@ class Runner:
         return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=timeout, check=False)
 
-    def build(self, copy, mutation=None):
-        """The program's objects and why they could not be made, or None."""
-        objects = []
-        for i, source in enumerate(self.templates):
-            if not self.reaches(source, mutation):
-                objects.append(str(pathlib.Path(self.kept.name) / f"unit{i}.o"))
-                continue
-            object_file = str(copy / f"unit{i}.o")
-            done = self.execute(self.command(self.templates[source], copy=copy,
-                                             object=object_file, source=copy / source))
-            if done.returncode != 0:
-                return objects, done.stdout
-            objects.append(object_file)
-        return objects, None
+    def kept_object(self, i):
+        return str(pathlib.Path(self.kept.name) / f"unit{i}.o")
 
-    def link_and_run(self, copy, objects):
+    def build(self, copy, i, source):
+        """One unit's object, and why it could not be made, or None."""
+        object_file = str(copy / f"unit{i}.o")
+        done = self.execute(self.command(self.templates[source], copy=copy, object=object_file,
+                                         source=copy / source))
+        return object_file, done.stdout if done.returncode != 0 else None
+
+    def link_and_run(self, copy, objects, run):
         program = str(copy / "program")
         done = self.execute(self.command(shlex.split(self.options.link), copy=copy,
                                          objects=objects, program=program))
@@ -246,8 +240,8 @@ class Runner:
             raise WrongList(f"the link command fails:\n{done.stdout}")
         started = time.monotonic()
         try:
-            done = self.execute(self.command(shlex.split(self.options.run), copy=copy,
-                                             program=program), self.timeout)
+            done = self.execute(self.command(shlex.split(run), copy=copy, program=program),
+                                self.timeout)
         except subprocess.TimeoutExpired:
             return HUNG, ""
         if self.run_s is None:
@@ -261,35 +255,63 @@ class Runner:
         self.execute(["strip", "-g", object_file, "-o", stripped])
         return pathlib.Path(stripped).read_bytes()
 
+    def apply(self, copy, mutation):
+        path = copy / mutation.file
+        if not path.exists():
+            raise WrongList(f"{mutation.file} is in no folder that is copied")
+        lines = path.read_text().split("\n")
+        first, end = mutation.line - 1, mutation.line + mutation.old.count("\n")
+        line = "\n".join(lines[first:end])
+        assert line.strip() == mutation.old
+        lines[first:end] = [line.replace(mutation.old, mutation.new)]
+        path.write_text("\n".join(lines))
+
     def try_one(self, mutation):
+        """In the folder `--one-by-one` the units that a mutation reaches are made in their order, and
+        the tests run after each: what they notice then needs no other unit. Otherwise all are made
+        first, for they must agree."""
+        alone = any(pathlib.Path(mutation.file).is_relative_to(f) for f in self.options.one_by_one)
         with tempfile.TemporaryDirectory(dir=self.options.scratch) as folder:
             copy = pathlib.Path(folder)
             self.copy_sources(copy)
-            if mutation is not None:
-                path = copy / mutation.file
-                if not path.exists():
-                    raise WrongList(f"{mutation.file} is in no folder that is copied")
-                lines = path.read_text().split("\n")
-                first, end = mutation.line - 1, mutation.line + mutation.old.count("\n")
-                line = "\n".join(lines[first:end])
-                assert line.strip() == mutation.old
-                lines[first:end] = [line.replace(mutation.old, mutation.new)]
-                path.write_text("\n".join(lines))
-            objects, error = self.build(copy, mutation)
-            if error is not None:
-                return Result(mutation, NOT_COMPILED, error)
-            contents = [self.code_bytes(o) for o in objects]
-            if mutation is None:
-                self.baseline = contents
-                self.keep(copy, objects)
-            elif contents == self.baseline:
-                return Result(mutation, SAME_OBJECT)
-            return Result(mutation, *self.link_and_run(copy, objects))
+            self.apply(copy, mutation)
+            objects = [self.kept_object(i) for i in range(len(self.templates))]
+            result, untested = Result(mutation, SAME_OBJECT), False
+            for i, source in enumerate(self.templates):
+                if not self.reaches(source, mutation):
+                    continue
+                object_file, error = self.build(copy, i, source)
+                if error is not None:
+                    return Result(mutation, NOT_COMPILED, error)
+                if self.code_bytes(object_file) == self.baseline[i]:
+                    continue
+                objects[i] = object_file
+                first = self.options.first_run if i == 0 else ""
+                untested = not alone or bool(first)
+                if alone:
+                    run = first or self.options.run
+                    result = Result(mutation, *self.link_and_run(copy, objects, run))
+                    if result.outcome != SURVIVED:
+                        return result
+            if untested:
+                result = Result(mutation, *self.link_and_run(copy, objects, self.options.run))
+            return result
 
     def check_baseline(self):
-        result = self.try_one(None)
-        if result.outcome != SURVIVED:
-            raise WrongList(f"without any mutation: {result.outcome}\n{result.output}")
+        """Without a mutation the tests pass. Keeps the objects."""
+        with tempfile.TemporaryDirectory(dir=self.options.scratch) as folder:
+            copy = pathlib.Path(folder)
+            self.copy_sources(copy)
+            built = [self.build(copy, i, source) for i, source in enumerate(self.templates)]
+            for _, error in built:
+                if error is not None:
+                    raise WrongList(f"without any mutation: {NOT_COMPILED}\n{error}")
+            objects = [object_file for object_file, _ in built]
+            self.baseline = [self.code_bytes(o) for o in objects]
+            self.keep(copy, objects)
+            outcome, output = self.link_and_run(copy, objects, self.options.run)
+        if outcome != SURVIVED:
+            raise WrongList(f"without any mutation: {outcome}\n{output}")
         limit = max(HANGS_AFTER_S, HANGS_AFTER_TIMES * self.run_s)
         self.timeout = min(self.options.timeout, limit)
 
@@ -394,11 +416,18 @@ def parse(arguments):
     parser.add_argument("--source", action="append", required=True,
                         help="a translation unit to compile from the copy, FILE or FILE@TARGET if "
                         "the database has it more than once; may be repeated")
+    parser.add_argument("--one-by-one", action="append", default=[],
+                        help="a folder, relative to the root, of whose files each unit has what it "
+                        "needs to itself: the tests run after each that a mutation changes; may be "
+                        "repeated")
     compiling = parser.add_mutually_exclusive_group(required=True)
     compiling.add_argument("--compile", help="template of a command")
     compiling.add_argument("--database", help="a compile_commands.json")
     parser.add_argument("--link", required=True, help="template of a command")
     parser.add_argument("--run", default="{program}", help="template of a command")
+    parser.add_argument("--first-run", default="",
+                        help="with --one-by-one, the tests of what the first unit has: run before "
+                        "the others are made")
     parser.add_argument("--timeout", type=float, default=30,
                         help="of a run, in seconds; less where a run without a mutation is quick")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

@@ -11,15 +11,17 @@ add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DI
   ${CMAKE_CXX_COMPILER})
 set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
 
-# tconv_mutations(NAME SOURCE file... IN objects TEST program FILTER tests [HOST file...] [TIMEOUT s]
-#                 [JOBS n] [FILES file...] [RANDOM count [BEGIN text END text]]):
+# tconv_mutations(NAME SOURCE file... IN objects TEST program FILTER tests [FIRST tests]
+#                 [HOST file...] [WITHOUT file...] [TIMEOUT s] [JOBS n] [FILES file...]
+#                 [RANDOM count [BEGIN text END text]]):
 # broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
 # explained/NAME.json explains. SOURCE are the kernel's translation units, IN the library of
-# tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which of its
-# tests are run. HOST are units of the library that the list breaks, too, WITHOUT those that others of
-# SOURCE stand for.
+# tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which
+# of its tests are run, FIRST those that need only the first of SOURCE: they are run before the
+# others are compiled. HOST are units of the library that the list breaks, too, WITHOUT those that
+# others of SOURCE stand for.
 function(tconv_mutations name)
-  cmake_parse_arguments(m "" "IN;TEST;FILTER;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST;WITHOUT" ${ARGN})
+  cmake_parse_arguments(m "" "IN;TEST;FILTER;FIRST;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST;WITHOUT" ${ARGN})
   set(sources "")
   foreach(source IN LISTS m_SOURCE)
     list(APPEND sources --source ${source}@${m_IN})
@@ -54,12 +56,17 @@ function(tconv_mutations name)
   if(NOT m_JOBS)
     set(m_JOBS 1)  # CTest runs something else beside it
   endif()
+  set(run "{program} --gtest_fail_fast=1 --gtest_filter")
+  set(first "")
+  if(m_FIRST)
+    set(first --first-run "${run}=${m_FIRST}")
+  endif()
   set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
-    --copy src/cuda --copy tests/emulator/kernels ${sources}
+    --copy src/cuda --copy tests/emulator/kernels --one-by-one src/cuda ${sources}
     --database ${PROJECT_BINARY_DIR}/compile_commands.json
     --timeout ${m_TIMEOUT} --jobs ${m_JOBS}
     --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
-    --run "{program} --gtest_filter=${m_FILTER} --gtest_fail_fast=1")
+    --run "${run}=${m_FILTER}" ${first})
   add_test(NAME mutations_broken_${name}
     COMMAND ${command} broken ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/broken/${name}.json)
   set(tests mutations_broken_${name})
@@ -82,10 +89,11 @@ if(TCONV_TEST_ALL)
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
   set(igemm src/cuda/igemm_)
-  tconv_mutations(igemm_sm80 SOURCE src/cuda/igemm_sm80.cu tests/emulator/kernels/igemm_narrow.cu
+  tconv_mutations(igemm_sm80 SOURCE tests/emulator/kernels/igemm_narrow_phases.cu
+      tests/emulator/kernels/igemm_narrow.cu src/cuda/igemm_sm80.cu
     IN emulated_narrow_kernels WITHOUT ${igemm}sm80_f16.cu ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu
       ${igemm}sm80_3xtf32.cu
-    TEST test_igemm_narrow FILTER * TIMEOUT 120 HOST src/host/igemm_box.cpp src/host/igemm_plan.cpp
+    TEST test_igemm_narrow FILTER * FIRST *.Phases* TIMEOUT 120 HOST src/host/igemm_box.cpp src/host/igemm_plan.cpp
     RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}producer.cuh
       ${igemm}store.cuh ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)

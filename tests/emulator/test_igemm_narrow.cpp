@@ -19,42 +19,45 @@ bool is_compiled(const Problem& problem, int tile) {
   return d.dtype == DType::f16 ? tile == 1 || !wide : tile == 1 && !wide;
 }
 
-void expect_exact(const ProblemDesc& desc, uint64_t seed) {
+void expect_exact(const ProblemDesc& desc, int tile, uint64_t seed) {
   const Problem problem(desc);
-  for (const int tile : {1, 4}) {
-    if (!is_compiled(problem, tile)) continue;
-    // Split and whole.
-    const int64_t workspace_limit = (seed + static_cast<uint64_t>(tile)) % 2 == 0 ? 0 : -1;
-    const Outcome outcome =
-        run_tile(problem, kIgemmTiles[tile], {.seed = seed}, seed, Math::tf32, workspace_limit);
-    ASSERT_TRUE(outcome.right || !outcome.taken)
-        << problem.key() << " tile " << kIgemmTiles[tile].name << " " << outcome.finding;
-    if (!outcome.taken) continue;
-    const IgemmPlan plan =
-        plan_igemm(problem, kIgemmTiles[tile], cuda_facts(), Math::tf32, workspace_limit);
-    ASSERT_EQ(static_cast<double>(emulator::reports().front().counters.multiply_adds),
-              plan.issued_macs)
-        << problem.key() << " tile " << kIgemmTiles[tile].name;
-  }
+  if (!is_compiled(problem, tile)) return;
+  // Split and whole.
+  const int64_t workspace_limit = (seed + static_cast<uint64_t>(tile)) % 2 == 0 ? 0 : -1;
+  const Outcome outcome =
+      run_tile(problem, kIgemmTiles[tile], {.seed = seed}, seed, Math::tf32, workspace_limit);
+  ASSERT_TRUE(outcome.right || !outcome.taken)
+      << problem.key() << " tile " << kIgemmTiles[tile].name << " " << outcome.finding;
+  if (!outcome.taken) return;
+  const IgemmPlan plan =
+      plan_igemm(problem, kIgemmTiles[tile], cuda_facts(), Math::tf32, workspace_limit);
+  ASSERT_EQ(static_cast<double>(emulator::reports().front().counters.multiply_adds),
+            plan.issued_macs)
+      << problem.key() << " tile " << kIgemmTiles[tile].name;
 }
 
-TEST(IgemmNarrow, EqualsTheReference) {
+void expect_all_exact(int tile) {
   uint64_t seed = 0;
   for (ProblemDesc d : chosen_problems()) {
-    if (d.filter_order == FilterOrder::ihwo) expect_exact(d, ++seed);
+    if (d.filter_order == FilterOrder::ihwo) {
+      ASSERT_NO_FATAL_FAILURE(expect_exact(d, tile, ++seed));
+    }
     d.filter_order = FilterOrder::hwoi;
     // There are no instances for bf16.
     if (d.dtype == DType::bf16) d.dtype = d.bias_dtype = DType::f16, d.output_dtype = DType::f32;
-    expect_exact(d, ++seed);
-    if (HasFatalFailure()) return;
+    ASSERT_NO_FATAL_FAILURE(expect_exact(d, tile, ++seed));
   }
 }
+
+/// Of igemm_narrow_phases.cu alone.
+TEST(IgemmNarrow, PhasesEqualTheReference) { expect_all_exact(4); }
+TEST(IgemmNarrow, EqualsTheReference) { expect_all_exact(1); }
 
 /// On a GPU of one core: blocks of several boxes. The last problem's boxes are two positions wide,
 /// and the first meets few of its eleven taps.
 TEST(IgemmNarrow, StationaryFilters) {
   uint64_t seed = 0;
-  for (const ProblemDesc& d : {problem_of(1, 40, 32, axis(15, 4, 2, 1), axis(17, 4, 2, 1)),
+  for (const ProblemDesc& d : {problem_of(1, 64, 32, axis(15, 4, 2, 1), axis(17, 4, 2, 1)),
                                problem_of(2, 37, 19, axis(11, 3, 1, 1), axis(14, 3, 1, 1)),
                                problem_of(32, 8, 16, axis(1, 1, 1, 0), axis(6, 11, 1, 5))}) {
     const Problem problem(d);
@@ -68,8 +71,10 @@ TEST(IgemmNarrow, StationaryFilters) {
       if (!outcome.taken) continue;
       stationary += plan.params.stationary;
       const PlanCounters predicted = count_igemm(problem, kIgemmTiles[tile], plan, cuda_facts());
-      EXPECT_EQ(static_cast<double>(emulator::reports().front().counters.async_copies.requests),
-                predicted.copies.requests)
+      const emulator::Counters counted = emulator::reports().front().counters;
+      EXPECT_EQ(static_cast<double>(counted.async_copies.requests), predicted.copies.requests)
+          << problem.key();
+      EXPECT_EQ(static_cast<double>(counted.ldmatrix.wavefronts), predicted.shared_wavefronts)
           << problem.key();
     }
     EXPECT_GE(stationary, 1) << problem.key();

@@ -77,6 +77,32 @@ class MutateTest(unittest.TestCase):
         self.assertIn("volatile", noticed)
         self.assertIn("__builtin_trap", noticed)
 
+    def test_units_one_by_one(self):
+        (self.root / "src/floor.cpp").write_text(
+            '#include "limit.h"\nstatic_assert(kLimit == 10);\n'
+            "int floor_of(int x) { return x < kFloor ? kFloor : x; }\n")
+        (self.root / "src/limit.h").write_text(HEADER + "constexpr int kFloor = 3;\n")
+        (self.root / "test.cpp").write_text(TEST.replace("clamp(5) == 5", "floor_of(2) == 3")
+                                            .replace("int main", "int floor_of(int);\nint main"))
+        mutations = self.root / "broken.json"
+        mutations.write_text(json.dumps([
+            {"name": "first", "file": "src/limit.h", "from": "10", "to": "11", "why": "clamp"},
+            {"name": "second", "file": "src/limit.h", "from": "= 3", "to": "= 4", "why": "floor"}]))
+        both = ["--source", "src/floor.cpp", "broken", str(mutations)]
+        code, output = self.run_driver(*both)  # clamp.cpp and floor.cpp, at once
+        self.assertEqual(code, 1)
+        self.assertIn("caught 1 / 2", output)
+        self.assertIn("static assertion", output)
+        # What the tests notice of the first unit needs no second; what they do not, does.
+        code, output = self.run_driver("--one-by-one", "src", *both)
+        self.assertEqual(code, 0, output)
+        self.assertIn("caught 2 / 2", output)
+        # A first run that sees nothing is not the last one.
+        mutations.write_text(json.dumps([
+            {"name": "sign", "file": "src/clamp.cpp", "from": "x < 0", "to": "x > 0", "why": ""}]))
+        code, output = self.run_driver("--one-by-one", "src", "--first-run", "true", *both)
+        self.assertEqual(code, 0, output)
+
     def test_a_broken_copy_must_compile_and_change_something(self):
         code, output = self.broken(("typo", "src/clamp.cpp", "x = 2", "x = = 2"),
                                    ("same", "src/clamp.cpp", "2 * kLimit - kLimit", "kLimit"))

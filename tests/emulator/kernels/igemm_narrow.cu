@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// igemm_narrow.cu: the instances of narrow/src/cuda/igemm_instances.cuh, in one unit.
+// igemm_narrow.cu: the instances of narrow/src/cuda/igemm_instances.cuh, but for one.
 #include "src/cuda/igemm_kernel.cuh"
 
 namespace tconv::cuda::igemm {
+
+extern template KernelFunction instance<Half, 4, false, FilterOrder::hwoi>();
 
 template KernelFunction kernel_of<Half, FilterOrder::hwoi>(int tile, bool wide);
 template KernelFunction kernel_of<Half, FilterOrder::ihwo>(int tile, bool wide);
