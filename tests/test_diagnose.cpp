@@ -69,11 +69,17 @@ Scene planted_scene(const Plant& plant, Random& random) {
   }
 }
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kSample = 40;  // for the sanitizer: a second a kind
+#else
+constexpr int kSample = 100;
+#endif
+
 class DiagnoseTest : public testing::TestWithParam<Plant> {};
 
 TEST_P(DiagnoseTest, NamesThePlantedMistake) {
   Random random(std::hash<std::string>{}(GetParam().label));
-  const int problems = enumeration(500, 100);
+  const int problems = enumeration(500, kSample);
   int named = 0, names = 0;
   std::string missed;
   for (int i = 0; i < problems; ++i) {
