@@ -79,7 +79,11 @@ class Cover {
 
   void expect_rings() {
     const IgemmParams& p = plan_.params;
-    const int64_t table = ceil_div(p.window_pixels * int64_t{sizeof(Pixel)}, 128) * 128;
+    // The tables of pixels and taps, as the kernel lays them out.
+    const int64_t entries = int64_t{cuda::igemm::Tiling<kTileIndex>::kTapLines} * p.most_taps;
+    const int64_t bytes =
+        p.window_pixels * int64_t{sizeof(Pixel)} + entries * int64_t{sizeof(uint32_t)};
+    const int64_t table = ceil_div(bytes, 128) * 128;
     EXPECT_GE(p.filters_at, p.window_bytes * p.window_stages);
     EXPECT_GE(plan_.shared_bytes, table + p.filters_at + p.filter_ring_bytes);
     const int64_t chunks = ceil_div(p.channel_bytes, kRowBytes);

@@ -15,10 +15,12 @@
 // is a number added to the rows that ldmatrix reads. Filters pass through a ring of their own, one
 // stage an iteration (chunk, tap); where there are more boxes than blocks run at once and all
 // filters of a block fit, they stay, and the block goes on to other boxes. Each slot of a block has
-// warps of its own, so that no warp branches over phases. Where the blocks are few, several share
-// the depth of one, and a second launch adds their sums, always in the same order. The parts:
-// igemm_kernel.cuh, igemm_tile.cuh (who computes what), igemm_producer.cuh, igemm_multiply.cuh,
-// igemm_store.cuh; here is its row of the table. Not yet run on a GPU.
+// warps of its own, so that no warp branches over phases; a warp leaves out what it does not have:
+// taps that none of its positions meets inside the input, and columns past the last. Planes of 16
+// bits are read in pairs of pixels, where their rows are whole pairs. Where the blocks are few,
+// several share the depth of one, and a second launch adds their sums, always in the same order.
+// The parts: igemm_kernel.cuh, igemm_tile.cuh (who computes what), igemm_producer.cuh,
+// igemm_multiply.cuh, igemm_store.cuh; here is its row of the table. Not yet run on a GPU.
 #include <array>
 #include <memory>
 #include <string>

@@ -83,9 +83,9 @@ struct IgemmTap {
   uint32_t window;
 };
 inline constexpr uint32_t kIgemmKeyMask = 7;
-inline constexpr uint32_t kIgemmNoTap = 8;  ///< the warp has nothing to do in this iteration
-inline constexpr uint32_t kIgemmNoFilters =
-    16;  ///< and no warp of the slot in any box of the block
+/// In the block's own table: the warp has nothing to do in this iteration, and no warp of the slot
+/// has in any box of the block. In IgemmParams kIgemmNoTap alone: the slot has no such tap.
+inline constexpr uint32_t kIgemmNoTap = 8, kIgemmNoFilters = 16;
 
 struct IgemmSlot {
   int32_t phase_h, phase_w;  ///< of the first column
