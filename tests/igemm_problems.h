@@ -45,7 +45,7 @@ inline std::vector<ProblemDesc> chosen_problems() {
       problem_of(1, 48, 40, axis(9, 3, 2, 1, 2), axis(9, 3, 2, 1, 2)),
       problem_of(1, 24, 20, axis(5, 2, 4, 0, 2), axis(6, 2, 4, 0, 2)),
       problem_of(1, 24, 16, axis(5, 3, 2, 2, 3), axis(7, 3, 2, 2, 3)),
-      problem_of(1, 3, 40, axis(11, 3, 1, 2, 2), axis(13, 3, 1, 3, 3)),
+      problem_of(1, 3, 24, axis(11, 3, 1, 2, 2), axis(13, 3, 1, 3, 3)),
       problem_of(2, 1, 3, half, half, DType::bf16),
       problem_of(1, 64, 64, axis(1, 1, 1, 0), axis(1, 1, 1, 0)),
       problem_of(1, 72, 40, half, axis(9, 3, 2, 1), DType::f32),

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "igemm_cost.h"
+#include "igemm_traffic.h"
 
 namespace tconv::host {
 namespace {
@@ -212,7 +213,7 @@ IgemmPlan with_best_split(const IgemmSource& source, const IgemmTile& tile,
     next.params.gemm_blocks = narrow(plan.params.gemm_blocks * splits);
     next.workspace_bytes = bytes;
     fill_in_outputs(problem, next.params);
-    add_costs(problem, tile, device, next);
+    next.traffic.output_bytes = igemm_output_bytes(problem, tile, next.params);
     const double clocks = igemm_choice_clocks(device, tile, next);
     if (clocks >= best_clocks) continue;
     best = next;
@@ -241,6 +242,22 @@ std::optional<IgemmPlan> with_stationary_filters(const IgemmSource& source, cons
   return plan;
 }
 
+/// Along each axis, the largest box worth considering: with positions that do not exist, no larger
+/// than it takes to fill a tile.
+Box largest_box(const IgemmSource& source, int log_m) {
+  const auto log_of = [](int64_t extent) {
+    return static_cast<int>(std::bit_width(static_cast<uint64_t>(extent - 1)));
+  };
+  const auto positions = [](const AxisDecomposition& parts, int64_t step) {
+    return ceil_div(ceil_div(parts.axis.out, parts.axis.stride), step);
+  };
+  Box most = {.n = log_of(source.problem.desc().batch),
+              .h = log_of(positions(source.h, source.step_h)),
+              .w = log_of(positions(source.w, source.step_w))};
+  most.w = std::max(most.w, log_m - most.n - most.h);
+  return most;
+}
+
 }  // namespace
 
 IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const IgemmHalo& halo,
@@ -256,9 +273,11 @@ IgemmPlan with_best_box(const IgemmSource& source, const IgemmTile& tile, const 
     best_clocks = clocks;
     found = true;
   };
-  for (int n = 0; n <= log_m; ++n) {
-    for (int h = 0; h <= log_m - n; ++h) {
+  const Box most = largest_box(source, log_m);
+  for (int n = 0; n <= std::min(most.n, log_m); ++n) {
+    for (int h = 0; h <= std::min(most.h, log_m - n); ++h) {
       const Box box = {n, h, log_m - n - h};
+      if (box.w > most.w) continue;
       const IgemmPlan next = with_box(source, tile, halo, box, device, plan);
       if (!next.refused.empty()) {
         if (!found) best.refused = next.refused;

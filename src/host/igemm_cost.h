@@ -14,7 +14,8 @@ int64_t igemm_boxes(const IgemmParams& params);
 void add_costs(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
                IgemmPlan& plan);
 
-/// To choose a box: where the same number of waves serves, the one with less work.
+/// To choose a box: its time, and the work that hides behind it. What takes the same time is not as
+/// good with more multiply-adds, or with more bytes.
 double igemm_choice_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan);
 
 }  // namespace tconv::host

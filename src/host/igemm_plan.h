@@ -48,12 +48,12 @@ struct IgemmTile {
 // Registers, issue slots and shared bytes of each are in the design of the family: one warp tile of
 // 64x64 wherever the columns fill it.
 inline constexpr IgemmTile kIgemmTiles[] = {
-    {"128x128", 1, 128, 128, 64, 3, 64, 64, 2},     // k == s, large Co, stride 1
-    {"64x64", 1, 64, 64, 128, 3, 32, 32, 4},        // few positions or columns
-    {"4x128x64", 4, 128, 64, 128, 1, 64, 64, 1},    // stride 2, Co <= 64: one window for all phases
-    {"2x128x128", 2, 128, 128, 128, 2, 64, 64, 1},  // stride 2, Co <= 128; k == s == 2
-    {"4x128x32", 4, 128, 32, 128, 1, 64, 32, 1},    // stride 2, Co <= 32
-    {"128x32", 1, 128, 32, 128, 3, 32, 32, 3}       // stride 1, Co <= 32
+    {"128x128", 1, 128, 128, 64, 3, 64, 64, 2},   // k == s, large Co, stride 1
+    {"64x64", 1, 64, 64, 128, 3, 32, 32, 4},      // few positions or columns
+    {"4x128x64", 4, 128, 64, 128, 1, 64, 64, 1},  // stride 2, Co <= 64: one window for all phases
+    {"2x256x64", 2, 256, 64, 128, 2, 64, 64, 1},  // stride 2, large Co: half the filters to read
+    {"4x128x32", 4, 128, 32, 128, 1, 64, 32, 1},  // stride 2, Co <= 32
+    {"128x32", 1, 128, 32, 128, 3, 32, 32, 3}     // stride 1, Co <= 32
 };
 inline constexpr int kIgemmTileCount = static_cast<int>(sizeof kIgemmTiles / sizeof *kIgemmTiles);
 
@@ -182,6 +182,14 @@ struct IgemmOutput {
   int64_t n, h, w, c;
 };
 
+/// Bytes that all blocks together move through the L2 cache, in whole sectors: a model.
+struct IgemmTraffic {
+  double window_bytes = 0, filter_bytes = 0;
+  double output_bytes = 0;  ///< written, and of a residual or of shares read
+
+  double sum() const { return window_bytes + filter_bytes + output_bytes; }
+};
+
 /// One tile for one problem.
 struct IgemmPlan {
   std::string refused;  ///< why not; empty if the rest is filled in
@@ -194,9 +202,7 @@ struct IgemmPlan {
   int products = 1;        ///< of the tensor cores for one of the problem: 3 for 3xTF32
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
-  /// Copied by all blocks together, through the L2 cache: at most, for borders are not read.
-  double window_bytes = 0, filter_bytes = 0;
-  double output_bytes = 0;  ///< written, whole sectors, and of a residual read: a model
+  IgemmTraffic traffic;
 };
 
 /// Whether the channels of an input pixel are neighbours, whatever the layout is called.

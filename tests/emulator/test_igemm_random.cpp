@@ -26,11 +26,11 @@ bool is_busy(const IgemmTile& tile, const IgemmPlan& plan) {
   return fewest >= 3 && p.h.tiles * p.h.input_step >= 2 && p.w.tiles * p.w.input_step >= 2;
 }
 
-ProblemDesc random_problem(std::mt19937_64& random, bool busy) {
+ProblemDesc random_problem(std::mt19937_64& random, const IgemmTile& tile, bool busy) {
   RandomLimits limits;
   limits.dtypes = {DType::f16, DType::bf16, DType::f32};
   limits.zero_sizes = false;
-  limits.max_in = busy ? 24 : 6;
+  limits.max_in = !busy ? 6 : tile.m > 128 ? 36 : 24;
   // Few of them large: the reference takes its time.
   const std::array<int64_t, 6> channels = {8, 8, 24, 40, 40, 150};
   limits.max_channels = channels[random() % channels.size()];
@@ -50,8 +50,9 @@ ProblemDesc random_problem(std::mt19937_64& random, bool busy) {
   return d;
 }
 
-bool is_small(const Problem& problem) {
-  return problem.useful_macs() < 5e5 && problem.output_extents().count() < 8000;
+bool is_small(const IgemmTile& tile, const Problem& problem) {
+  const int share = tile.m > 128 ? 2 : 1;
+  return problem.useful_macs() < 5e5 * share && problem.output_extents().count() < 8000 * share;
 }
 
 TEST(IgemmRandom, EqualsTheReference) {
@@ -67,8 +68,8 @@ TEST(IgemmRandom, EqualsTheReference) {
     const int cores = random() % 3 == 0 ? 1 : 0;  // few: several boxes for a block
     bool taken = false;  // one of many: some tiles take few problems, and drawing costs little
     for (int tries = 0; tries < 100000 && !taken; ++tries) {
-      const Problem problem(random_problem(random, busy));
-      if (!is_small(problem)) continue;
+      const Problem problem(random_problem(random, tile, busy));
+      if (!is_small(tile, problem)) continue;
       const IgemmPlan plan = plan_of(problem, tile, {.cores = cores}, math, limit);
       if (!plan.refused.empty() || (busy && !is_busy(tile, plan))) continue;
       const auto seed = static_cast<uint64_t>(i);
