@@ -38,6 +38,7 @@ std::vector<ProblemDesc> shapes() {
       problem_of(2, 64, 64, axis(40, 3, 1, 2, 2), axis(40, 3, 1, 2, 2)),
       problem_of(1, 48, 40, axis(24, 3, 2, 1, 1, 1), axis(24, 3, 2, 1, 1, 1), DType::f32),
       problem_of(6, 65, 33, axis(10, 3, 2, 1), axis(15, 3, 2, 1), DType::bf16),
+      problem_of(1, 32, 16, axis(9, 4, 2, -700), axis(9, 4, 2, -90)),  // most boxes meet nothing
   };
   all.push_back(problem_of(2, 128, 64, axis(32, 4, 2, 1), axis(32, 4, 2, 1)));
   all.back().groups = 4;

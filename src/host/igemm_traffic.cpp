@@ -68,17 +68,21 @@ class AxisRuns {
   AxisWindows sum() {
     const int64_t box = int64_t{axis_.input_step} << axis_.log_box, tiles = axis_.tiles;
     const int64_t reach = int64_t{axis_.window.divisor} * axis_.input_step;
-    // Tiles all of whose windows lie inside are alike, but for where they begin in a sector.
-    const int64_t inside = std::clamp<int64_t>(ceil_div(-origin_, box), 0, tiles);
-    const int64_t beyond =
-        std::clamp<int64_t>(floor_div(axis_.in - reach - origin_, box) + 1, inside, tiles);
+    // Some of a window lies inside the input from tile `first` to `end`, all of it from `inside` to
+    // `beyond`: such tiles are alike, but for where they begin in a sector. The others are few.
+    const auto tile_at = [&](int64_t corner) {  // the first whose windows begin there or later
+      return std::clamp<int64_t>(ceil_div(corner - origin_, box), 0, tiles);
+    };
+    const int64_t first = tile_at(1 - reach - axis_.input_step), end = tile_at(axis_.in);
+    const int64_t inside = tile_at(0);
+    const int64_t beyond = std::max(inside, tile_at(axis_.in - reach + 1));
     const int64_t begins = is_placed_ ? kSector / std::gcd(kSector, box * pitch_) : 1;
     const int64_t kinds = std::min(begins, beyond - inside);
-    for (int64_t tile = 0; tile < inside; ++tile) add_tile(tile, 1);
+    for (int64_t tile = first; tile < inside; ++tile) add_tile(tile, 1);
     for (int64_t i = 0; i < kinds; ++i) {
       add_tile(inside + i, to_double(beyond - inside) / to_double(kinds));
     }
-    for (int64_t tile = beyond; tile < tiles; ++tile) add_tile(tile, 1);
+    for (int64_t tile = beyond; tile < end; ++tile) add_tile(tile, 1);
     return sum_;
   }
 
