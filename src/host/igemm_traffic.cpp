@@ -42,8 +42,8 @@ int64_t row_alignment(const Problem& problem, const IgemmParams& p, bool channel
   if (d.batch > 1) alignment = std::gcd(alignment, p.input_n);
   if (d.h.in > 1) alignment = std::gcd(alignment, p.input_h);
   if (channels_are_rows && d.w.in > 1) alignment = std::gcd(alignment, p.input_w);
-  return std::gcd(alignment,
-                  channels_are_rows ? p.channel_bytes * (p.conv_groups > 1 ? 1 : 0) : p.input_c);
+  if (!channels_are_rows) return std::gcd(alignment, p.input_c);
+  return p.conv_groups > 1 ? std::gcd(alignment, int64_t{p.channel_bytes}) : alignment;
 }
 
 /// What the windows of all boxes along one axis have inside the input, taken together.
@@ -225,7 +225,7 @@ double moved_over_useful(const IgemmTile& tile, const IgemmParams& p, const Igem
   const bool line = group.slots_per_line * phases == p.w.stride && tile_has_all &&
                     p.w.input_step == 1 && pixels_touch;
   const double positions =
-      std::min<double>(1 << p.w.log_box, ceil_div(p.w.positions, p.w.input_step));
+      to_double(std::min(int64_t{1} << p.w.log_box, ceil_div(p.w.positions, p.w.input_step)));
   const double pixel = element * (planes ? 1 : channels);
   const double pitch = element * to_double(int64_t{p.w.stride} * p.w.input_step * p.output_w);
   if (line) return moved_over_useful(pixel * p.w.stride, pitch, positions, aligned);
@@ -283,10 +283,10 @@ IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile, const 
   const IgemmPart box = {p.log_box_n, p.h.log_box, p.w.log_box};
   double filters = 0;
   for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    const double repeats = (group.end_unit - group.first_unit) / group.column_tiles;
+    const int64_t repeats = (group.end_unit - group.first_unit) / group.column_tiles;
     const double copies = p.stationary != 0 ? igemm_taps(tile, p, group) * p.box_step
                                             : igemm_useful_taps(tile, p, group, box);
-    filters += repeats * copies * filter_sectors(tile, p, group);
+    filters += to_double(repeats) * copies * filter_sectors(tile, p, group);
   }
   const auto conv_groups = static_cast<double>(p.conv_groups);
   return {.window_bytes = conv_groups * kSector * window_sectors(problem, tile, p),
