@@ -9,12 +9,14 @@
 #include <numeric>
 #include <span>
 
+#include "igemm_copy_counters.h"
 #include "igemm_slots.h"
 
 namespace tconv::host {
 namespace {
 
-constexpr int64_t kSector = 32, kLanes = 32;
+using igemm::kLanes;
+constexpr int64_t kSector = igemm::kSectorBytes;
 
 double to_double(int64_t x) { return static_cast<double>(x); }
 
@@ -238,6 +240,7 @@ double moved_over_useful(const IgemmTile& tile, const IgemmParams& p, const Igem
 
 double igemm_useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
                          const IgemmPart& part) {
+  // Rows and columns of taps apart, each counted once: many taps share them.
   std::array<double, kIgemmMaxTaps + 1> rows, columns;
   rows.fill(-1), columns.fill(-1);
   const auto count = [](auto& known, const IgemmAxis& axis, int log_part, int64_t origin,

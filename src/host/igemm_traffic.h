@@ -15,7 +15,8 @@ double igemm_taps(const IgemmTile& tile, const IgemmParams& params, const IgemmG
 double igemm_useful_taps(const IgemmTile& tile, const IgemmParams& params, const IgemmGroup& group,
                          const IgemmPart& part);
 
-/// Of outputs alone: all that splits change. Every share of the sums is written as f32, then read.
+/// Bytes of outputs alone: all that splits change. Every share of the sums is written as f32, then
+/// read.
 double igemm_output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& params);
 
 IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile,
