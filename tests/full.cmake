@@ -37,7 +37,8 @@ tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
 if(TCONV_WITH_CUDA)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   # Skipped, not passed, where scripts/setup could not get the disassembler.
-  tconv_check(static_gates package 5 2 ${Python3_EXECUTABLE} ${scripts}/static_gates
+  tconv_check(static_gates package 5 2 ${Python3_EXECUTABLE}
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/static_gates
     --build ${PROJECT_BINARY_DIR})
   tconv_check(static_gates_fire source 5 1 ${Python3_EXECUTABLE}
     ${PROJECT_SOURCE_DIR}/tests/static_gates/test_fires.py ${CMAKE_CUDA_COMPILER})
