@@ -17,6 +17,7 @@
 
 #include "src/cuda/cudnn/library.h"
 #include "src/cuda/runtime/repack.h"
+#include "src/host/plan/kernel.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "src/host/conventions/conventions.h"
-#include "src/host/plan/kernel_table.h"
-#include "src/host/plan/plan.h"
+#include "src/host/plan/options.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "src/host/verify/verify.h"

@@ -67,7 +67,4 @@ std::optional<TensorFlowArgs> as_tensorflow(const Problem& problem, std::string*
 std::optional<PyTorchArgs> as_pytorch(const Problem& problem, std::string* why = nullptr);
 std::optional<OnnxArgs> as_onnx(const Problem& problem, std::string* why = nullptr);
 
-/// The problem as each convention says it (or why it cannot), and its window classes.
-std::string describe(const Problem& problem, bool json);
-
 }  // namespace tconv::host

@@ -14,6 +14,7 @@
 #include <numbers>
 
 #include "src/host/device/device.h"
+#include "src/host/plan/kernel.h"
 
 namespace tconv::host {
 namespace {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace tconv::host {
 
@@ -49,9 +48,6 @@ const DeviceFacts& cpu_facts();
 std::string cuda_absence();
 /// The GPU that is current on this thread. Throws Unsupported with cuda_absence(). Starts CUDA.
 DeviceFacts cuda_facts();
-/// All devices, the preferred first. Starts CUDA. With what vendors' libraries say of them, if
-/// wanted: that opens the libraries, and is left out where there are none.
-std::vector<DeviceFacts> all_devices(bool in_vendors_words = false);
 /// Threads for a CPU row: `threads`, or one per core if 0.
 int thread_count(int threads);
 

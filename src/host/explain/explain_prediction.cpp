@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "src/host/plan/plan.h"
+#include "src/host/explain/explain.h"
 
 namespace tconv::host {
 namespace {

@@ -8,6 +8,8 @@
 #include <limits>
 #include <sstream>
 
+#include "src/host/plan/on_device.h"
+#include "src/host/problem/errors.h"
 #include "src/host/run/staging.h"
 
 namespace tconv::host {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "src/host/plan/plan.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/verify/verify.h"
 
 namespace tconv::host {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/host/device/device_memory.h"
+#include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
 #include "tests/support/fake_gpu.h"
 #include "tests/support/fake_rows.h"
@@ -133,8 +134,8 @@ TEST(DeviceChoice, WithoutAGpuAutomaticIsTheCpuAndSaysWhy) {
     const Plan made = plan({});
     EXPECT_EQ(made.device().kind, DeviceKind::cpu);
     EXPECT_EQ(made.device_note(), why);
-    EXPECT_TRUE(has(made.explain(false), why));
-    EXPECT_EQ(nlohmann::json::parse(made.explain(true))["device_note"], why);
+    EXPECT_TRUE(has(explain(made, false), why));
+    EXPECT_EQ(nlohmann::json::parse(explain(made, true))["device_note"], why);
     try {
       plan({.device = DeviceKind::cuda});
       FAIL() << "made a plan without a GPU";
@@ -161,7 +162,7 @@ TEST(DeviceChoice, AModelIsPlannedForAndNotTouched) {
   const Plan made = plan({.device = DeviceKind::cuda, .device_model = "l4"});
   EXPECT_STREQ(made.kernel().name, "fake");
   EXPECT_FALSE(made.device().is_here());
-  EXPECT_TRUE(has(made.explain(false), "l4 (model)"));
+  EXPECT_TRUE(has(explain(made, false), "l4 (model)"));
   EXPECT_EQ(fake.absence_calls + fake.loads + fake.allocations, 0);
   EXPECT_THROW(plan({.device = DeviceKind::cpu, .device_model = "l4"}), InvalidProblem);
   EXPECT_THROW(plan({.device_model = "no such model"}), InvalidProblem);

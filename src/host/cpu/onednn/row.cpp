@@ -24,7 +24,7 @@
 #include "src/host/cpu/onednn/convert.h"
 #include "src/host/cpu/onednn/epilogue.h"
 #include "src/host/cpu/onednn/weights.h"
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/kernel.h"
 #include "src/host/problem/errors.h"
 
 // The two functions of <omp.h> that are used here: the header belongs to the compiler and is
