@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tconv_c.h"
+#include "types.h"
 
 #if !defined(TCONV_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
 #define TCONV_NO_EXCEPTIONS
@@ -89,92 +90,7 @@ inline void finish(tconv_status code) { check(Status(code)); }
 }  // namespace detail
 #endif
 
-// ---- The problem
-// ---------------------------------------------------------------------------------
-
-enum class DType : int32_t { same = 0, f16 = 1, bf16 = 2, f32 = 3, f64 = 4 };
-enum class Layout : int32_t { nhwc = 1, nchw = 2 };
-enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
-enum class ActivationKind : int32_t {
-  identity,
-  relu,
-  leaky_relu,
-  prelu,
-  clamp,
-  sigmoid,
-  tanh,
-  gelu,
-  gelu_tanh,
-  silu,
-};
-
-/// An activation with its numbers: {ActivationKind::leaky_relu, 0.1}, {ActivationKind::clamp, 0,
-/// 6}.
-struct Activation {
-  ActivationKind kind = ActivationKind::identity;
-  double a = 0, b = 0;
-};
-
-/// One spatial axis, in elements:  output = input*stride - pad_begin + tap*dilation.
-struct Axis {
-  int64_t in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
-};
-
-/// Element strides of a 4-D tensor; all zero: dense.
-struct Strides {
-  int64_t n = 0, h = 0, w = 0, c = 0;
-};
-
-/// What no convention decides: types, epilogue, memory. Shapes as in tconv_problem_desc.
-struct Details {
-  std::string name;          ///< labels log lines, profiler ranges, test names
-  DType dtype = DType::f32;  ///< of input and filters
-  DType output_dtype = DType::same;
-  bool bias = false;               ///< tensors.bias [out_c] is added
-  DType bias_dtype = DType::same;  ///< the input's type or f32
-  bool residual = false;           ///< tensors.residual (like output) is added
-  Activation activation;
-  Strides input_strides, output_strides, residual_strides;
-  int32_t alignment = 16;  ///< bytes, of input, filters, residual, output
-};
-
-/// The request, as plain data. See tconv_problem_desc.
-struct ProblemDesc : Details {
-  int64_t batch = 1, in_c = 1, out_c = 1, groups = 1;
-  Axis h, w;
-  Layout layout = Layout::nhwc;
-  FilterOrder filter_order = FilterOrder::hwoi;
-};
-
-using Numbers = std::vector<int64_t>;
-
-/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
-struct TensorFlowArgs : Details {
-  Numbers input_shape, filter_shape;
-  std::optional<Numbers> output_shape;  ///< absent: computed
-  Numbers strides = {1};
-  std::optional<Numbers> dilations;
-  std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
-  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
-  std::string data_format = "NHWC";
-  int64_t groups = 0;  ///< 0: not given
-};
-
-/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
-struct PyTorchArgs : Details {
-  Numbers input_shape, weight_shape;
-  std::optional<Numbers> stride, padding, output_padding, dilation;
-  int64_t groups = 0;
-  std::string memory_format = "contiguous";  ///< or "channels_last"
-};
-
-/// ONNX ConvTranspose, opset 11 and later. See tconv_onnx_args.
-struct OnnxArgs : Details {
-  Numbers x_shape, w_shape;
-  std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;
-  std::string auto_pad = "NOTSET";
-  int64_t group = 0;
-};
+// ---- The problem -------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -208,12 +124,12 @@ inline tconv_problem_desc to_c(const Details& d) {
   c.name = d.name.c_str();
   c.dtype = static_cast<int32_t>(d.dtype);
   c.output_dtype = static_cast<int32_t>(d.output_dtype);
-  c.has_bias = d.bias;
+  c.has_bias = d.has_bias;
   c.bias_dtype = static_cast<int32_t>(d.bias_dtype);
-  c.has_residual = d.residual;
-  c.activation = static_cast<int32_t>(d.activation.kind);
-  c.activation_a = d.activation.a;
-  c.activation_b = d.activation.b;
+  c.has_residual = d.has_residual;
+  c.activation = static_cast<int32_t>(d.activation);
+  c.activation_a = d.activation_a;
+  c.activation_b = d.activation_b;
   c.input_strides = to_c(d.input_strides);
   c.output_strides = to_c(d.output_strides);
   c.residual_strides = to_c(d.residual_strides);
@@ -388,9 +304,6 @@ class Problem {
 // ---- The plan
 // --------------------------------------------------------------------------------------
 
-enum class Device : int32_t { automatic = 0, cpu = 1, cuda = 2 };
-enum class Math : int32_t { strict = 0, tf32 = 1, tf32x3 = 2 };
-
 /// What the caller allows. See tconv_options.
 struct Options {
   Device device = Device::automatic;
@@ -401,7 +314,7 @@ struct Options {
   bool allow_nondeterministic = false;
   bool prepacked_filters = false;
   bool verify = false;
-  int32_t threads = 0;  ///< of CPU rows; 0: one per core
+  int32_t threads = 0;  ///< of the CPU's families; 0: one per core
   tconv_log_function log = nullptr;
   void* log_user = nullptr;
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
@@ -418,7 +331,7 @@ class Plan {
   /// An empty handle; only create() makes it usable.
   Plan() = default;
 
-  /// Code::unsupported has every row's reason.
+  /// Code::unsupported has every family's reason.
   static Status create(const Problem& problem, const Options& options, Plan& plan) {
     auto c = detail::sized<tconv_options>();
     c.device = static_cast<int32_t>(options.device);
@@ -447,8 +360,8 @@ class Plan {
   }
 #endif
 
-  /// The same row, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
-  /// Code::unsupported has the reason where the row or the tensors do not allow it.
+  /// The same family, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
+  /// Code::unsupported has the reason where the family or the tensors do not allow it.
   Status resized(int64_t n, int64_t h, int64_t w, Plan& plan) const {
     tconv_plan* handle = nullptr;
     const Status status(tconv_plan_resized(handle_.get(), n, h, w, &handle));
@@ -477,7 +390,7 @@ class Plan {
   Device device() const { return static_cast<Device>(tconv_plan_device(handle_.get())); }
   /// Bytes, 256-byte aligned, of the caller's, for each run in flight.
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(handle_.get()); }
-  /// Bytes that prepack writes, 64-byte aligned; 0: the row reads the filters as they are.
+  /// Bytes that prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
   std::size_t packed_filter_bytes() const { return tconv_plan_packed_filter_bytes(handle_.get()); }
   std::size_t device_bytes() const { return tconv_plan_device_bytes(handle_.get()); }
   /// The whole decision as text; "" for an empty handle.
@@ -487,7 +400,7 @@ class Plan {
         [&](char** text) { return tconv_plan_explain(handle_.get(), TCONV_TEXT, text); }, status);
   }
 
-  /// What a run will do, as far as the row predicts it, as text; "" for an empty handle.
+  /// What a run will do, as far as the family predicts it, as text; "" for an empty handle.
   std::string counters() const {
     Status status;
     return detail::text_of(
@@ -503,7 +416,7 @@ class Plan {
   Result run_host(const Tensors& tensors) const {
     return detail::finish(tconv_run_host(handle_.get(), &tensors));
   }
-  /// Filters in the problem's order -> the row's own, into `packed` (packed_filter_bytes()).
+  /// Filters in the problem's order -> the family's own, into `packed` (packed_filter_bytes()).
   Result prepack(const void* filters, void* packed, std::size_t packed_bytes,
                  void* stream = nullptr) const {
     return detail::finish(tconv_prepack(handle_.get(), filters, packed, packed_bytes, stream));

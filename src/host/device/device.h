@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <string>
 
+#include "tconv/types.h"
+
 namespace tconv::host {
 
-enum class DeviceKind : int32_t { automatic, cpu, cuda };
+using DeviceKind = tconv::Device;
 constexpr const char* name_of(DeviceKind kind) {
   return kind == DeviceKind::cpu ? "cpu" : kind == DeviceKind::cuda ? "cuda" : "auto";
 }
@@ -48,7 +50,7 @@ const DeviceFacts& cpu_facts();
 std::string cuda_absence();
 /// The GPU that is current on this thread. Throws Unsupported with cuda_absence(). Starts CUDA.
 DeviceFacts cuda_facts();
-/// Threads for a CPU row: `threads`, or one per core if 0.
+/// Threads for a family of the CPU: `threads`, or one per core if 0.
 int thread_count(int threads);
 
 }  // namespace tconv::host

@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "src/host/device/device.h"
+#include "tconv/types.h"
 
 namespace tconv::host {
 
-enum class Math : int32_t { strict, tf32, tf32x3 };
+using tconv::Math;
 
 /// What the caller allows. See tconv_options.
 struct Options {
@@ -26,7 +27,7 @@ struct Options {
   /// Also engines of a vendor's whose error no bound covers (FFT, Winograd, narrow sums): for
   /// benchmarks, which must not hide a rival's fastest.
   bool unbounded_error = false;
-  int threads = 0;           ///< of CPU rows; 0: one per core
+  int threads = 0;           ///< of the CPU's families; 0: one per core
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   std::function<void(const std::string& line)> log;  ///< see log.h
 };
