@@ -287,14 +287,14 @@ typedef void (*tconv_log_function)(const char* line, void* user);
 typedef struct tconv_options {
   size_t struct_size;
   tconv_device_kind device;
-  const char* kernels;     /**< "name[,name]": only these rows; NULL: all */
+  const char* kernels;     /**< "name[,name]": only these families; NULL: all */
   const char* tile;        /**< only this tile; NULL: all */
   int64_t workspace_limit; /**< bytes; 0: no limit; TCONV_NO_WORKSPACE: none at all */
   tconv_math math;
   int32_t allow_nondeterministic;
   int32_t prepacked_filters; /**< tensors.filters is what tconv_prepack wrote */
   int32_t verify;            /**< each run compares with the reference (and synchronises) */
-  int32_t threads;           /**< of CPU rows; 0: one per core */
+  int32_t threads;           /**< of the CPU's families; 0: one per core */
   tconv_log_function log;    /**< NULL: stderr if TCONV_LOG=1, else nothing */
   void* log_user;
   const char* device_model; /**< plan for a GPU that is not here: h200, h100, a100, l4, rtx4090, or
@@ -307,13 +307,13 @@ typedef struct tconv_options {
 typedef struct tconv_plan tconv_plan;
 
 /** Chooses: a pure function of problem, options and device. `options` may be NULL.
- *  TCONV_UNSUPPORTED lists every row's reason. */
+ *  TCONV_UNSUPPORTED lists every family's reason. */
 TCONV_API tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options* options,
                                          tconv_plan** plan);
-/** The same row, tile, options, packed filters and pads for `n` images of `h` x `w` input pixels:
- * the output's size is what the pads of `plan` leave. Takes microseconds. TCONV_UNSUPPORTED with
- * the reason: a row whose code or packed order depends on the sizes, or tensors with strides of
- * their own. */
+/** The same family, tile, options, packed filters and pads for `n` images of `h` x `w` input
+ * pixels: the output's size is what the pads of `plan` leave. Takes microseconds. TCONV_UNSUPPORTED
+ * with the reason: a family whose code or packed order depends on the sizes, or tensors with
+ * strides of their own. */
 TCONV_API tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, int64_t w,
                                           tconv_plan** resized);
 TCONV_API void tconv_plan_destroy(tconv_plan* plan);
@@ -330,16 +330,18 @@ TCONV_API size_t tconv_plan_workspace_bytes(const tconv_plan* plan);
  *  tconv_plan_resized. */
 TCONV_API tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, int64_t h,
                                                        int64_t w, size_t* bytes);
-/** Bytes that tconv_prepack writes, 64-byte aligned; 0: the row reads the filters as they are. */
+/** Bytes that tconv_prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
+ */
 TCONV_API size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan);
 /** Bytes held beside the caller's memory (a vendor's code and constants), as far as known. */
 TCONV_API size_t tconv_plan_device_bytes(const tconv_plan* plan);
 
-/** The decision: the row chosen, every other row with reason, estimate, share of the roofline. */
+/** The decision: the family chosen, every other family with reason, estimate, share of the
+ * roofline. */
 TCONV_API tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_format format,
                                           char** text);
-/** What a run of the plan will do, as far as its row predicts it: multiply-adds issued and useful,
- *  bytes by level, wavefronts of shared memory, waves, time. Model numbers. */
+/** What a run of the plan will do, as far as its family predicts it: multiply-adds issued and
+ * useful, bytes by level, wavefronts of shared memory, waves, time. Model numbers. */
 TCONV_API tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format,
                                            char** text);
 /** The taps and products that make output (n, p, q, k). `input` and `filters` (host memory, in the
@@ -348,7 +350,7 @@ TCONV_API tconv_status tconv_plan_explain_at(const tconv_plan* plan, const void*
                                              const void* filters, int64_t n, int64_t p, int64_t q,
                                              int64_t k, tconv_text_format format, char** text);
 
-/** Rewrites filters (in the problem's order) into the row's own order. Only for plans made with
+/** Rewrites filters (in the problem's order) into the family's own order. Only for plans made with
  *  prepacked_filters; asynchronous on `stream`, except on the CPU. */
 TCONV_API tconv_status tconv_prepack(const tconv_plan* plan, const void* filters, void* packed,
                                      size_t packed_bytes, void* stream);
@@ -446,7 +448,7 @@ typedef struct tconv_comparison {
 
 /** Runs two plans of one problem on tensors in host memory, like tconv_run_host, and compares all
  *  elements of what they wrote on the plans' device: nothing is sampled and, on CUDA, no result is
- *  copied. tensors.output is not used. `other` NULL: `plan` once more. Plans of the same row and
+ *  copied. tensors.output is not used. `other` NULL: `plan` once more. Plans of the same family and
  *  tile must give the same values unless they may be nondeterministic; others may be as far apart
  *  as two right results can be (docs/verification.md). TCONV_MISMATCH fills `comparison` and has a
  *  message like tconv_verify's. */

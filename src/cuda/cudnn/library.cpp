@@ -68,7 +68,7 @@ void check(cudnnStatus_t status, const char* what) {
 using Pool = HandlePool<cudnnHandle_t>;
 using Handle = HandleLease<cudnnHandle_t>;
 
-/// What this row keeps for a device. Never destroyed: see HandlePool.
+/// What this family keeps for a device. Never destroyed: see HandlePool.
 struct Device {
   /// Planning may take as long as compiling does; runs do not wait for it: it has its own handle.
   std::mutex planning;

@@ -354,8 +354,8 @@ tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
     const Plan& p = need(plan, "plan").plan;
     check_struct(need(tensors, "tensors"), "tensors");
     check_struct(need(comparison, "comparison"), "comparison");
-    const Agreement result = compare_host(p, other == nullptr ? p : other->plan, to_host(*tensors),
-                                          stated_bytes(*tensors));
+    const PlanComparison result = compare_host(p, other == nullptr ? p : other->plan,
+                                               to_host(*tensors), stated_bytes(*tensors));
     write_comparison(result, *comparison);
     if (!result.right()) throw Mismatch(describe(p.problem(), result));
   });

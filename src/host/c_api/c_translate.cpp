@@ -262,18 +262,18 @@ void write_report(const VerifyReport& report, tconv_verify_report& out) {
          .bound = report.bound};
 }
 
-void write_comparison(const Agreement& agreement, tconv_comparison& out) {
+void write_comparison(const PlanComparison& comparison, tconv_comparison& out) {
   out = {.struct_size = sizeof out,
-         .total = agreement.total,
-         .differ = agreement.differ,
-         .worst = agreement.worst,
-         .allowed = agreement.allowed,
-         .n = agreement.first.n,
-         .p = agreement.first.p,
-         .q = agreement.first.q,
-         .k = agreement.first.k,
-         .got = agreement.got,
-         .other = agreement.other};
+         .total = comparison.total,
+         .differ = comparison.differ,
+         .worst = comparison.worst,
+         .allowed = comparison.allowed,
+         .n = comparison.first.n,
+         .p = comparison.first.p,
+         .q = comparison.first.q,
+         .k = comparison.first.k,
+         .got = comparison.got,
+         .other = comparison.other};
 }
 
 }  // namespace tconv::host

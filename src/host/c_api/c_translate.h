@@ -38,6 +38,6 @@ void write_desc(const ProblemDesc& desc, tconv_problem_desc& out);
 /// Only what a convention decides: batch, channels, groups, axes, layout, filter order.
 void write_geometry(const ProblemDesc& desc, tconv_problem_desc& out);
 void write_report(const VerifyReport& report, tconv_verify_report& out);
-void write_comparison(const Agreement& agreement, tconv_comparison& out);
+void write_comparison(const PlanComparison& comparison, tconv_comparison& out);
 
 }  // namespace tconv::host

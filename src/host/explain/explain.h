@@ -16,7 +16,7 @@ std::string describe(const Problem& problem, bool json);
 std::string explain(const Plan& plan, bool json);
 /// The time below which no kernel can go on this model of the device.
 double roofline_us(const Plan& plan);
-/// What a run of the plan will do, as its row predicts it: text or JSON.
+/// What a run of the plan will do, as its family predicts it: text or JSON.
 std::string explain_counters(const Plan& plan, bool json);
 /// The taps and products that make one output element; input and filters may be null together.
 std::string explain_at(const Plan& plan, const void* input, const void* filters, int64_t n,

@@ -8,7 +8,7 @@
 
 namespace tconv::host {
 
-/// Preferred first where estimates tie. The last row of each device takes everything.
+/// Preferred first where estimates tie. The last family of each device takes everything.
 std::span<const Kernel* const> kernel_table();
 
 }  // namespace tconv::host

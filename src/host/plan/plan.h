@@ -14,7 +14,7 @@
 
 namespace tconv::host {
 
-/// One row (or one of its tiles) as the planner saw it.
+/// One family (or one of its tiles) as the planner saw it.
 struct Candidate {
   const Kernel* kernel = nullptr;
   int tile = 0;
@@ -36,7 +36,7 @@ class Plan {
   const DeviceFacts& device() const { return device_; }
   /// Why device `auto` is the CPU here; empty if nobody asked, or if it is not.
   const std::string& device_note() const { return device_note_; }
-  /// The key of the problem that this plan's row was chosen for; empty if it is this plan's own.
+  /// The key of the problem that this plan's family was chosen for; empty if it is this plan's own.
   const std::string& resized_from() const { return resized_from_; }
   double estimate_us() const { return estimate_us_; }
   /// 0 for an empty output.
@@ -62,19 +62,19 @@ class Plan {
   std::vector<Candidate> candidates_;
 };
 
-/// A pure function of its arguments. Throws Unsupported with every row's reason, InvalidProblem if
-/// an option names a row or tile that does not exist.
+/// A pure function of its arguments. Throws Unsupported with every family's reason, InvalidProblem
+/// if an option names a family or tile that does not exist.
 Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
                std::span<const Kernel* const> table);
 /// With the device that `options` asks for: a device model; the CPU; the GPU that is current on
 /// this thread; or (automatic) that GPU if this build can use it, else the CPU, and device_note()
-/// says why. Where all rows that `options` name are the CPU's, automatic is the CPU.
+/// says why. Where all families that `options` name are the CPU's, automatic is the CPU.
 Plan make_plan(const Problem& problem, const Options& options,
                std::span<const Kernel* const> table = kernel_table());
 
-/// The same row, packed filters and pads for `n` images of `h` x `w` pixels. Throws Unsupported
-/// with the reason where the row or the tensors do not allow it, InvalidProblem where a size does
-/// not.
+/// The same family, packed filters and pads for `n` images of `h` x `w` pixels. Throws Unsupported
+/// with the reason where the family or the tensors do not allow it, InvalidProblem where a size
+/// does not.
 Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w);
 /// No plan.resized(n', h', w') with sizes up to these needs more. Throws as resized does.
 std::size_t workspace_bytes_upto(const Plan& plan, int64_t n, int64_t h, int64_t w);

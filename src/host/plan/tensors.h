@@ -6,7 +6,7 @@
 
 namespace tconv::host {
 
-/// The caller's memory; host or device pointers as the row wants them.
+/// The caller's memory; host or device pointers as the family wants them.
 struct Tensors {
   const void* input = nullptr;
   const void* filters = nullptr;

@@ -148,7 +148,7 @@ void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, St
   }
   check_workspace(plan, tensors, stated.workspace);
   if (plan.problem().empty_output()) return;
-  // The reference cannot read a row's own filter order; make_plan refuses options.verify there.
+  // The reference cannot read a family's own filter order; make_plan refuses options.verify there.
   const bool verified = (plan.options().verify || environment().verify) && !packed;
   if (!verified) return launch(plan, tensors, stream);
   if (plan.device().kind != DeviceKind::cuda) return run_verified_on_cpu(plan, tensors);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // epilogue.h: output = round(activation(sum + bias + residual)) in one pass over f32 sums, for CPU
-// rows whose library leaves the sums in memory.
+// families whose library leaves the sums in memory.
 #pragma once
 
 #include <cstdint>
