@@ -10,8 +10,7 @@
 #include "tconv_c_problem.h"
 #include "types.h"
 
-namespace tconv {
-namespace detail {
+namespace tconv::detail {
 
 template <typename Struct>
 Struct sized() {
@@ -143,7 +142,6 @@ inline tconv_status fill(const OnnxArgs& a, tconv_problem_desc& c) {
   return tconv_problem_desc_from_onnx(&args, &c);
 }
 
-}  // namespace detail
-}  // namespace tconv
+}  // namespace tconv::detail
 
 #endif  // TCONV_TO_C_H_
