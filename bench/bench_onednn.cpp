@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/support/support.h"
 
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/support/fake_gpu.h"
 #include "tests/support/fake_rows.h"
 

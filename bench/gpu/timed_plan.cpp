@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bench/gpu/timing.h"
+#include "src/host/run/run.h"
 
 namespace tconv::bench {
 

@@ -19,294 +19,20 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "status.h"
 #include "tconv_c.h"
-
-#if !defined(TCONV_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
-#define TCONV_NO_EXCEPTIONS
-#endif
-#ifndef TCONV_NO_EXCEPTIONS
-#include <stdexcept>
-#endif
+#include "to_c.h"
+#include "types.h"
 
 namespace tconv {
 
-// ---- Status ------------------------------------------------------------------------------------
-
-enum class Code : int32_t {
-  ok = TCONV_OK,
-  mismatch = TCONV_MISMATCH,
-  invalid = TCONV_INVALID,
-  unsupported = TCONV_UNSUPPORTED,
-  device_error = TCONV_DEVICE_ERROR,
-};
-
-/// What a call came to, with its message.
-class [[nodiscard]] Status {
- public:
-  Status() = default;
-  explicit Status(tconv_status code) : code_(static_cast<Code>(code)) {
-    if (code != TCONV_OK) message_ = tconv_last_error();
-  }
-  bool ok() const { return code_ == Code::ok; }
-  Code code() const { return code_; }
-  const std::string& message() const { return message_; }
-
- private:
-  Code code_ = Code::ok;
-  std::string message_;
-};
-
-#ifdef TCONV_NO_EXCEPTIONS
-using Result = Status;
-namespace detail {
-inline Status finish(tconv_status code) { return Status(code); }
-}  // namespace detail
-#else
-/// Thrown by every failing call; code() says which kind.
-class Error : public std::runtime_error {
- public:
-  explicit Error(const Status& status)
-      : std::runtime_error(status.message()), code_(status.code()) {}
-  Code code() const { return code_; }
-
- private:
-  Code code_;
-};
-/// What calls return: nothing with exceptions, a Status without.
-using Result = void;
-namespace detail {
-inline void check(const Status& status) {
-  if (!status.ok()) throw Error(status);
-}
-inline void finish(tconv_status code) { check(Status(code)); }
-}  // namespace detail
-#endif
-
-// ---- The problem
-// ---------------------------------------------------------------------------------
-
-enum class DType : int32_t { same = 0, f16 = 1, bf16 = 2, f32 = 3, f64 = 4 };
-enum class Layout : int32_t { nhwc = 1, nchw = 2 };
-enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
-enum class ActivationKind : int32_t {
-  identity,
-  relu,
-  leaky_relu,
-  prelu,
-  clamp,
-  sigmoid,
-  tanh,
-  gelu,
-  gelu_tanh,
-  silu,
-};
-
-/// An activation with its numbers: {ActivationKind::leaky_relu, 0.1}, {ActivationKind::clamp, 0,
-/// 6}.
-struct Activation {
-  ActivationKind kind = ActivationKind::identity;
-  double a = 0, b = 0;
-};
-
-/// One spatial axis, in elements:  output = input*stride - pad_begin + tap*dilation.
-struct Axis {
-  int64_t in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
-};
-
-/// Element strides of a 4-D tensor; all zero: dense.
-struct Strides {
-  int64_t n = 0, h = 0, w = 0, c = 0;
-};
-
-/// What no convention decides: types, epilogue, memory. Shapes as in tconv_problem_desc.
-struct Details {
-  std::string name;          ///< labels log lines, profiler ranges, test names
-  DType dtype = DType::f32;  ///< of input and filters
-  DType output_dtype = DType::same;
-  bool bias = false;               ///< tensors.bias [out_c] is added
-  DType bias_dtype = DType::same;  ///< the input's type or f32
-  bool residual = false;           ///< tensors.residual (like output) is added
-  Activation activation;
-  Strides input_strides, output_strides, residual_strides;
-  int32_t alignment = 16;  ///< bytes, of input, filters, residual, output
-};
-
-/// The request, as plain data. See tconv_problem_desc.
-struct ProblemDesc : Details {
-  int64_t batch = 1, in_c = 1, out_c = 1, groups = 1;
-  Axis h, w;
-  Layout layout = Layout::nhwc;
-  FilterOrder filter_order = FilterOrder::hwoi;
-};
-
-using Numbers = std::vector<int64_t>;
-
-/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
-struct TensorFlowArgs : Details {
-  Numbers input_shape, filter_shape;
-  std::optional<Numbers> output_shape;  ///< absent: computed
-  Numbers strides = {1};
-  std::optional<Numbers> dilations;
-  std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
-  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
-  std::string data_format = "NHWC";
-  int64_t groups = 0;  ///< 0: not given
-};
-
-/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
-struct PyTorchArgs : Details {
-  Numbers input_shape, weight_shape;
-  std::optional<Numbers> stride, padding, output_padding, dilation;
-  int64_t groups = 0;
-  std::string memory_format = "contiguous";  ///< or "channels_last"
-};
-
-/// ONNX ConvTranspose, opset 11 and later. See tconv_onnx_args.
-struct OnnxArgs : Details {
-  Numbers x_shape, w_shape;
-  std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;
-  std::string auto_pad = "NOTSET";
-  int64_t group = 0;
-};
+// ---- The problem -------------------------------------------------------------------------------
 
 namespace detail {
-
-template <typename Struct>
-Struct sized() {
-  Struct s{};
-  s.struct_size = sizeof(Struct);
-  return s;
-}
-
-/// A list that is there, even if it is empty, has a pointer.
-struct List {
-  const int64_t* data = nullptr;
-  int32_t count = 0;
-};
-inline List list(const Numbers& numbers) {
-  static constexpr int64_t kNothing = 0;
-  return {numbers.empty() ? &kNothing : numbers.data(), static_cast<int32_t>(numbers.size())};
-}
-inline List list(const std::optional<Numbers>& numbers) {
-  return numbers ? list(*numbers) : List{};
-}
-
-inline tconv_strides to_c(const Strides& s) { return {s.n, s.h, s.w, s.c}; }
-inline tconv_axis to_c(const Axis& a) {
-  return {a.in, a.kernel, a.stride, a.dilation, a.pad_begin, a.out};
-}
-
-inline tconv_problem_desc to_c(const Details& d) {
-  auto c = sized<tconv_problem_desc>();
-  c.name = d.name.c_str();
-  c.dtype = static_cast<int32_t>(d.dtype);
-  c.output_dtype = static_cast<int32_t>(d.output_dtype);
-  c.has_bias = d.bias;
-  c.bias_dtype = static_cast<int32_t>(d.bias_dtype);
-  c.has_residual = d.residual;
-  c.activation = static_cast<int32_t>(d.activation.kind);
-  c.activation_a = d.activation.a;
-  c.activation_b = d.activation.b;
-  c.input_strides = to_c(d.input_strides);
-  c.output_strides = to_c(d.output_strides);
-  c.residual_strides = to_c(d.residual_strides);
-  c.alignment = d.alignment;
-  return c;
-}
-
-inline tconv_status fill(const ProblemDesc& d, tconv_problem_desc& c) {
-  c.batch = d.batch, c.in_c = d.in_c, c.out_c = d.out_c, c.groups = d.groups;
-  c.h = to_c(d.h), c.w = to_c(d.w);
-  c.layout = static_cast<int32_t>(d.layout);
-  c.filter_order = static_cast<int32_t>(d.filter_order);
-  return TCONV_OK;
-}
-
-inline tconv_tensorflow_args to_args(const TensorFlowArgs& a) {
-  const List input = list(a.input_shape), filter = list(a.filter_shape);
-  const List output = list(a.output_shape), strides = list(a.strides);
-  const List dilations = list(a.dilations), pads = list(a.explicit_paddings);
-  return {sizeof(tconv_tensorflow_args),
-          input.data,
-          input.count,
-          filter.data,
-          filter.count,
-          output.data,
-          output.count,
-          strides.data,
-          strides.count,
-          dilations.data,
-          dilations.count,
-          a.padding.c_str(),
-          pads.data,
-          pads.count,
-          a.data_format.c_str(),
-          a.groups};
-}
-
-inline tconv_pytorch_args to_args(const PyTorchArgs& a) {
-  const List input = list(a.input_shape), weight = list(a.weight_shape);
-  const List stride = list(a.stride), padding = list(a.padding);
-  const List output_padding = list(a.output_padding), dilation = list(a.dilation);
-  return {sizeof(tconv_pytorch_args),
-          input.data,
-          input.count,
-          weight.data,
-          weight.count,
-          stride.data,
-          stride.count,
-          padding.data,
-          padding.count,
-          output_padding.data,
-          output_padding.count,
-          dilation.data,
-          dilation.count,
-          a.groups,
-          a.memory_format.c_str()};
-}
-
-inline tconv_onnx_args to_args(const OnnxArgs& a) {
-  const List x = list(a.x_shape), w = list(a.w_shape), strides = list(a.strides);
-  const List pads = list(a.pads), output_padding = list(a.output_padding);
-  const List output = list(a.output_shape), dilations = list(a.dilations);
-  return {sizeof(tconv_onnx_args),
-          x.data,
-          x.count,
-          w.data,
-          w.count,
-          strides.data,
-          strides.count,
-          pads.data,
-          pads.count,
-          output_padding.data,
-          output_padding.count,
-          output.data,
-          output.count,
-          dilations.data,
-          dilations.count,
-          a.auto_pad.c_str(),
-          a.group};
-}
-
-inline tconv_status fill(const TensorFlowArgs& a, tconv_problem_desc& c) {
-  const tconv_tensorflow_args args = to_args(a);
-  return tconv_problem_desc_from_tensorflow(&args, &c);
-}
-inline tconv_status fill(const PyTorchArgs& a, tconv_problem_desc& c) {
-  const tconv_pytorch_args args = to_args(a);
-  return tconv_problem_desc_from_pytorch(&args, &c);
-}
-inline tconv_status fill(const OnnxArgs& a, tconv_problem_desc& c) {
-  const tconv_onnx_args args = to_args(a);
-  return tconv_problem_desc_from_onnx(&args, &c);
-}
 
 template <auto destroy>
 struct Destroyer {
@@ -385,11 +111,7 @@ class Problem {
   std::shared_ptr<const tconv_problem> handle_;
 };
 
-// ---- The plan
-// --------------------------------------------------------------------------------------
-
-enum class Device : int32_t { automatic = 0, cpu = 1, cuda = 2 };
-enum class Math : int32_t { strict = 0, tf32 = 1, tf32x3 = 2 };
+// ---- The plan ---------------------------------------------------------------------------------
 
 /// What the caller allows. See tconv_options.
 struct Options {
@@ -401,7 +123,7 @@ struct Options {
   bool allow_nondeterministic = false;
   bool prepacked_filters = false;
   bool verify = false;
-  int32_t threads = 0;  ///< of CPU rows; 0: one per core
+  int32_t threads = 0;  ///< of the CPU's families; 0: one per core
   tconv_log_function log = nullptr;
   void* log_user = nullptr;
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
@@ -418,7 +140,7 @@ class Plan {
   /// An empty handle; only create() makes it usable.
   Plan() = default;
 
-  /// Code::unsupported has every row's reason.
+  /// Code::unsupported has every family's reason.
   static Status create(const Problem& problem, const Options& options, Plan& plan) {
     auto c = detail::sized<tconv_options>();
     c.device = static_cast<int32_t>(options.device);
@@ -447,8 +169,8 @@ class Plan {
   }
 #endif
 
-  /// The same row, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
-  /// Code::unsupported has the reason where the row or the tensors do not allow it.
+  /// The same family, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
+  /// Code::unsupported has the reason where the family or the tensors do not allow it.
   Status resized(int64_t n, int64_t h, int64_t w, Plan& plan) const {
     tconv_plan* handle = nullptr;
     const Status status(tconv_plan_resized(handle_.get(), n, h, w, &handle));
@@ -477,7 +199,7 @@ class Plan {
   Device device() const { return static_cast<Device>(tconv_plan_device(handle_.get())); }
   /// Bytes, 256-byte aligned, of the caller's, for each run in flight.
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(handle_.get()); }
-  /// Bytes that prepack writes, 64-byte aligned; 0: the row reads the filters as they are.
+  /// Bytes that prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
   std::size_t packed_filter_bytes() const { return tconv_plan_packed_filter_bytes(handle_.get()); }
   std::size_t device_bytes() const { return tconv_plan_device_bytes(handle_.get()); }
   /// The whole decision as text; "" for an empty handle.
@@ -487,7 +209,7 @@ class Plan {
         [&](char** text) { return tconv_plan_explain(handle_.get(), TCONV_TEXT, text); }, status);
   }
 
-  /// What a run will do, as far as the row predicts it, as text; "" for an empty handle.
+  /// What a run will do, as far as the family predicts it, as text; "" for an empty handle.
   std::string counters() const {
     Status status;
     return detail::text_of(
@@ -503,7 +225,7 @@ class Plan {
   Result run_host(const Tensors& tensors) const {
     return detail::finish(tconv_run_host(handle_.get(), &tensors));
   }
-  /// Filters in the problem's order -> the row's own, into `packed` (packed_filter_bytes()).
+  /// Filters in the problem's order -> the family's own, into `packed` (packed_filter_bytes()).
   Result prepack(const void* filters, void* packed, std::size_t packed_bytes,
                  void* stream = nullptr) const {
     return detail::finish(tconv_prepack(handle_.get(), filters, packed, packed_bytes, stream));
@@ -514,8 +236,7 @@ class Plan {
   std::shared_ptr<const tconv_plan> handle_;
 };
 
-// ---- Trust
-// -----------------------------------------------------------------------------------------
+// ---- Trust ------------------------------------------------------------------------------------
 
 using VerifyReport = tconv_verify_report;
 

@@ -18,7 +18,7 @@
 #include "src/cuda/common/index.cuh"
 #include "src/cuda/ptx/fma.cuh"
 #include "src/cuda/runtime/launch.cuh"
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/kernel.h"
 
 namespace tconv::cuda {
 namespace {

@@ -21,7 +21,7 @@ namespace tconv::emulator {
 namespace {
 
 using host::DeviceError;
-using host::failed_call_words;
+using host::failed_call_message;
 
 class EmulatedGpu final : public host::Gpu {
  public:
@@ -46,8 +46,8 @@ class EmulatedGpu final : public host::Gpu {
     check(launch);
     const Report& report = run(launch, std::exchange(useful_multiply_adds_, 0));
     if (report.clean()) return;
-    throw DeviceError(failed_call_words("the emulator", report.text(),
-                                        std::string("a launch of the row ") + launch.name));
+    throw DeviceError(failed_call_message("the emulator", report.text(),
+                                          std::string("a launch of the row ") + launch.name));
   }
 
   void begin_run(const host::Problem& problem) override {
@@ -60,9 +60,9 @@ class EmulatedGpu final : public host::Gpu {
     try {
       return emulator::allocate(bytes);
     } catch (const std::bad_alloc&) {
-      throw DeviceError(failed_call_words("the emulator's allocation", "out of memory",
-                                          std::to_string(bytes) + " bytes of device memory",
-                                          "the emulator has 4 GiB: take a smaller problem"));
+      throw DeviceError(failed_call_message("the emulator's allocation", "out of memory",
+                                            std::to_string(bytes) + " bytes of device memory",
+                                            "the emulator has 4 GiB: take a smaller problem"));
     }
   }
   void release(void* memory) noexcept override { emulator::release(memory); }
@@ -106,8 +106,8 @@ class EmulatedGpu final : public host::Gpu {
         launch.shared_bytes <= kMostSharedBytes && launch.shared_bytes <= allowed) {
       return;
     }
-    throw DeviceError(failed_call_words("the emulator", "a configuration that CUDA refuses",
-                                        std::string("a launch of the row ") + launch.name));
+    throw DeviceError(failed_call_message("the emulator", "a configuration that CUDA refuses",
+                                          std::string("a launch of the row ") + launch.name));
   }
 
   double useful_multiply_adds_ = 0;

@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "src/host/conventions/conventions.h"
+#include "src/host/explain/explain.h"
 #include "src/host/problem/decomposition.h"
 #include "src/host/problem/errors.h"
 #include "src/host/problem/problem.h"

@@ -6,6 +6,7 @@
 #include "src/host/device/device_memory.h"
 #include "src/host/device/gpu.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/support/support.h"
 
 namespace tconv::test {

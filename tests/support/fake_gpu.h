@@ -76,8 +76,8 @@ class FakeGpu final : public host::Gpu {
     loaded = kernel;
     if (fail_load.empty()) return;
     throw host::DeviceError(
-        host::failed_call_words("cudaFuncGetAttributes", fail_load, "the loading of a kernel",
-                                host::architecture_gap(built, present.at(0).sm)));
+        host::failed_call_message("cudaFuncGetAttributes", fail_load, "the loading of a kernel",
+                                  host::architecture_gap(built, present.at(0).sm)));
   }
   void launch(const host::Launch& launch) override {
     ++launches;
@@ -87,7 +87,7 @@ class FakeGpu final : public host::Gpu {
       throw host::DeviceError("a launch with more shared memory than its kernel was loaded for");
     }
     if (!fail_launch.empty()) {
-      throw host::DeviceError(host::failed_call_words(
+      throw host::DeviceError(host::failed_call_message(
           "cudaLaunchKernel", fail_launch, std::string("a launch of the row ") + launch.name));
     }
     if (on_launch) on_launch(launch);
@@ -97,9 +97,9 @@ class FakeGpu final : public host::Gpu {
   void* allocate(std::size_t bytes) override {
     if (allocations++ == fail_allocation) {
       throw host::DeviceError(
-          host::failed_call_words("cudaMalloc", "cudaErrorMemoryAllocation: out of memory",
-                                  std::to_string(bytes) + " bytes of device memory",
-                                  host::out_of_memory_advice(1000, 2000)));
+          host::failed_call_message("cudaMalloc", "cudaErrorMemoryAllocation: out of memory",
+                                    std::to_string(bytes) + " bytes of device memory",
+                                    host::out_of_memory_advice(1000, 2000)));
     }
     void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     std::memset(memory, 0xff, bytes);

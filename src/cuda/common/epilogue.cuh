@@ -7,7 +7,8 @@
 #pragma once
 
 #include "src/cuda/common/dtype.cuh"
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/tensors.h"
+#include "src/host/problem/problem.h"
 
 namespace tconv::cuda {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/options.h"
 
 namespace tconv::host {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/problem/problem.h"
 
 namespace tconv::host {
 

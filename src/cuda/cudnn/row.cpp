@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// row.cpp: the row `cudnn`: cuDNN's backward-data convolution through NVIDIA's header-only
+// row.cpp: the family `cudnn`: cuDNN's backward-data convolution through NVIDIA's header-only
 // cudnn_frontend. Not yet run on a GPU.
 //
 //   [filters -> the order of cuDNN's layouts]  [cuDNN: one execution plan]  [epilogue of ours]
@@ -17,6 +17,7 @@
 
 #include "src/cuda/cudnn/library.h"
 #include "src/cuda/runtime/repack.h"
+#include "src/host/plan/kernel.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {
@@ -117,7 +118,8 @@ std::string words_for(const CudnnForm& form) {
   return std::string(epilogue) + (form.packed_filters ? "filters repacked" : "filters as they are");
 }
 
-// ---- The row of the table. ----------------------------------------------------------------------
+// ---- The entry of the table.
+// -----------------------------------------------------------------------
 
 std::string declines(const Problem& problem, const Options&, const DeviceFacts& device) {
   if (!device.is_here() && device.cudnn_properties.empty()) {

@@ -42,7 +42,7 @@ struct Join {
 void check(cudaError_t status) {
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();  // it is ours: not left behind
-  throw host::DeviceError(host::failed_call_words(
+  throw host::DeviceError(host::failed_call_message(
       "cub::DeviceReduce",
       std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status),
       "the comparison of two buffers"));

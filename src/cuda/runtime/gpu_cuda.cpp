@@ -82,7 +82,7 @@ template <typename Call>
 void check(const char* name, const char* purpose, Call&& call) {
   const cudaError_t status = quietly(call);
   if (status == cudaSuccess) return;
-  throw DeviceError(failed_call_words(name, words(status), purpose, advice(status)));
+  throw DeviceError(failed_call_message(name, words(status), purpose, advice(status)));
 }
 
 /// For calls whose purpose has numbers in it: the text is made only if it is needed.
@@ -92,21 +92,21 @@ void check(const char* name, const Purpose& purpose, Call&& call)
 {
   const cudaError_t status = quietly(call);
   if (status == cudaSuccess) return;
-  throw DeviceError(failed_call_words(name, words(status), purpose(), advice(status)));
+  throw DeviceError(failed_call_message(name, words(status), purpose(), advice(status)));
 }
 
 /// cudaDriverGetVersion and cudaGetDeviceCount are the first calls of the process.
 std::string find_absence() {
   int driver = 0, runtime = 0, count = 0;
   const auto driver_version = [&] { return cudaDriverGetVersion(&driver); };
-  if (quietly(driver_version) != cudaSuccess || driver == 0) return driver_missing_words();
+  if (quietly(driver_version) != cudaSuccess || driver == 0) return driver_missing_message();
   (void)quietly([&] { return cudaRuntimeGetVersion(&runtime); });
   const cudaError_t status = quietly([&] { return cudaGetDeviceCount(&count); });
-  if (status == cudaErrorInsufficientDriver) return driver_too_old_words(driver, runtime);
+  if (status == cudaErrorInsufficientDriver) return driver_too_old_message(driver, runtime);
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
-    return no_device_words();
+    return no_device_message();
   }
-  return status == cudaSuccess ? "" : cuda_failed_words(words(status));
+  return status == cudaSuccess ? "" : cuda_failed_message(words(status));
 }
 
 DeviceFacts facts_of(int ordinal) {

@@ -13,7 +13,7 @@ namespace tconv::cuda {
 
 using Extent3 = std::array<unsigned, 3>;
 
-/// Enqueues `kernel` on `stream`; `name` of the row is for error messages.
+/// Enqueues `kernel` on `stream`; `name` of the family is for error messages.
 template <typename... Parameters>
 void launch(void (*kernel)(Parameters...), const Extent3& grid, const Extent3& block,
             std::size_t shared_bytes, host::Stream stream, const char* name,

@@ -22,7 +22,7 @@ namespace {
 using namespace host;  // NOLINT(google-build-using-namespace): of our own library
 
 constexpr int kThreads = 256;
-constexpr const char* kName = "repack";  // for the rows cudnn and igemm_sm80
+constexpr const char* kName = "repack";  // for the families cudnn and igemm_sm80
 
 /// Four nested extents, the outermost first, and the strides of what is read along them.
 template <typename Index>

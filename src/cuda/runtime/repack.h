@@ -3,7 +3,9 @@
 // after it. Defined in src/cuda/runtime/repack.cu. Neither allocates nor synchronises.
 #pragma once
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/device/gpu.h"
+#include "src/host/plan/tensors.h"
+#include "src/host/problem/problem.h"
 
 namespace tconv::host {
 

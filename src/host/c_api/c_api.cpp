@@ -9,9 +9,13 @@
 #include "src/host/c_api/c_translate.h"
 #include "src/host/conventions/conventions.h"
 #include "src/host/device/device_models.h"
+#include "src/host/explain/explain.h"
+#include "src/host/plan/devices.h"
 #include "src/host/plan/log.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
+#include "src/host/run/compare_plans.h"
+#include "src/host/run/run.h"
 #include "src/host/verify/diagnose.h"
 #include "src/host/verify/verify.h"
 #include "tconv/tconv_c.h"
@@ -288,7 +292,7 @@ size_t tconv_plan_device_bytes(const tconv_plan* plan) {
 }
 
 tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_format format, char** text) {
-  return text_call(format, text, [&](bool json) { return need(plan, "plan").plan.explain(json); });
+  return text_call(format, text, [&](bool json) { return explain(need(plan, "plan").plan, json); });
 }
 
 tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format, char** text) {
@@ -350,8 +354,8 @@ tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
     const Plan& p = need(plan, "plan").plan;
     check_struct(need(tensors, "tensors"), "tensors");
     check_struct(need(comparison, "comparison"), "comparison");
-    const Agreement result = compare_host(p, other == nullptr ? p : other->plan, to_host(*tensors),
-                                          stated_bytes(*tensors));
+    const PlanComparison result = compare_host(p, other == nullptr ? p : other->plan,
+                                               to_host(*tensors), stated_bytes(*tensors));
     write_comparison(result, *comparison);
     if (!result.right()) throw Mismatch(describe(p.problem(), result));
   });

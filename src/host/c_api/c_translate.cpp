@@ -57,28 +57,29 @@ std::string text_or(const char* text, const char* fallback) {
 
 ProblemDesc to_host(const tconv_problem_desc& desc) {
   check_struct(desc, "desc");
-  const auto dtype = or_default(desc.dtype, DType::f32);
-  return {.name = text_or(desc.name, ""),
-          .batch = desc.batch,
-          .in_c = desc.in_c,
-          .out_c = desc.out_c,
-          .groups = desc.groups,
-          .h = to_host(desc.h),
-          .w = to_host(desc.w),
-          .dtype = dtype,
-          .output_dtype = or_default(desc.output_dtype, dtype),
-          .bias_dtype = or_default(desc.bias_dtype, dtype),
-          .layout = or_default(desc.layout, Layout::nhwc),
-          .filter_order = or_default(desc.filter_order, FilterOrder::hwoi),
-          .input_strides = to_host(desc.input_strides),
-          .output_strides = to_host(desc.output_strides),
-          .residual_strides = to_host(desc.residual_strides),
-          .has_bias = desc.has_bias != 0,
-          .has_residual = desc.has_residual != 0,
-          .activation = static_cast<Activation>(desc.activation),
-          .activation_a = desc.activation_a,
-          .activation_b = desc.activation_b,
-          .alignment = desc.alignment == 0 ? 16 : desc.alignment};
+  ProblemDesc d;
+  d.name = text_or(desc.name, "");
+  d.batch = desc.batch;
+  d.in_c = desc.in_c;
+  d.out_c = desc.out_c;
+  d.groups = desc.groups;
+  d.h = to_host(desc.h);
+  d.w = to_host(desc.w);
+  d.dtype = static_cast<DType>(desc.dtype);
+  d.output_dtype = static_cast<DType>(desc.output_dtype);
+  d.bias_dtype = static_cast<DType>(desc.bias_dtype);
+  d.layout = or_default(desc.layout, Layout::nhwc);
+  d.filter_order = or_default(desc.filter_order, FilterOrder::hwoi);
+  d.input_strides = to_host(desc.input_strides);
+  d.output_strides = to_host(desc.output_strides);
+  d.residual_strides = to_host(desc.residual_strides);
+  d.has_bias = desc.has_bias != 0;
+  d.has_residual = desc.has_residual != 0;
+  d.activation = static_cast<Activation>(desc.activation);
+  d.activation_a = desc.activation_a;
+  d.activation_b = desc.activation_b;
+  if (desc.alignment != 0) d.alignment = desc.alignment;
+  return d;
 }
 
 namespace {
@@ -171,43 +172,49 @@ VerifyOptions to_host(const tconv_verify_options* options) {
 
 TensorFlowArgs to_host(const tconv_tensorflow_args& args) {
   check_struct(args, "args");
-  return {.input_shape = list("input_shape", args.input_shape, args.input_rank),
-          .filter_shape = list("filter_shape", args.filter_shape, args.filter_rank),
-          .output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count),
-          .strides = list("strides", args.strides, args.strides_count),
-          .dilations = optional_list("dilations", args.dilations, args.dilations_count),
-          .padding = text_or(args.padding, "SAME"),
-          .explicit_paddings =
-              list("explicit_paddings", args.explicit_paddings, args.explicit_paddings_count),
-          .data_format = text_or(args.data_format, "NHWC"),
-          .groups = args.groups};
+  TensorFlowArgs a;
+  a.input_shape = list("input_shape", args.input_shape, args.input_rank);
+  a.filter_shape = list("filter_shape", args.filter_shape, args.filter_rank);
+  a.output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count);
+  a.strides = list("strides", args.strides, args.strides_count);
+  a.dilations = optional_list("dilations", args.dilations, args.dilations_count);
+  a.padding = text_or(args.padding, "SAME");
+  a.explicit_paddings =
+      list("explicit_paddings", args.explicit_paddings, args.explicit_paddings_count);
+  a.data_format = text_or(args.data_format, "NHWC");
+  a.groups = args.groups;
+  return a;
 }
 
 PyTorchArgs to_host(const tconv_pytorch_args& args) {
   check_struct(args, "args");
-  return {.input_shape = list("input_shape", args.input_shape, args.input_rank),
-          .weight_shape = list("weight_shape", args.weight_shape, args.weight_rank),
-          .stride = optional_list("stride", args.stride, args.stride_count),
-          .padding = optional_list("padding", args.padding, args.padding_count),
-          .output_padding =
-              optional_list("output_padding", args.output_padding, args.output_padding_count),
-          .dilation = optional_list("dilation", args.dilation, args.dilation_count),
-          .groups = args.groups,
-          .memory_format = text_or(args.memory_format, "contiguous")};
+  PyTorchArgs a;
+  a.input_shape = list("input_shape", args.input_shape, args.input_rank);
+  a.weight_shape = list("weight_shape", args.weight_shape, args.weight_rank);
+  a.stride = optional_list("stride", args.stride, args.stride_count);
+  a.padding = optional_list("padding", args.padding, args.padding_count);
+  a.output_padding =
+      optional_list("output_padding", args.output_padding, args.output_padding_count);
+  a.dilation = optional_list("dilation", args.dilation, args.dilation_count);
+  a.groups = args.groups;
+  a.memory_format = text_or(args.memory_format, "contiguous");
+  return a;
 }
 
 OnnxArgs to_host(const tconv_onnx_args& args) {
   check_struct(args, "args");
-  return {.x_shape = list("x_shape", args.x_shape, args.x_rank),
-          .w_shape = list("w_shape", args.w_shape, args.w_rank),
-          .strides = optional_list("strides", args.strides, args.strides_count),
-          .pads = optional_list("pads", args.pads, args.pads_count),
-          .output_padding =
-              optional_list("output_padding", args.output_padding, args.output_padding_count),
-          .output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count),
-          .dilations = optional_list("dilations", args.dilations, args.dilations_count),
-          .auto_pad = text_or(args.auto_pad, "NOTSET"),
-          .group = args.group};
+  OnnxArgs a;
+  a.x_shape = list("x_shape", args.x_shape, args.x_rank);
+  a.w_shape = list("w_shape", args.w_shape, args.w_rank);
+  a.strides = optional_list("strides", args.strides, args.strides_count);
+  a.pads = optional_list("pads", args.pads, args.pads_count);
+  a.output_padding =
+      optional_list("output_padding", args.output_padding, args.output_padding_count);
+  a.output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count);
+  a.dilations = optional_list("dilations", args.dilations, args.dilations_count);
+  a.auto_pad = text_or(args.auto_pad, "NOTSET");
+  a.group = args.group;
+  return a;
 }
 
 void write_geometry(const ProblemDesc& desc, tconv_problem_desc& out) {
@@ -255,18 +262,18 @@ void write_report(const VerifyReport& report, tconv_verify_report& out) {
          .bound = report.bound};
 }
 
-void write_comparison(const Agreement& agreement, tconv_comparison& out) {
+void write_comparison(const PlanComparison& comparison, tconv_comparison& out) {
   out = {.struct_size = sizeof out,
-         .total = agreement.total,
-         .differ = agreement.differ,
-         .worst = agreement.worst,
-         .allowed = agreement.allowed,
-         .n = agreement.first.n,
-         .p = agreement.first.p,
-         .q = agreement.first.q,
-         .k = agreement.first.k,
-         .got = agreement.got,
-         .other = agreement.other};
+         .total = comparison.total,
+         .differ = comparison.differ,
+         .worst = comparison.worst,
+         .allowed = comparison.allowed,
+         .n = comparison.first.n,
+         .p = comparison.first.p,
+         .q = comparison.first.q,
+         .k = comparison.first.k,
+         .got = comparison.got,
+         .other = comparison.other};
 }
 
 }  // namespace tconv::host

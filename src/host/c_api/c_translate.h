@@ -5,8 +5,8 @@
 #include <string>
 
 #include "src/host/conventions/conventions.h"
-#include "src/host/plan/kernel_table.h"
-#include "src/host/plan/plan.h"
+#include "src/host/plan/options.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "src/host/verify/verify.h"
@@ -38,6 +38,6 @@ void write_desc(const ProblemDesc& desc, tconv_problem_desc& out);
 /// Only what a convention decides: batch, channels, groups, axes, layout, filter order.
 void write_geometry(const ProblemDesc& desc, tconv_problem_desc& out);
 void write_report(const VerifyReport& report, tconv_verify_report& out);
-void write_comparison(const Agreement& agreement, tconv_comparison& out);
+void write_comparison(const PlanComparison& comparison, tconv_comparison& out);
 
 }  // namespace tconv::host

@@ -7,41 +7,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "src/host/problem/problem.h"
+#include "tconv/types.h"
 
 namespace tconv::host {
 
-using Numbers = std::vector<int64_t>;
-
-/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
-struct TensorFlowArgs {
-  Numbers input_shape, filter_shape;
-  std::optional<Numbers> output_shape;
-  Numbers strides;
-  std::optional<Numbers> dilations;
-  std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
-  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
-  std::string data_format = "NHWC";
-  int64_t groups = 0;  ///< 0: not given
-};
-
-/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
-struct PyTorchArgs {
-  Numbers input_shape, weight_shape;
-  std::optional<Numbers> stride, padding, output_padding, dilation;
-  int64_t groups = 0;
-  std::string memory_format = "contiguous";
-};
-
-/// ONNX ConvTranspose (opset 11+). See tconv_onnx_args.
-struct OnnxArgs {
-  Numbers x_shape, w_shape;
-  std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;
-  std::string auto_pad = "NOTSET";
-  int64_t group = 0;
-};
+using tconv::Numbers;
+using tconv::OnnxArgs;
+using tconv::PyTorchArgs;
+using tconv::TensorFlowArgs;
 
 /// Legal output sizes, inclusive, {H, W}.
 struct OutputSizes {
@@ -49,7 +24,8 @@ struct OutputSizes {
 };
 
 /// Each sets batch, channels, groups, axes, layout and filter order of `desc`, or throws
-/// InvalidProblem in the convention's own names and leaves `desc` as it was.
+/// InvalidProblem in the convention's own names and leaves `desc` as it was. The details of `args`
+/// are not looked at: those of `desc` stand.
 void translate(const TensorFlowArgs& args, ProblemDesc& desc);
 void translate(const PyTorchArgs& args, ProblemDesc& desc);
 void translate(const OnnxArgs& args, ProblemDesc& desc);
@@ -66,8 +42,5 @@ OutputSizes output_sizes(const OnnxArgs& args);
 std::optional<TensorFlowArgs> as_tensorflow(const Problem& problem, std::string* why = nullptr);
 std::optional<PyTorchArgs> as_pytorch(const Problem& problem, std::string* why = nullptr);
 std::optional<OnnxArgs> as_onnx(const Problem& problem, std::string* why = nullptr);
-
-/// The problem as each convention says it (or why it cannot), and its window classes.
-std::string describe(const Problem& problem, bool json);
 
 }  // namespace tconv::host

@@ -14,6 +14,7 @@
 #include <numbers>
 
 #include "src/host/device/device.h"
+#include "src/host/plan/kernel.h"
 
 namespace tconv::host {
 namespace {
@@ -113,7 +114,8 @@ void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors,
   }
 }
 
-// ---- The row of the table. --------------------------------------------------------------------
+// ---- The entry of the table.
+// ---------------------------------------------------------------------
 
 namespace {
 
@@ -131,7 +133,7 @@ double estimate_us(const Problem& problem, int, const Options& options, const De
   return 1 + (problem.useful_macs() / 400 + outputs / 30) / threads;
 }
 
-/// The row's own filter order is the problem's: packing copies.
+/// The family's own filter order is the problem's: packing copies.
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Options& options,
                                            const DeviceFacts&) {
   auto state = std::make_shared<ReferenceState>();

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/problem/problem.h"
 
 namespace tconv::host {

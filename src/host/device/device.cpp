@@ -8,7 +8,6 @@
 #include <fstream>
 
 #include "src/host/device/gpu.h"
-#include "src/host/plan/kernel_table.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {
@@ -66,17 +65,6 @@ DeviceFacts cuda_facts() {
   }
   std::vector<DeviceFacts> devices = g.devices();
   return std::move(devices.at(static_cast<std::size_t>(g.current_device())));
-}
-
-std::vector<DeviceFacts> all_devices(bool in_vendors_words) {
-  std::vector<DeviceFacts> devices;
-  if (gpu().absence().empty()) devices = gpu().devices();
-  for (const Kernel* kernel : kernel_table()) {
-    if (!in_vendors_words || kernel->describe_device == nullptr) continue;
-    for (DeviceFacts& device : devices) kernel->describe_device(device);
-  }
-  devices.push_back(cpu_facts());
-  return devices;
 }
 
 int thread_count(int threads) { return threads > 0 ? threads : cpu_facts().cores; }

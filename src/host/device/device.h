@@ -5,11 +5,12 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "tconv/types.h"
 
 namespace tconv::host {
 
-enum class DeviceKind : int32_t { automatic, cpu, cuda };
+using DeviceKind = tconv::Device;
 constexpr const char* name_of(DeviceKind kind) {
   return kind == DeviceKind::cpu ? "cpu" : kind == DeviceKind::cuda ? "cuda" : "auto";
 }
@@ -49,10 +50,7 @@ const DeviceFacts& cpu_facts();
 std::string cuda_absence();
 /// The GPU that is current on this thread. Throws Unsupported with cuda_absence(). Starts CUDA.
 DeviceFacts cuda_facts();
-/// All devices, the preferred first. Starts CUDA. With what vendors' libraries say of them, if
-/// wanted: that opens the libraries, and is left out where there are none.
-std::vector<DeviceFacts> all_devices(bool in_vendors_words = false);
-/// Threads for a CPU row: `threads`, or one per core if 0.
+/// Threads for a family of the CPU: `threads`, or one per core if 0.
 int thread_count(int threads);
 
 }  // namespace tconv::host

@@ -29,7 +29,7 @@ struct Launch {
   std::size_t shared_bytes = 0;
   void** arguments = nullptr;
   Stream stream = nullptr;
-  const char* name = "";  ///< of the row, for error messages
+  const char* name = "";  ///< of the family, for error messages
 };
 
 /// The dynamic shared memory that every kernel may have.

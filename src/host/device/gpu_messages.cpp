@@ -34,22 +34,22 @@ struct Architecture {
 
 }  // namespace
 
-std::string driver_missing_words() {
+std::string driver_missing_message() {
   return "no NVIDIA driver was found (install one; in a container, start it with access to the "
          "GPU)";
 }
 
-std::string driver_too_old_words(int driver, int runtime) {
+std::string driver_too_old_message(int driver, int runtime) {
   return "the NVIDIA driver is too old: it supports CUDA " + version(driver) +
          ", this build of tconv needs CUDA " + version(runtime) +
          " (update the driver, or build tconv with an older CUDA)";
 }
 
-std::string no_device_words() {
+std::string no_device_message() {
   return "there is an NVIDIA driver but it shows no GPU (see nvidia-smi and CUDA_VISIBLE_DEVICES)";
 }
 
-std::string cuda_failed_words(const std::string& error) {
+std::string cuda_failed_message(const std::string& error) {
   return "CUDA does not start: " + error + " (see nvidia-smi)";
 }
 
@@ -66,8 +66,8 @@ std::string architecture_gap(std::string_view built, int sm) {
          " (build it with -DTCONV_CUDA_ARCHITECTURES=" + std::to_string(sm) + ")";
 }
 
-std::string failed_call_words(const std::string& call, const std::string& error,
-                              const std::string& purpose, const std::string& advice) {
+std::string failed_call_message(const std::string& call, const std::string& error,
+                                const std::string& purpose, const std::string& advice) {
   return call + " failed (" + error + ") for " + purpose + (advice.empty() ? "" : ": " + advice);
 }
 

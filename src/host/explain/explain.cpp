@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// explain.cpp: a plan, and one output element, in words or JSON. Decides nothing.
+// explain.cpp: a plan, and one output element, in words or JSON.
+#include "src/host/explain/explain.h"
+
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
-#include "src/host/cpu/reference.h"
-#include "src/host/plan/plan.h"
-#include "src/host/problem/decomposition.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {
@@ -251,8 +252,8 @@ double roofline_us(const Plan& plan) {
                   plan.problem().least_bytes() / plan.device().bytes_per_us);
 }
 
-std::string Plan::explain(bool json) const {
-  return json ? plan_json(*this).dump() : plan_text(*this);
+std::string explain(const Plan& plan, bool json) {
+  return json ? plan_json(plan).dump() : plan_text(plan);
 }
 
 std::string explain_at(const Plan& plan, const void* input, const void* filters, int64_t n,

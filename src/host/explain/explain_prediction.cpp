@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "src/host/plan/plan.h"
+#include "src/host/explain/explain.h"
 
 namespace tconv::host {
 namespace {
@@ -14,7 +14,7 @@ Json to_json(const PredictedRequests& r) {
   return {{"requests", r.requests}, {"sectors", r.sectors}};
 }
 
-/// What every row has: time against the roofline, and which side of it is the higher.
+/// What every family has: time against the roofline, and which side of it is the higher.
 Json common_json(const Plan& plan) {
   const Problem& problem = plan.problem();
   const double roofline = roofline_us(plan), us = plan.estimate_us();
@@ -45,7 +45,7 @@ Json counters_json(const Plan& plan) {
   if (plan.problem().useful_macs() > 0) {
     json["issued_over_useful"] = c.issued_macs / plan.problem().useful_macs();
   }
-  // Every row reads something; one that predicts no reads leaves them out.
+  // Every family reads something; one that predicts no reads leaves them out.
   if (c.l2_read_bytes() == 0) return json;
   json["l2_read_bytes"] = c.l2_read_bytes();
   json["l2_filter_bytes"] = c.filter_bytes;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/host/conventions/conventions.h"
+#include "src/host/explain/explain.h"
 #include "src/host/problem/decomposition.h"
 
 namespace tconv::host {

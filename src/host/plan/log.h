@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/options.h"
 
 namespace tconv::host {
 

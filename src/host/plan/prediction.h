@@ -15,9 +15,9 @@ struct PredictedRequests {
   double bytes() const { return 32 * sectors; }
 };
 
-/// Sums over one run. Each row says which of them are exact; 0 where it predicts nothing.
+/// Sums over one run. Each family says which of them are exact; 0 where it predicts nothing.
 struct PlanCounters {
-  std::string mode;  ///< how the problem is cut; empty: this row predicts nothing
+  std::string mode;  ///< how the problem is cut; empty: this family predicts nothing
   std::string box;   ///< output positions of a block, "images x rows x columns"
   double blocks = 0, waves = 0;
   double issued_macs = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// resize.cpp: a plan for other sizes with the same row and the same packed filters.
+// resize.cpp: a plan for other sizes with the same family and the same packed filters.
+#include "src/host/plan/on_device.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
 

@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// axis.h: one spatial axis and the only index formula of the library.
+// axis.h: the only index formula of the library, on an axis as tconv/types.h has it.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
+#include "tconv/types.h"
+
 namespace tconv::host {
 
+using tconv::Axis;
+using tconv::BasicAxis;
+
 inline constexpr int kNoInput = -1;
-
-/// One spatial axis, in elements. Input i meets output p through tap r where
-///     p = i*stride - pad_begin + r*dilation.
-/// Kernels use a narrower Index where it is proven to hold everything.
-template <typename Index>
-struct BasicAxis {
-  Index in = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, out = 1;
-
-  /// The extent of a dilated filter.
-  constexpr Index keff() const { return (kernel - 1) * dilation + 1; }
-  /// The outputs that some tap of some input can reach, before padding cuts them.
-  constexpr Index full() const { return (in - 1) * stride + keff(); }
-  /// What is cut at the end; negative where the output goes on past the last tap.
-  constexpr Index pad_end() const { return full() - pad_begin - out; }
-
-  friend constexpr bool operator==(const BasicAxis&, const BasicAxis&) = default;
-};
-using Axis = BasicAxis<int64_t>;
 
 /// The input that tap `r` of output `p` reads, or kNoInput: the definition, inverted.
 template <typename Index>

@@ -9,9 +9,11 @@
 #include <limits>
 #include <type_traits>
 
+#include "tconv/types.h"
+
 namespace tconv::host {
 
-enum class DType : int32_t { f16 = 1, bf16 = 2, f32 = 3, f64 = 4 };
+using tconv::DType;
 
 struct Half {
   uint16_t bits;
@@ -24,17 +26,19 @@ constexpr std::size_t size_of(DType type) {
   return type == DType::f64 ? 8 : type == DType::f32 ? 4 : 2;
 }
 constexpr const char* name_of(DType type) {
-  constexpr const char* names[] = {"?", "f16", "bf16", "f32", "f64"};
+  constexpr const char* names[] = {"same", "f16", "bf16", "f32", "f64"};
   return names[static_cast<int>(type)];
 }
 
-/// Calls `body.template operator()<T>()` with the C++ type of `type`: the only switch over types.
+/// Calls `body.template operator()<T>()` with the C++ type of `type` (of a Problem, which has
+/// filled in what `same` means): the only switch over types.
 template <typename Body>
 decltype(auto) with_type(DType type, Body&& body) {
   switch (type) {
     case DType::f16: return body.template operator()<Half>();
     case DType::bf16: return body.template operator()<BFloat16>();
     case DType::f64: return body.template operator()<double>();
+    case DType::same:
     case DType::f32: break;
   }
   return body.template operator()<float>();

@@ -13,7 +13,7 @@ class InvalidProblem : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-/// The problem is valid, but no allowed row takes it. The message has every row's reason.
+/// The problem is valid, but no allowed family takes it. The message has every family's reason.
 class Unsupported : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -25,7 +25,7 @@ class DeviceError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The same, and the message names row and problem.
+/// The same, and the message names family and problem.
 class RunError : public DeviceError {
  public:
   using DeviceError::DeviceError;

@@ -185,6 +185,9 @@ const char* name_of(Activation activation) {
 Problem::Problem(ProblemDesc desc) : desc_(std::move(desc)) {
   ProblemDesc& d = desc_;
   if (d.groups == 0) d.groups = 1;
+  if (d.dtype == DType::same) d.dtype = DType::f32;
+  if (d.output_dtype == DType::same) d.output_dtype = d.dtype;
+  if (d.bias_dtype == DType::same) d.bias_dtype = d.dtype;
   check_types(d);
   check_axis("h", d.h);
   check_axis("w", d.w);

@@ -7,37 +7,19 @@
 
 #include "src/host/problem/axis.h"
 #include "src/host/problem/dtype.h"
+#include "tconv/types.h"
 
 namespace tconv::host {
 
-enum class Layout : int32_t { nhwc = 1, nchw = 2 };
-enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
-enum class Activation : int32_t {
-  identity,
-  relu,
-  leaky_relu,
-  prelu,
-  clamp,
-  sigmoid,
-  tanh,
-  gelu,
-  gelu_tanh,
-  silu,
-};
+using tconv::Activation;
+using tconv::FilterOrder;
+using tconv::Layout;
+using tconv::ProblemDesc;
+using tconv::Strides;
 
 const char* name_of(Layout layout);          // "nhwc"
 const char* name_of(FilterOrder order);      // "hwoi"
 const char* name_of(Activation activation);  // "leaky_relu"
-
-/// Element strides of a 4-D tensor.
-struct Strides {
-  int64_t n = 0, h = 0, w = 0, c = 0;
-  friend constexpr bool operator==(const Strides&, const Strides&) = default;
-  constexpr bool given() const { return n != 0 || h != 0 || w != 0 || c != 0; }
-  constexpr int64_t offset(int64_t in, int64_t ih, int64_t iw, int64_t ic) const {
-    return in * n + ih * h + iw * w + ic * c;
-  }
-};
 
 /// Extents of a 4-D tensor, whatever its layout.
 struct Extents {
@@ -60,22 +42,6 @@ struct FilterStrides {
   }
 };
 
-/// The request, as plain data (tconv_problem_desc with defaults still to be filled in). Fields are
-/// literal, except: groups 0 is 1; strides all 0 are dense (residual: the output's).
-struct ProblemDesc {
-  std::string name;
-  int64_t batch = 1, in_c = 1, out_c = 1, groups = 1;
-  Axis h, w;
-  DType dtype = DType::f32, output_dtype = DType::f32, bias_dtype = DType::f32;
-  Layout layout = Layout::nhwc;
-  FilterOrder filter_order = FilterOrder::hwoi;
-  Strides input_strides, output_strides, residual_strides;
-  bool has_bias = false, has_residual = false;
-  Activation activation = Activation::identity;
-  double activation_a = 0, activation_b = 0;
-  int32_t alignment = 16;
-};
-
 /// A validated, immutable request: the only input of the planner.
 class Problem {
  public:
@@ -83,7 +49,8 @@ class Problem {
   /// anywhere below (addresses, byte counts, tap positions) are proven to fit int64 here.
   explicit Problem(ProblemDesc desc);
 
-  /// Everything filled in: groups >= 1, strides never all zero unless the tensor is empty.
+  /// Everything filled in: no type is `same`, groups >= 1, strides never all zero unless the tensor
+  /// is empty.
   const ProblemDesc& desc() const { return desc_; }
   const std::string& name() const { return desc_.name; }
   /// One line that says everything but the name: test name, log line, tuning key.

@@ -8,6 +8,8 @@
 #include <limits>
 #include <sstream>
 
+#include "src/host/plan/on_device.h"
+#include "src/host/problem/errors.h"
 #include "src/host/run/staging.h"
 
 namespace tconv::host {
@@ -137,10 +139,10 @@ bool must_be_equal(const Plan& a, const Plan& b) {
 }
 
 template <typename Place>
-Agreement compare_in(const Plan& plan, const Plan& other, const Tensors& tensors) {
+PlanComparison compare_in(const Plan& plan, const Plan& other, const Tensors& tensors) {
   const Problem& problem = plan.problem();
   const ProblemDesc& d = problem.desc();
-  Agreement result{.total = problem.output_extents().count()};
+  PlanComparison result{.total = problem.output_extents().count()};
   if (result.total == 0) return result;
   const auto bytes = static_cast<std::size_t>(problem.output_bytes());
   const typename Place::Operands operands(problem, tensors);
@@ -192,8 +194,8 @@ double allowed_distance(const Problem& problem, const Magnitudes& largest, Math 
   return 2 * (bound + rounding(d.output_dtype, highest));
 }
 
-Agreement compare_host(const Plan& plan, const Plan& other, const Tensors& tensors,
-                       const StatedBytes& stated) {
+PlanComparison compare_host(const Plan& plan, const Plan& other, const Tensors& tensors,
+                            const StatedBytes& stated) {
   check_pair(plan, other);
   check_device(plan);
   Tensors operands = tensors;
@@ -206,7 +208,7 @@ Agreement compare_host(const Plan& plan, const Plan& other, const Tensors& tenso
   return naming_the_problem(plan, [&] { return compare_in<OnDevice>(plan, other, tensors); });
 }
 
-std::string describe(const Problem& problem, const Agreement& a) {
+std::string describe(const Problem& problem, const PlanComparison& a) {
   std::ostringstream text;
   if (a.differ == 0) {
     text << "all " << a.total << " elements are the same";

@@ -4,11 +4,12 @@
 #pragma once
 
 #include "src/host/plan/plan.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/verify/verify.h"
 
 namespace tconv::host {
 
-struct Agreement {
+struct PlanComparison {
   int64_t total = 0, differ = 0;  ///< elements
   double worst = 0;               ///< the largest distance of two elements
   double allowed = 0;             ///< what it may be; infinite where nothing bounds it
@@ -28,12 +29,12 @@ double allowed_distance(const Problem& problem, const Magnitudes& largest, Math 
                         Math other = Math::strict);
 
 /// Runs both plans, of one problem on one device, on tensors in host memory (tensors.output is
-/// neither read nor written) and compares what they wrote. Two plans of the same deterministic row
-/// and tile (or one plan twice) must give the same values: then nothing is allowed.
-Agreement compare_host(const Plan& plan, const Plan& other, const Tensors& tensors,
-                       const StatedBytes& stated);
+/// neither read nor written) and compares what they wrote. Two plans of the same deterministic
+/// family and tile (or one plan twice) must give the same values: then nothing is allowed.
+PlanComparison compare_host(const Plan& plan, const Plan& other, const Tensors& tensors,
+                            const StatedBytes& stated);
 
 /// One sentence: how many differ, by how much, where, and what is allowed.
-std::string describe(const Problem& problem, const Agreement& agreement);
+std::string describe(const Problem& problem, const PlanComparison& comparison);
 
 }  // namespace tconv::host

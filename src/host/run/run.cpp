@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // run.cpp: checks the device and the caller's memory, then enqueues. Only the verified path
 // allocates.
+#include "src/host/run/run.h"
+
 #include <cstddef>
 #include <cstring>
 #include <vector>
@@ -8,7 +10,7 @@
 #include "src/host/device/gpu.h"
 #include "src/host/plan/environment.h"
 #include "src/host/plan/log.h"
-#include "src/host/plan/plan.h"
+#include "src/host/plan/on_device.h"
 #include "src/host/problem/errors.h"
 #include "src/host/verify/verify.h"
 
@@ -121,30 +123,6 @@ void run_verified_on_cuda(const Plan& plan, const Tensors& tensors, Stream strea
 
 }  // namespace
 
-std::string with_problem(const Plan& plan, const char* error) {
-  const std::string& name = plan.problem().name();
-  return "row " + std::string(plan.kernel().name) + " on " + (name.empty() ? "" : name + ", ") +
-         plan.problem().key() + ": " + error;
-}
-
-void check_device(const Plan& plan) {
-  const DeviceFacts& device = plan.device();
-  if (device.kind != DeviceKind::cuda) return;
-  if (!device.is_here()) {
-    throw Unsupported("the plan for " + plan.problem().key() + " was made for the device model " +
-                      device.name + ", which is not here: to run it, plan without device_model");
-  }
-  if (const std::string pending = gpu().pending_error(); !pending.empty()) {
-    throw DeviceError("a CUDA error was pending before this call: " + pending +
-                      "; it is the caller's, was not cleared, and nothing was enqueued");
-  }
-  if (const int current = gpu().current_device(); current != device.ordinal) {
-    throw DeviceError("the plan belongs to device " + std::to_string(device.ordinal) + " (" +
-                      device.name + "), but device " + std::to_string(current) +
-                      " is current: make that one current, or a plan for this one");
-  }
-}
-
 void check_tensors(const Problem& problem, const Tensors& tensors, const StatedBytes& stated,
                    bool packed_filters) {
   const ProblemDesc& d = problem.desc();
@@ -170,7 +148,7 @@ void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, St
   }
   check_workspace(plan, tensors, stated.workspace);
   if (plan.problem().empty_output()) return;
-  // The reference cannot read a row's own filter order; make_plan refuses options.verify there.
+  // The reference cannot read a family's own filter order; make_plan refuses options.verify there.
   const bool verified = (plan.options().verify || environment().verify) && !packed;
   if (!verified) return launch(plan, tensors, stream);
   if (plan.device().kind != DeviceKind::cuda) return run_verified_on_cpu(plan, tensors);

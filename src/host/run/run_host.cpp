@@ -3,7 +3,9 @@
 // caller (device memory, copies, workspace, packing, timing) in one synchronous call.
 #include <chrono>
 
+#include "src/host/plan/on_device.h"
 #include "src/host/problem/errors.h"
+#include "src/host/run/run.h"
 #include "src/host/run/staging.h"
 
 namespace tconv::host {

@@ -7,6 +7,7 @@
 
 #include "src/host/device/device_memory.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 
 namespace tconv::host {
 

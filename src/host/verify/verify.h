@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "src/host/cpu/reference.h"
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/options.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/problem/problem.h"
 
 namespace tconv::host {

@@ -8,8 +8,10 @@
 #include <optional>
 
 #include "src/host/cpu/reference.h"
+#include "src/host/plan/devices.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
+#include "src/host/run/run.h"
 #include "src/host/verify/verify.h"
 #include "tests/gpu/device_operands.h"
 

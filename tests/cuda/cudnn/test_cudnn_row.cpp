@@ -13,6 +13,8 @@
 #include "src/cuda/cudnn/graph.h"
 #include "src/host/cpu/reference.h"
 #include "src/host/device/device_models.h"
+#include "src/host/explain/explain.h"
+#include "src/host/plan/devices.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
 #include "tests/cuda/cudnn/fake_cudnn.h"
@@ -149,7 +151,7 @@ TEST_F(CudnnRow, PlanShowsTheNameOfTheEngine) {
   const Kernel* table[] = {&cudnn_kernel};
   const Plan plan = make_plan(Problem(dense_desc()), {}, device(), table);
   EXPECT_STREQ(plan.tile(), "engine12_k3=1_k7=0");
-  EXPECT_NE(plan.explain(false).find("engine12_k3=1_k7=0"), std::string::npos);
+  EXPECT_NE(explain(plan, false).find("engine12_k3=1_k7=0"), std::string::npos);
 }
 
 std::vector<std::string> tiles_of(const std::vector<Proposal>& proposals) {
@@ -219,10 +221,10 @@ TEST_F(CudnnRow, PlansForAGpuThatOnlyDescribedItself) {
   const Kernel* table[] = {&cudnn_kernel};
   const Plan plan = make_plan(problem, {}, model, table);
   EXPECT_STREQ(plan.tile(), "engine5");
-  const std::string text = plan.explain(false);
+  const std::string text = explain(plan, false);
   EXPECT_NE(text.find("A engine7, FFT or Winograd: not allowed by FFT"), std::string::npos) << text;
   EXPECT_NE(text.find("A engine5\n"), std::string::npos) << text;
-  const std::string json = plan.explain(true);
+  const std::string json = explain(plan, true);
   EXPECT_NE(json.find(R"("proposals":[{"tile":"engine7","from":"A")"), std::string::npos) << json;
   EXPECT_EQ(fake().handles, handles);
   EXPECT_EQ(gpu_.loads, loads);

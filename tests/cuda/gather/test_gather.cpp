@@ -8,6 +8,7 @@
 
 #include "src/cuda/common/index.cuh"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/cuda_on_host/gather_on_host.h"
 #include "tests/support/fake_gpu.h"

@@ -7,6 +7,7 @@
 
 #include "src/host/cpu/reference.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "src/host/verify/verify.h"
 #include "tests/emulator/emulator.h"
 #include "tests/host/cpu/strict_sums.h"

@@ -8,6 +8,7 @@
 
 #include "src/host/cpu/reference.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "src/host/verify/verify.h"
 #include "tests/gpu/device_operands.h"
 #include "tests/support/activation_ends.h"

@@ -11,6 +11,7 @@
 #include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/cpu/reference.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/cuda/igemm_sm80/igemm_runs.h"
 #include "tests/emulator/emulator.h"
 #include "tests/gpu/device_operands.h"

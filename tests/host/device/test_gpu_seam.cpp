@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/host/device/device_memory.h"
+#include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
 #include "tests/support/fake_gpu.h"
 #include "tests/support/fake_rows.h"
@@ -64,13 +65,13 @@ TEST(ReplaceGpu, IsUndoneByNull) {
 // ---- Sentences ----------------------------------------------------------------------------------
 
 TEST(Words, SayWhatIsMissingAndWhatToDo) {
-  EXPECT_TRUE(has(driver_missing_words(), "no NVIDIA driver"));
-  const std::string old = driver_too_old_words(12040, 13000);
+  EXPECT_TRUE(has(driver_missing_message(), "no NVIDIA driver"));
+  const std::string old = driver_too_old_message(12040, 13000);
   EXPECT_TRUE(has(old, "CUDA 12.4") && has(old, "CUDA 13.0") && has(old, "update")) << old;
-  EXPECT_TRUE(has(no_device_words(), "CUDA_VISIBLE_DEVICES"));
-  EXPECT_TRUE(has(cuda_failed_words("cudaErrorSystemNotReady: x"), "cudaErrorSystemNotReady"));
-  EXPECT_EQ(failed_call_words("call", "error", "it", "do"), "call failed (error) for it: do");
-  EXPECT_EQ(failed_call_words("call", "error", "it"), "call failed (error) for it");
+  EXPECT_TRUE(has(no_device_message(), "CUDA_VISIBLE_DEVICES"));
+  EXPECT_TRUE(has(cuda_failed_message("cudaErrorSystemNotReady: x"), "cudaErrorSystemNotReady"));
+  EXPECT_EQ(failed_call_message("call", "error", "it", "do"), "call failed (error) for it: do");
+  EXPECT_EQ(failed_call_message("call", "error", "it"), "call failed (error) for it");
 }
 
 TEST(Words, ArchitecturesRunWhereTheProgrammingGuideSays) {
@@ -128,13 +129,13 @@ TEST(DeviceChoice, AutomaticIsTheGpuThatIsCurrent) {
 TEST(DeviceChoice, WithoutAGpuAutomaticIsTheCpuAndSaysWhy) {
   FakeGpu fake;
   for (const std::string& why :
-       {driver_missing_words(), driver_too_old_words(12040, 13000), no_device_words()}) {
+       {driver_missing_message(), driver_too_old_message(12040, 13000), no_device_message()}) {
     fake.absent = why;
     const Plan made = plan({});
     EXPECT_EQ(made.device().kind, DeviceKind::cpu);
     EXPECT_EQ(made.device_note(), why);
-    EXPECT_TRUE(has(made.explain(false), why));
-    EXPECT_EQ(nlohmann::json::parse(made.explain(true))["device_note"], why);
+    EXPECT_TRUE(has(explain(made, false), why));
+    EXPECT_EQ(nlohmann::json::parse(explain(made, true))["device_note"], why);
     try {
       plan({.device = DeviceKind::cuda});
       FAIL() << "made a plan without a GPU";
@@ -157,11 +158,11 @@ TEST(DeviceChoice, AGpuThatThisBuildHasNoCodeForIsNotUsed) {
 
 TEST(DeviceChoice, AModelIsPlannedForAndNotTouched) {
   FakeGpu fake;
-  fake.absent = no_device_words();
+  fake.absent = no_device_message();
   const Plan made = plan({.device = DeviceKind::cuda, .device_model = "l4"});
   EXPECT_STREQ(made.kernel().name, "fake");
   EXPECT_FALSE(made.device().is_here());
-  EXPECT_TRUE(has(made.explain(false), "l4 (model)"));
+  EXPECT_TRUE(has(explain(made, false), "l4 (model)"));
   EXPECT_EQ(fake.absence_calls + fake.loads + fake.allocations, 0);
   EXPECT_THROW(plan({.device = DeviceKind::cpu, .device_model = "l4"}), InvalidProblem);
   EXPECT_THROW(plan({.device_model = "no such model"}), InvalidProblem);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "src/host/conventions/conventions.h"
+#include "src/host/explain/explain.h"
 #include "src/host/problem/decomposition.h"
 #include "tests/support/support.h"
 

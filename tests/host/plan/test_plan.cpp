@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
+#include "src/host/run/run.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/support.h"
 
@@ -144,7 +146,7 @@ TEST(Planner, IsAPureFunction) {
                             .device_model = model};
       const auto decision = [&]() -> std::string {
         try {
-          return make_plan(problem, options).explain(true);
+          return explain(make_plan(problem, options), true);
         } catch (const Unsupported& e) {  // a build without CUDA
           return e.what();
         }
@@ -156,7 +158,7 @@ TEST(Planner, IsAPureFunction) {
 
 TEST(Explain, JsonHasTheWholeDecision) {
   const Plan plan = plan_with({&kDeclining, &kTiled, &kLast});
-  const auto json = nlohmann::json::parse(plan.explain(true));
+  const auto json = nlohmann::json::parse(explain(plan, true));
   EXPECT_EQ(json["kernel"], "tiled");
   EXPECT_EQ(json["tile"], "big");
   EXPECT_EQ(json["rows"].size(), 4U);
@@ -166,7 +168,7 @@ TEST(Explain, JsonHasTheWholeDecision) {
     EXPECT_EQ(row["chosen"].get<bool>(), !row.contains("reason"));
   }
   EXPECT_EQ(chosen, 1);
-  EXPECT_NE(plan.explain(false).find("not chosen: takes none"), std::string::npos);
+  EXPECT_NE(explain(plan, false).find("not chosen: takes none"), std::string::npos);
 }
 
 TEST(Explain, AtListsExactlyTheTapsThatMakeTheElement) {

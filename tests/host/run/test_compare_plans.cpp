@@ -89,7 +89,7 @@ Kernel another_row() {
   return row;
 }
 
-class Agree : public testing::Test {
+class ComparePlans : public testing::Test {
  protected:
   static ProblemDesc desc() {
     ProblemDesc d;
@@ -100,7 +100,7 @@ class Agree : public testing::Test {
     d.output_strides = dense_strides(d.layout, {1, 6, 6, 8});
     return d;
   }
-  Agree() {
+  ComparePlans() {
     fake_.on_launch = [this](const Launch& launch) {
       rows::compute(launch);
       const auto& arguments = *static_cast<const rows::Arguments*>(launch.arguments[0]);
@@ -111,7 +111,7 @@ class Agree : public testing::Test {
     const Kernel* table[] = {&row};
     return make_plan(problem_, options, table);
   }
-  Agreement agreement(const Plan& a, const Plan& b) {
+  PlanComparison compared(const Plan& a, const Plan& b) {
     fake_.launches = 0;
     return compare_host(a, b, operands_.tensors(), {});
   }
@@ -123,10 +123,10 @@ class Agree : public testing::Test {
   Kernel other_row_ = another_row();
 };
 
-TEST_F(Agree, RightRowsDoAndNoResultIsCopied) {
+TEST_F(ComparePlans, RightRowsDoAndNoResultIsCopied) {
   const Plan made = plan(rows::kFake), other = plan(other_row_);
   const Bytes before = operands_.output;
-  const Agreement result = agreement(made, other);
+  const PlanComparison result = compared(made, other);
   EXPECT_TRUE(result.right());
   EXPECT_EQ(result.total, 144);
   EXPECT_EQ(result.differ, 0);
@@ -138,10 +138,10 @@ TEST_F(Agree, RightRowsDoAndNoResultIsCopied) {
   EXPECT_FALSE(fake_.leaks());
 }
 
-TEST_F(Agree, AWrongElementIsFoundAndReported) {
+TEST_F(ComparePlans, AWrongElementIsFoundAndReported) {
   // Output (0, 2, 3, 1), in memory wider than the tensor.
   spoil = [](float* output) { output[(2 * 6 + 3) * 8 + 1] += 1; };
-  const Agreement result = agreement(plan(rows::kFake), plan(other_row_));
+  const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
   EXPECT_FALSE(result.right());
   EXPECT_EQ(result.differ, 1);
   EXPECT_EQ(result.first.p, 2);
@@ -156,56 +156,56 @@ TEST_F(Agree, AWrongElementIsFoundAndReported) {
   }
 }
 
-TEST_F(Agree, ARoundingApartIsRightForTwoRowsAndWrongForOne) {
+TEST_F(ComparePlans, ARoundingApartIsRightForTwoRowsAndWrongForOne) {
   spoil = [](float* output) { output[0] = std::nextafter(output[0], 100.0F); };
   const Plan made = plan(rows::kFake);
-  EXPECT_TRUE(agreement(made, plan(other_row_)).right());
-  const Agreement again = agreement(made, made);
+  EXPECT_TRUE(compared(made, plan(other_row_)).right());
+  const PlanComparison again = compared(made, made);
   EXPECT_EQ(again.differ, 1);
   EXPECT_EQ(again.allowed, 0);
   EXPECT_FALSE(again.right());
-  EXPECT_FALSE(agreement(made, plan(rows::kFake)).right());
+  EXPECT_FALSE(compared(made, plan(rows::kFake)).right());
   const Plan loose = plan(rows::kFake, {.deterministic = false});
-  EXPECT_TRUE(agreement(loose, loose).right());
+  EXPECT_TRUE(compared(loose, loose).right());
 }
 
-TEST_F(Agree, PaddingIsNotCompared) {
+TEST_F(ComparePlans, PaddingIsNotCompared) {
   spoil = [](float* output) { output[4] = 100; };
-  EXPECT_EQ(agreement(plan(rows::kFake), plan(other_row_)).differ, 0);
+  EXPECT_EQ(compared(plan(rows::kFake), plan(other_row_)).differ, 0);
 }
 
-TEST_F(Agree, AnElementThatOneRowDoesNotWriteDiffers) {
+TEST_F(ComparePlans, AnElementThatOneRowDoesNotWriteDiffers) {
   fake_.on_launch = [this](const Launch& launch) {
     if (fake_.launches == 1) rows::compute(launch);
   };
-  const Agreement result = agreement(plan(rows::kFake), plan(other_row_));
+  const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
   EXPECT_EQ(result.differ, 144);
   EXPECT_EQ(result.worst, kInfinity);
   EXPECT_FALSE(result.right());
 }
 
-TEST_F(Agree, NothingBoundsResultsOfNaNs) {
+TEST_F(ComparePlans, NothingBoundsResultsOfNaNs) {
   store(DType::f32, operands_.input.data(), 0, kNaN);
-  const Agreement result = agreement(plan(rows::kFake), plan(other_row_));
+  const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
   EXPECT_EQ(result.differ, 0);
   EXPECT_EQ(result.allowed, kInfinity);
   EXPECT_TRUE(result.right());
 }
 
-TEST_F(Agree, PackedFiltersAndOneCopyOfTheOperands) {
+TEST_F(ComparePlans, PackedFiltersAndOneCopyOfTheOperands) {
   const Plan packed = plan(rows::kFake, {.prepacked_filters = true});
-  EXPECT_EQ(agreement(packed, plan(other_row_)).differ, 0);
+  EXPECT_EQ(compared(packed, plan(other_row_)).differ, 0);
   EXPECT_EQ(fake_.allocations, 5 + 2 + 2 + 1);  // operands, outputs, workspaces, packed filters
   EXPECT_FALSE(fake_.leaks());
 }
 
-TEST_F(Agree, RunningOutOfMemoryAnywhereLeaksNothing) {
+TEST_F(ComparePlans, RunningOutOfMemoryAnywhereLeaksNothing) {
   const Plan made = plan(rows::kFake), other = plan(other_row_);
   for (int64_t nth = 0; nth < 9; ++nth) {
     fake_.allocations = 0;
     fake_.fail_allocation = nth;
     try {
-      agreement(made, other);
+      compared(made, other);
       ADD_FAILURE() << nth;
     } catch (const DeviceError& e) {
       EXPECT_NE(std::string(e.what()).find(problem_.key()), std::string::npos) << e.what();
@@ -214,26 +214,26 @@ TEST_F(Agree, RunningOutOfMemoryAnywhereLeaksNothing) {
   }
 }
 
-TEST_F(Agree, WhatCannotBeComparedIsRefusedBeforeItAllocates) {
+TEST_F(ComparePlans, WhatCannotBeComparedIsRefusedBeforeItAllocates) {
   const Plan made = plan(rows::kFake);
   ProblemDesc wider = desc();
   wider.batch = 2, wider.output_strides = {};
   const Kernel* table[] = {&rows::kFake};
-  EXPECT_THROW(agreement(made, make_plan(Problem(wider), {}, table)), InvalidProblem);
+  EXPECT_THROW(compared(made, make_plan(Problem(wider), {}, table)), InvalidProblem);
   const Plan on_cpu = make_plan(problem_, {.device = DeviceKind::cpu, .kernels = {"reference"}});
-  EXPECT_THROW(agreement(made, on_cpu), InvalidProblem);
+  EXPECT_THROW(compared(made, on_cpu), InvalidProblem);
   const Plan model = plan(rows::kFake, {.device_model = "a100"});
-  EXPECT_THROW(agreement(model, model), Unsupported);
+  EXPECT_THROW(compared(model, model), Unsupported);
   Tensors missing = operands_.tensors();
   missing.bias = nullptr;
   EXPECT_THROW(compare_host(made, made, missing, {}), InvalidProblem);
   fake_.add("l4");
   fake_.current = 1;
-  EXPECT_THROW(agreement(made, made), DeviceError);
+  EXPECT_THROW(compared(made, made), DeviceError);
   EXPECT_EQ(fake_.allocations, 0);
 }
 
-TEST_F(Agree, OnTheCpuToo) {
+TEST_F(ComparePlans, OnTheCpuToo) {
   const Plan reference = make_plan(problem_, {.device = DeviceKind::cpu, .kernels = {"reference"}});
   EXPECT_EQ(compare_host(reference, reference, operands_.tensors(), {}).differ, 0);
   const Plan fastest = make_plan(problem_, {.device = DeviceKind::cpu});

@@ -28,7 +28,7 @@ std::optional<Plan> plan_by(const Kernel& row, const Problem& problem) {
   }
 }
 
-TEST(AgreementEmulated, EveryRowAgreesWithGatherAndWithItself) {
+TEST(ComparePlansEmulated, EveryRowAgreesWithGatherAndWithItself) {
   std::mt19937_64 random(23);
   int compared = 0;
   for (int i = 0; i < enumeration(1000, 100); ++i) {
@@ -42,7 +42,7 @@ TEST(AgreementEmulated, EveryRowAgreesWithGatherAndWithItself) {
       if (!plan) continue;
       for (const Plan& other : {*gather, *plan}) {
         configure({.seed = random()});
-        const Agreement found = compare_host(*plan, other, o.tensors(), {});
+        const PlanComparison found = compare_host(*plan, other, o.tensors(), {});
         ASSERT_TRUE(found.right()) << row->name << " and " << other.kernel().name << ", "
                                    << problem.key() << ": " << describe(problem, found);
         ++compared;

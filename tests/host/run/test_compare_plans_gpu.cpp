@@ -25,7 +25,7 @@ std::optional<Plan> plan_by(const Kernel& row, const Problem& problem) {
   }
 }
 
-TEST(AgreementOnGpu, EveryRowAgreesWithGatherAndWithItself) {
+TEST(ComparePlansOnGpu, EveryRowAgreesWithGatherAndWithItself) {
   std::mt19937_64 random(17);
   int compared = 0;
   for (int i = 0; i < enumeration(1000, 100); ++i) {
@@ -38,7 +38,7 @@ TEST(AgreementOnGpu, EveryRowAgreesWithGatherAndWithItself) {
       const std::optional<Plan> plan = plan_by(*row, problem);
       if (!plan) continue;
       for (const Plan& other : {*gather, *plan}) {
-        const Agreement found = compare_host(*plan, other, o.tensors(), {});
+        const PlanComparison found = compare_host(*plan, other, o.tensors(), {});
         ASSERT_TRUE(found.right()) << row->name << " and " << other.kernel().name << ", "
                                    << problem.key() << ": " << describe(problem, found);
         ++compared;
@@ -48,7 +48,7 @@ TEST(AgreementOnGpu, EveryRowAgreesWithGatherAndWithItself) {
   EXPECT_GE(compared, 200);
 }
 
-TEST(AgreementOnGpu, AResultOfTwoGigabytesIsComparedThere) {
+TEST(ComparePlansOnGpu, AResultOfTwoGigabytesIsComparedThere) {
   ProblemDesc d;
   d.in_c = 16, d.out_c = 64;
   d.h = d.w = {.in = 2048, .kernel = 2, .stride = 2, .out = 4096};
@@ -58,7 +58,7 @@ TEST(AgreementOnGpu, AResultOfTwoGigabytesIsComparedThere) {
   Operands o = uniform(problem, 1);
   const Plan gather = make_plan(problem, {.device = DeviceKind::cuda, .kernels = {"gather"}});
   const Plan chosen = make_plan(problem, {.device = DeviceKind::cuda});
-  const Agreement found = compare_host(chosen, gather, o.tensors(), {});
+  const PlanComparison found = compare_host(chosen, gather, o.tensors(), {});
   EXPECT_EQ(found.total, int64_t{1} << 30);
   EXPECT_TRUE(found.right()) << describe(problem, found);
 }

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/support/count_allocations.h"
 #include "tests/support/fake_gpu.h"
 #include "tests/support/fake_rows.h"
@@ -296,8 +298,8 @@ TEST_F(RunCuda, ResizedKeepsRowPadsAndPackedFilters) {
   EXPECT_EQ(d.h.pad_end(), old.h.pad_end());
   EXPECT_EQ(d.w.pad_end(), old.w.pad_end());
   EXPECT_EQ(other.resized_from(), problem_.key());
-  EXPECT_EQ(nlohmann::json::parse(other.explain(true))["resized_from"], problem_.key());
-  EXPECT_NE(other.explain(false).find("resized    from"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(explain(other, true))["resized_from"], problem_.key());
+  EXPECT_NE(explain(other, false).find("resized    from"), std::string::npos);
 
   Operands packed = small_integers(other.problem(), 5), plain = packed;
   ASSERT_EQ(other.state().packed_filter_bytes, made.state().packed_filter_bytes);

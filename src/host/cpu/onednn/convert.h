@@ -78,8 +78,8 @@ void add_row(DType type, const void* from, int64_t count, float* to);
 /// `count` floats, each rounded once to `type` (not f64).
 void narrow_row(DType type, const float* from, int64_t count, void* to);
 
-/// Calls `body.template operator()<T>()` with the C++ type of `type`, which is not f64: what a row
-/// with f32 sums can meet.
+/// Calls `body.template operator()<T>()` with the C++ type of `type`, which is not f64: what a
+/// family with f32 sums can meet.
 template <typename Body>
 decltype(auto) with_narrow_type(DType type, Body&& body) {
   if (type == DType::f16) return body.template operator()<Half>();

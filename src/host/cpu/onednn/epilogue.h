@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // epilogue.h: output = round(activation(sum + bias + residual)) in one pass over f32 sums, for CPU
-// rows whose library leaves the sums in memory.
+// families whose library leaves the sums in memory.
 #pragma once
 
 #include <cstdint>
 
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/tensors.h"
 #include "src/host/problem/problem.h"
 
 namespace tconv::host {

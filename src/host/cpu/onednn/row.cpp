@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// row.cpp: the row `onednn`: oneDNN computes the f32 sums, epilogue.h finishes them.
+// row.cpp: the family `onednn`: oneDNN computes the f32 sums, epilogue.h finishes them.
 //
 // A transposed convolution is the gradient of a convolution with respect to its input, so the
 // primitive is oneDNN's convolution_backward_data:
@@ -24,7 +24,7 @@
 #include "src/host/cpu/onednn/convert.h"
 #include "src/host/cpu/onednn/epilogue.h"
 #include "src/host/cpu/onednn/weights.h"
-#include "src/host/plan/kernel_table.h"
+#include "src/host/plan/kernel.h"
 #include "src/host/problem/errors.h"
 
 // The two functions of <omp.h> that are used here: the header belongs to the compiler and is
@@ -218,7 +218,8 @@ struct OneDnnState : KernelState {
   }
 };
 
-// ---- The row of the table. ----------------------------------------------------------------------
+// ---- The entry of the table.
+// -----------------------------------------------------------------------
 
 /// oneDNN's generated code addresses one image, and the filters, with 32-bit byte offsets, and its
 /// parameters are int.

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.h: what the planner knows of a family of kernels, and nothing else.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/host/device/device.h"
+#include "src/host/device/gpu.h"
+#include "src/host/plan/options.h"
+#include "src/host/plan/prediction.h"
+#include "src/host/plan/tensors.h"
+#include "src/host/problem/problem.h"
+
+namespace tconv::host {
+
+/// What a family prepared for one problem: tile tables, a vendor's primitive. Immutable, shared by
+/// threads; derived by each family.
+struct KernelState {
+  std::size_t workspace_bytes = 0;
+  std::size_t packed_filter_bytes = 0;  ///< 0: reads the filters as they are
+  std::size_t device_bytes = 0;         ///< held beside the caller's memory
+  std::string tile_name;  ///< of a family that chooses its tile in prepare; else empty
+  virtual ~KernelState() = default;
+};
+
+/// What a vendor's library proposes for one problem: a tile that options.tile may name.
+struct Proposal {
+  std::string tile;
+  std::string from;      ///< which of the vendor's heuristics
+  std::string notes;     ///< what the vendor says of it
+  std::string excluded;  ///< why the options exclude it; empty if they admit it
+};
+
+/// One family of kernels: an entry of the table. The planner sees nothing else of it.
+struct Kernel {
+  const char* name;
+  DeviceKind device;
+  std::span<const char* const> tiles;  ///< names, at least one
+  std::span<const DType> dtypes;       ///< for `tconv kernels`; `declines` decides
+  /// Why this family cannot run `problem`; empty if it can. Cheap and pure.
+  std::string (*declines)(const Problem& problem, const Options& options,
+                          const DeviceFacts& device);
+  /// Why one tile of a family that takes `problem` does not; null: all do. Cheap and pure.
+  std::string (*tile_declines)(const Problem& problem, int tile, const Options& options,
+                               const DeviceFacts& device) = nullptr;
+  /// Predicted microseconds, of a tile that is not declined. Only the order matters.
+  double (*estimate_us)(const Problem& problem, int tile, const Options& options,
+                        const DeviceFacts& device);
+  /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses:
+  /// the planner then takes the next family and keeps the reason. A device that is not here is only
+  /// planned for: nothing of it is touched. `device` lives as long as the call.
+  std::shared_ptr<const KernelState> (*prepare)(const Problem& problem, int tile,
+                                                const Options& options, const DeviceFacts& device);
+  /// Enqueues. Tensors are checked, the output is not empty. Neither allocates device memory nor
+  /// synchronises.
+  void (*launch)(const Problem& problem, const KernelState& state, const Tensors& tensors,
+                 Stream stream);
+  /// Filters in the problem's order -> state.packed_filter_bytes in the family's; null: never
+  /// packs.
+  void (*prepack)(const Problem& problem, const KernelState& state, const void* filters,
+                  void* packed, Stream stream);
+  /// Why a plan of this family cannot be resized; null if it can. Then `prepare` costs microseconds
+  /// once it has been called for the family, the packed filters do not depend on N, H and W, and
+  /// workspace_bytes does not fall where N, H or W grow.
+  const char* fixed_size = nullptr;
+  /// Of a family whose tiles a vendor's library names, for each problem anew: what these names
+  /// begin with, and the library's proposals, its best first (first_only: of its first heuristic
+  /// alone). Throws Unsupported where there are none. Null otherwise.
+  const char* proposed_tiles = nullptr;
+  std::vector<Proposal> (*proposals)(const Problem& problem, const Options& options,
+                                     const DeviceFacts& device, bool first_only) = nullptr;
+  /// What one run of a prepared plan will do on `device`. Null: this family predicts nothing.
+  PlanCounters (*counters)(const Problem& problem, const KernelState& state,
+                           const DeviceFacts& device) = nullptr;
+  /// Adds to the facts of a GPU that is here what a vendor's library says of it. Null: nothing.
+  void (*describe_device)(DeviceFacts& device) = nullptr;
+};
+
+}  // namespace tconv::host
