@@ -74,9 +74,15 @@ TEST(Words, ArchitecturesRunWhereTheProgrammingGuideSays) {
   for (const int sm : {80, 86, 87, 89, 90, 100, 103, 120, 121, 130}) {
     EXPECT_EQ(architecture_gap(all, sm), "") << sm;
   }
-  const std::string gap = architecture_gap(all, 75);
-  EXPECT_TRUE(has(gap, "sm_80, sm_86, sm_89, sm_90a, sm_100, sm_120, PTX for sm_120")) << gap;
-  EXPECT_TRUE(has(gap, "the GPU is sm_75")) << gap;
+  const std::string gap = architecture_gap("86-real,90a-real,120-real,120-virtual", 80);
+  EXPECT_TRUE(has(gap, "code for sm_86, sm_90a, sm_120, PTX for sm_120")) << gap;
+  EXPECT_TRUE(has(gap, "the GPU is sm_80")) << gap;
+  EXPECT_TRUE(has(gap, "TCONV_CUDA_ARCHITECTURES=80")) << gap;
+  EXPECT_EQ(architecture_gap(all, 75),
+            "tconv has no code for GPUs before sm_80, and the GPU is sm_75")
+      << "and no architecture to build it for";
+  EXPECT_EQ(architecture_gap("120-real", 121), "") << "a DGX Spark";
+  EXPECT_NE(architecture_gap("120a-real", 121), "");
   EXPECT_EQ(architecture_gap("90a-real", 90), "");
   EXPECT_NE(architecture_gap("90a-real", 100), "") << "specific code runs on nothing newer";
   EXPECT_NE(architecture_gap("90a-virtual", 100), "");
@@ -181,7 +187,7 @@ TEST(DeviceChoice, AFailureToLoadNamesProblemRowAndRemedy) {
     plan({});
     FAIL() << "made a plan";
   } catch (const DeviceError& e) {
-    for (const char* part : {"row fake", "f32:nhwc", "cudaErrorNoKernelImageForDevice",
+    for (const char* part : {"fake: ", "f32:nhwc", "cudaErrorNoKernelImageForDevice",
                              "code for sm_80, and the GPU is sm_90"}) {
       EXPECT_TRUE(has(e.what(), part)) << e.what();
     }
