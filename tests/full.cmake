@@ -19,6 +19,13 @@ if(TARGET tconv_cli)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   tconv_check(program program 10 1 ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/cli/test_cli.py
     $<TARGET_FILE:tconv_cli>)
+  if(TCONV_WITH_CUDA)  # a program without CUDA looks for no driver
+    add_library(old_driver SHARED ${PROJECT_SOURCE_DIR}/tests/cli/old_driver.cpp)
+    set_target_properties(old_driver PROPERTIES OUTPUT_NAME cuda SUFFIX .so.1
+      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/old_driver)
+    set_property(TEST program APPEND PROPERTY
+      ENVIRONMENT "TCONV_OLD_DRIVER=${PROJECT_BINARY_DIR}/tests/old_driver")
+  endif()
 endif()
 if(TCONV_SANITIZE)
   if(TEST program)  # hundreds of short runs, of which room for stacks in use after return takes two thirds

@@ -49,8 +49,9 @@ typedef struct tconv_options {
   int32_t threads;           /**< of the CPU's families; 0: one per core */
   tconv_log_function log;    /**< NULL: stderr if TCONV_LOG=1, else nothing */
   void* log_user;
-  const char* device_model; /**< plan for a GPU that is not here: h200, h100, a100, l4, rtx4090, or
-                               a file with the JSON of tconv_devices; NULL: for one that is. Such a
+  const char* device_model; /**< plan for a GPU that is not here: h200, h100, a100, l4, rtx4090,
+                               rtx5090, b200, a10, t4, gb10, or a file with the JSON of
+                               tconv_devices; NULL: for one that is. Such a
                                  plan can be explained, but not run (TCONV_UNSUPPORTED) */
 } tconv_options;
 
@@ -59,7 +60,8 @@ typedef struct tconv_options {
 typedef struct tconv_plan tconv_plan;
 
 /** Chooses: a pure function of problem, options and device. `options` may be NULL.
- *  TCONV_UNSUPPORTED lists every family's reason. */
+ *  TCONV_UNSUPPORTED lists every family's reason, and so does TCONV_DEVICE_ERROR, where a family
+ *  that takes the problem failed on the device and no other can be used. */
 TCONV_API tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options* options,
                                          tconv_plan** plan);
 /** The same family, tile, options, packed filters and pads for `n` images of `h` x `w` input
@@ -74,7 +76,7 @@ TCONV_API const char* tconv_plan_kernel(const tconv_plan* plan);
 TCONV_API const char* tconv_plan_tile(const tconv_plan* plan);
 /** TCONV_DEVICE_CPU or TCONV_DEVICE_CUDA. */
 TCONV_API tconv_device_kind tconv_plan_device(const tconv_plan* plan);
-/** Model time in microseconds; its order matters, not its value. */
+/** Model time in microseconds; its order matters, not its value. 0: the family knows none. */
 TCONV_API double tconv_plan_estimate_us(const tconv_plan* plan);
 /** Bytes of workspace that each run in flight needs, 256-byte aligned; 0: none. */
 TCONV_API size_t tconv_plan_workspace_bytes(const tconv_plan* plan);

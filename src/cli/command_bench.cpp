@@ -52,6 +52,7 @@ std::string device_name(const ChoiceArgs& args) {
   if (args.device_model) return "cuda";
   if (args.device && *args.device != "auto") return *args.device;
   const std::string json = text_of([](char** text) { return tconv_devices(TCONV_JSON, text); });
+  say_once_why_no_gpu(json);
   return Record::parse(json).value().text("cuda").empty() ? "cuda" : "cpu";
 }
 

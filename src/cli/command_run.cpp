@@ -66,9 +66,6 @@ int run_command(const RunArgs& args) {
   Request request = make_request(args.problem);
   const tconv_options options = plan_options(args.choice);
   Runner runner(request, options);
-  if (const std::string why = runner.device_note(); !why.empty()) {
-    std::fprintf(stderr, "tconv: note: on the CPU: %s\n", why.c_str());
-  }
   OutputFile file(*args.output);  // an output that cannot be written is known before the work
   Operands operands = load_operands(request, std::nullopt);
   runner.bind(operands);

@@ -44,11 +44,12 @@ inline Problem make_problem(const tconv_problem_desc& desc) {
   return Problem(problem);
 }
 
-inline Plan make_plan(const tconv_problem* problem, const tconv_options& options) {
-  tconv_plan* plan = nullptr;
-  check(tconv_plan_create(problem, &options, &plan));
-  return Plan(plan);
-}
+/// Says on stderr, once in the process, why the program passes over a GPU that seems to be here:
+/// what plans and the list of devices call `gpu_not_used`.
+void say_once_why_no_gpu(const std::string& json);
+
+/// Says so too where the device was the program's to choose.
+Plan make_plan(const tconv_problem* problem, const tconv_options& options);
 
 inline tconv_problem_desc desc_of(const tconv_problem* problem) {
   auto desc = sized<tconv_problem_desc>();

@@ -106,8 +106,9 @@ void add_choice(CLI::App& app, ChoiceArgs& args) {
   options.group(kChoice);
   options.text("--device", args.device, "NAME", "auto, cpu or cuda (auto)");
   options.text("--device-model", args.device_model, "NAME|FILE",
-               "plan for a GPU that is not here: h200, h100, a100, l4, rtx4090, or the JSON\n"
-               "that `tconv devices --json` printed on a machine that has it");
+               "plan for a GPU that is not here: h200, h100, a100, l4, rtx4090,\n"
+               "rtx5090, b200, a10, t4, gb10, or the JSON that\n"
+               "`tconv devices --json` printed on a machine that has it");
   options.text("--kernel", args.kernel, "NAME[,NAME]", "only these rows of `tconv kernels`");
   options.text("--tile", args.tile, "NAME", "only this tile");
   options.text("--math", args.math, "MODE", "of f32: strict, tf32 or 3xtf32 (strict)");

@@ -90,12 +90,6 @@ Runner::Runner(const Request& request, const tconv_options& options)
 
 const char* Runner::device() const { return on_gpu() ? "cuda" : "cpu"; }
 
-std::string Runner::device_note() const {
-  const std::string json =
-      text_of([&](char** text) { return tconv_plan_explain(plan_.get(), TCONV_JSON, text); });
-  return Record::parse(json).value().text("device_note");
-}
-
 void Runner::describe(Record& record) const {
   record.set("device", device())
       .set("kernel", kernel())

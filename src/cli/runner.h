@@ -51,8 +51,6 @@ class Runner {
   const char* kernel() const { return tconv_plan_kernel(plan_.get()); }
   const char* tile() const { return tconv_plan_tile(plan_.get()); }
   const char* device() const;
-  /// Why there is no GPU, if the device was the program's to choose; else empty.
-  std::string device_note() const;
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(plan_.get()); }
   double estimate_us() const { return tconv_plan_estimate_us(plan_.get()); }
   /// Sets device, kernel, tile, workspace_bytes.

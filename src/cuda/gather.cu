@@ -112,7 +112,9 @@ void prepare_for(DType type, const DeviceFacts& device, GatherState& state) {
   with_type(type, [&]<typename T>() {
     state.launch = launch_as<T, Index>;
     // Planning for a device model touches no GPU.
-    if (device.is_here()) gpu().load(reinterpret_cast<const void*>(gather<T, Index>), 0);
+    if (device.is_here()) {
+      gpu().load(reinterpret_cast<const void*>(gather<T, Index>), 0, kAnyCarveout);
+    }
   });
 }
 

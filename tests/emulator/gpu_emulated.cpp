@@ -37,7 +37,7 @@ class EmulatedGpu final : public host::Gpu {
 
   int current_device() override { return 0; }
   std::string pending_error() override { return ""; }
-  void load(const void* kernel, std::size_t shared_bytes) override {
+  void load(const void* kernel, std::size_t shared_bytes, int /*carveout*/) override {
     std::size_t& allowed = allowed_shared_[kernel];
     allowed = std::max(allowed, shared_bytes);
   }

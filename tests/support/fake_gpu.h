@@ -22,6 +22,7 @@ class FakeGpu final : public host::Gpu {
  public:
   /// What the machine is like; to be changed by tests at any time.
   std::string absent;                      ///< absence()'s answer
+  bool seems = false;                      ///< seems_here()'s
   std::vector<host::DeviceFacts> present;  ///< one per device
   int current = 0;
   std::string pending;           ///< a CUDA error of the caller's
@@ -39,7 +40,8 @@ class FakeGpu final : public host::Gpu {
   int64_t comparisons = 0, bytes_to_host = 0;
   int64_t live_allocations = 0, live_events = 0;
   std::size_t live_bytes = 0, most_bytes = 0;
-  const void* loaded = nullptr;  ///< the last kernel
+  const void* loaded = nullptr;          ///< the last kernel
+  std::map<const void*, int> carveouts;  ///< of every kernel that asked for one
   host::Copy last_copy = host::Copy::to_device;
 
   explicit FakeGpu(const std::string& model = "h200", int devices = 1) {
@@ -65,12 +67,17 @@ class FakeGpu final : public host::Gpu {
     ++absence_calls;
     return absent;
   }
+  bool seems_here() override { return seems; }
   std::vector<host::DeviceFacts> devices() override { return present; }
   int current_device() override { return current; }
   std::string pending_error() override { return pending; }
 
-  void load(const void* kernel, std::size_t shared_bytes) override {
+  void load(const void* kernel, std::size_t shared_bytes, int carveout) override {
     ++loads;
+    if (carveout != host::kAnyCarveout) {
+      int& kept = carveouts.emplace(kernel, carveout).first->second;
+      kept = std::max(kept, carveout);
+    }
     std::size_t& allowed = allowed_shared_[kernel];
     allowed = std::max(allowed, shared_bytes);
     loaded = kernel;

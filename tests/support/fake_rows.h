@@ -34,7 +34,7 @@ inline double estimate_us(const Problem& problem, int, const Options&, const Dev
 inline std::shared_ptr<const KernelState> prepare(const Problem& problem, int,
                                                   const Options& options,
                                                   const DeviceFacts& device) {
-  if (device.is_here()) gpu().load(reinterpret_cast<const void*>(kernel), 0);
+  if (device.is_here()) gpu().load(reinterpret_cast<const void*>(kernel), 0, kAnyCarveout);
   auto state = std::make_shared<KernelState>();
   const Extents in = problem.input_extents();
   state->workspace_bytes = static_cast<std::size_t>((in.count() * 4 + 255) / 256 * 256);

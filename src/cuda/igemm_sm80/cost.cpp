@@ -12,8 +12,6 @@
 namespace tconv::host {
 namespace {
 
-constexpr int64_t kReservedShared = 1024;  // of each block, by the hardware
-
 int64_t element_bytes(const Problem& problem) {
   return static_cast<int64_t>(size_of(problem.desc().dtype));
 }
@@ -64,7 +62,7 @@ double move_clocks(const IgemmPlan& plan) {
 }
 
 int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const IgemmPlan& plan) {
-  const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedShared);
+  const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedSharedBytes);
   const int registers_fit =
       plan.products == 1 ? tile.blocks_per_sm : std::min(tile.blocks_per_sm, kIgemmBlocksOf3xTf32);
   return static_cast<int>(std::clamp<int64_t>(fit, 1, registers_fit));

@@ -175,13 +175,14 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   }
   // Planning for a device model touches no GPU.
   if (device.is_here()) {
-    gpu().load(reinterpret_cast<const void*>(state->kernel),
-               static_cast<std::size_t>(state->plan.shared_bytes));
+    const auto shared_bytes = static_cast<std::size_t>(state->plan.shared_bytes);
+    gpu().load(reinterpret_cast<const void*>(state->kernel), shared_bytes,
+               preferred_carveout(device, shared_bytes, state->plan.resident));
     if (state->plan.fill_blocks > 0) {
       const bool split = state->plan.params.splits > 1;
       gpu().load(split ? reinterpret_cast<const void*>(igemm_add_shares)
                        : reinterpret_cast<const void*>(igemm_fill),
-                 0);
+                 0, kAnyCarveout);
     }
     if (options.prepacked_filters) load_repack(problem);
   }

@@ -3,6 +3,7 @@
 // GPU.
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
 #include <mutex>
 
 #include "src/cuda/runtime/compare.h"
@@ -95,18 +96,26 @@ void check(const char* name, const Purpose& purpose, Call&& call)
   throw DeviceError(failed_call_message(name, words(status), purpose(), advice(status)));
 }
 
+struct Absence {
+  std::string words;
+  bool seems_here = false;
+};
+
 /// cudaDriverGetVersion and cudaGetDeviceCount are the first calls of the process.
-std::string find_absence() {
+Absence find_absence() {
   int driver = 0, runtime = 0, count = 0;
   const auto driver_version = [&] { return cudaDriverGetVersion(&driver); };
-  if (quietly(driver_version) != cudaSuccess || driver == 0) return driver_missing_message();
+  if (quietly(driver_version) != cudaSuccess || driver == 0) {
+    return {driver_missing_message(), has_nvidia_gpu()};
+  }
   (void)quietly([&] { return cudaRuntimeGetVersion(&runtime); });
   const cudaError_t status = quietly([&] { return cudaGetDeviceCount(&count); });
-  if (status == cudaErrorInsufficientDriver) return driver_too_old_message(driver, runtime);
+  if (status == cudaErrorInsufficientDriver) return {driver_too_old_message(driver, runtime), true};
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
-    return no_device_message();
+    // Who sets the variable knows that the process sees no GPU.
+    return {no_device_message(), std::getenv("CUDA_VISIBLE_DEVICES") == nullptr && has_nvidia_gpu()};
   }
-  return status == cudaSuccess ? "" : cuda_failed_message(words(status));
+  return status == cudaSuccess ? Absence() : Absence{cuda_failed_message(words(status)), true};
 }
 
 DeviceFacts facts_of(int ordinal) {
@@ -137,8 +146,9 @@ class CudaGpu final : public Gpu {
  public:
   std::string absence() override {
     std::call_once(absence_asked_, [this] { absence_ = find_absence(); });
-    return absence_;
+    return absence_.words;
   }
+  bool seems_here() override { return !absence().empty() && absence_.seems_here; }
 
   std::vector<DeviceFacts> devices() override {
     std::call_once(devices_asked_, [this] {
@@ -163,22 +173,26 @@ class CudaGpu final : public Gpu {
     return pending == cudaSuccess ? std::string() : words(pending);
   }
 
-  void load(const void* kernel, std::size_t shared_bytes) override {
-    // A kernel keeps the most that any plan asked for: plans of one row share it.
+  void load(const void* kernel, std::size_t shared_bytes, int carveout) override {
     const std::scoped_lock lock(attributes_set_);
     // Modules are loaded lazily; asking for a kernel's attributes needs its code.
     cudaFuncAttributes attributes{};
     check("cudaFuncGetAttributes", "the loading of a kernel",
           [&] { return cudaFuncGetAttributes(&attributes, kernel); });
-    if (shared_bytes <= kUnaskedSharedBytes) return;
-    const auto purpose = [&] {
-      return std::to_string(shared_bytes) + " bytes of shared memory for a kernel";
+    const auto set = [&](cudaFuncAttribute which, int value, const char* unit) {
+      const auto purpose = [&] {
+        return std::to_string(value) + unit + " of shared memory for a kernel";
+      };
+      check("cudaFuncSetAttribute", purpose,
+            [&] { return cudaFuncSetAttribute(kernel, which, value); });
     };
-    if (attributes.maxDynamicSharedSizeBytes >= static_cast<int>(shared_bytes)) return;
-    check("cudaFuncSetAttribute", purpose, [&] {
-      return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  static_cast<int>(shared_bytes));
-    });
+    const int bytes = static_cast<int>(shared_bytes);
+    if (shared_bytes > kUnaskedSharedBytes && bytes > attributes.maxDynamicSharedSizeBytes) {
+      set(cudaFuncAttributeMaxDynamicSharedMemorySize, bytes, " bytes");
+    }
+    if (carveout > attributes.preferredShmemCarveout) {
+      set(cudaFuncAttributePreferredSharedMemoryCarveout, carveout, " percent");
+    }
   }
 
   void launch(const Launch& l) override {
@@ -258,7 +272,7 @@ class CudaGpu final : public Gpu {
  private:
   std::once_flag absence_asked_, devices_asked_;
   std::mutex attributes_set_;
-  std::string absence_;
+  Absence absence_;
   std::vector<DeviceFacts> devices_;
 };
 

@@ -124,7 +124,7 @@ namespace tconv::host {
 void load_repack(const Problem& problem) {
   cuda::with_index(problem, [&]<typename Index>() {
     cuda::with_width(problem.desc().dtype, [&]<typename T>() {
-      gpu().load(reinterpret_cast<const void*>(cuda::repack<T, Index>), 0);
+      gpu().load(reinterpret_cast<const void*>(cuda::repack<T, Index>), 0, kAnyCarveout);
     });
   });
 }
@@ -132,7 +132,7 @@ void load_repack(const Problem& problem) {
 void load_epilogue(const Problem& problem) {
   cuda::with_index(problem, [&]<typename Index>() {
     cuda::with_sum(problem.desc().dtype, [&]<typename Sum>() {
-      gpu().load(reinterpret_cast<const void*>(cuda::finish_sums<Sum, Index>), 0);
+      gpu().load(reinterpret_cast<const void*>(cuda::finish_sums<Sum, Index>), 0, kAnyCarveout);
     });
   });
 }

@@ -379,8 +379,9 @@ tconv_status tconv_kernels(tconv_text_format format, char** text) {
 }
 
 tconv_status tconv_devices(tconv_text_format format, char** text) {
-  return text_call(format, text,
-                   [](bool json) { return list_devices(all_devices(json), cuda_absence(), json); });
+  return text_call(format, text, [](bool json) {
+    return list_devices(all_devices(json), cuda_absence(), json, gpu().seems_here());
+  });
 }
 
 }  // extern "C"

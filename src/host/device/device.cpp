@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "src/host/device/gpu.h"
@@ -57,6 +58,23 @@ const DeviceFacts& cpu_facts() {
 }
 
 std::string cuda_absence() { return gpu().absence(); }
+
+bool has_nvidia_gpu(const std::string& folder) {
+  const auto text = [](const std::filesystem::path& file) {
+    std::string word;
+    std::ifstream(file) >> word;
+    return word;
+  };
+  std::error_code error;
+  for (const auto& device : std::filesystem::directory_iterator(folder, error)) {
+    // Class 03: display controllers, those without a display included.
+    if (text(device.path() / "vendor") == "0x10de" &&
+        text(device.path() / "class").starts_with("0x03")) {
+      return true;
+    }
+  }
+  return false;
+}
 
 DeviceFacts cuda_facts() {
   Gpu& g = gpu();

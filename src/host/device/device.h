@@ -48,6 +48,9 @@ struct DeviceFacts {
 const DeviceFacts& cpu_facts();
 /// Why no GPU can be used here, as a sentence; empty if one can. Starts CUDA.
 std::string cuda_absence();
+/// Whether the PCI bus has a GPU of NVIDIA's, whatever its driver: as Linux lists devices in
+/// `folder`.
+bool has_nvidia_gpu(const std::string& folder = "/sys/bus/pci/devices");
 /// The GPU that is current on this thread. Throws Unsupported with cuda_absence(). Starts CUDA.
 DeviceFacts cuda_facts();
 /// Threads for a family of the CPU: `threads`, or one per core if 0.

@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "src/host/device/gpu_messages.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {
@@ -27,11 +28,14 @@ struct Model {
   const char* source;
 };
 
-// Compared with public transcriptions of the sheets named (glennklockwood.com on A100 and H100,
-// fpsbench.com on L4, itkb.uw.cz and io-tech.fi on H200, thefpsreview.com on RTX 4090), not with
-// the sheets themselves. 60 MB of L2 is also what CUDA says of an H200. Checked by arithmetic where
-// the sheet gives no clock: cores * 128 (A100: 64) * 2 * clock = f32. The H100's tensor rates are
-// at a lower boost clock than its f32 rate: 1830 MHz (132 SMs * 4096 * 1.83 GHz = 989.4).
+// Compared with public transcriptions of the sheets named (glennklockwood.com on A100, H100 and
+// B200, fpsbench.com on L4, itkb.uw.cz and io-tech.fi on H200, thefpsreview.com on RTX 4090,
+// sysrqmts.com on A10 and T4, pocketmags.com on RTX 5090), not with the sheets themselves. SMs and
+// L2 of a B200 are also in pytorch/ao#4002. Public measurements of a GB10's 16-bit products
+// disagree, from half of the rate here to almost twice that. 60 MB of L2 is also what CUDA says of
+// an H200. Checked by arithmetic where the sheet gives no clock: cores * 128 (A100: 64) * 2 * clock
+// = f32. The H100's tensor rates are at a lower boost clock than its f32 rate: 1830 MHz (132 SMs *
+// 4096 * 1.83 GHz = 989.4), the B200's at 1856 MHz.
 constexpr Model kModels[] = {
     {"h200", "H200", 90, 132, 1980, 66.9, 33.5, 989.4, 494.7, 4800, 141, 60,
      "NVIDIA H200 Tensor Core GPU, data sheet (memory); NVIDIA H100 Tensor Core GPU Architecture, "
@@ -49,26 +53,46 @@ constexpr Model kModels[] = {
      "Ada GPU Architecture, white paper"},
     {"rtx4090", "RTX 4090", 89, 128, 2520, 82.6, 1.29, 165.2, 82.6, 1008, 24, 72,
      "NVIDIA Ada GPU Architecture, white paper, GeForce RTX 4090 (all)"},
+    {"rtx5090", "RTX 5090", 120, 170, 2407, 104.8, 1.64, 209.5, 104.8, 1792, 32, 96,
+     "NVIDIA RTX Blackwell GPU Architecture, white paper, GeForce RTX 5090 (all)"},
+    {"b200", "B200", 100, 148, 1965, 75, 37, 2250, 1125, 8000, 180, 126,
+     "NVIDIA DGX B200 and HGX B200, data sheets, an eighth of a system (rates, halved where it "
+     "states them with sparsity; memory); NVIDIA Blackwell Tuning Guide (L2); SMs and clock are "
+     "what CUDA says of one"},
+    {"a10", "A10", 86, 72, 1695, 31.2, 0.488, 125, 62.5, 600, 24, 6,
+     "NVIDIA A10 Tensor Core GPU, data sheet (rates, memory); SMs from f32 rate and boost clock; "
+     "f64 is 1/64 of f32 and L2 that of a full GA102 in NVIDIA Ampere GA102 GPU Architecture, "
+     "white paper"},
+    {"t4", "T4", 75, 40, 1590, 8.1, 0.254, 65, 8.1, 320, 16, 4,
+     "NVIDIA T4 Tensor Core GPU, data sheet (f32 and f16 rates, memory; no TF32: as f32); NVIDIA "
+     "Turing GPU Architecture, white paper, Tesla T4 (SMs, clock, L2; f64 is 1/32 of f32)"},
+    {"gb10", "GB10", 121, 48, 2418, 29.7, 0.464, 118.9, 59.4, 273, 128, 24,
+     "NVIDIA DGX Spark, data sheet (cores, memory; 1 petaflop of FP4 with sparsity, of which "
+     "16-bit "
+     "products are an eighth); L2 from NVIDIA's talk at Hot Chips 2025; the clock is what CUDA "
+     "says "
+     "of one, rates are SMs at that clock"},
 };
 
 /// What a compute capability decides: CUDA C++ Programming Guide, "Technical Specifications per
 /// Compute Capability", and "Arithmetic Instructions" for results per clock and SM. Threads and
-/// shared memory of 80, 86 and 90 are those of NVIDIA's CCCL too (arch_traits.cuh); lanes and
+/// shared memory of 75 to 90 are those of NVIDIA's CCCL too (arch_traits.cuh); lanes and
 /// tensor rates give those of kModels at their clocks (test_device_models.cpp).
 struct Generation {
   int sm;
   int f32_lanes, f64_lanes;     ///< multiply-adds per clock and SM
-  int f16_tensor, tf32_tensor;  ///< likewise, dense, of the data centre parts
+  int f16_tensor, tf32_tensor;  ///< likewise, dense, with f32 sums at the full rate
   int threads;
   int64_t shared_kb, shared_block_kb;
 };
 constexpr Generation kGenerations[] = {
+    {75, 64, 2, 512, 64, 1024, 64, 64},  // no TF32: as f32
     {80, 64, 32, 1024, 512, 2048, 164, 163},    {86, 128, 2, 512, 256, 1536, 100, 99},
     {89, 128, 2, 512, 256, 1536, 100, 99},      {90, 128, 64, 2048, 1024, 2048, 228, 227},
     {100, 128, 64, 4096, 2048, 2048, 228, 227}, {120, 128, 2, 512, 256, 1536, 100, 99},
 };
 
-/// The newest generation that is not newer than `sm`.
+/// The newest generation that is not newer than `sm`: 12.1 is as 12.0.
 const Generation& generation_of(int sm) {
   const Generation* best = &kGenerations[0];
   for (const Generation& generation : kGenerations) {
@@ -102,7 +126,57 @@ DeviceFacts facts_of(const Model& model) {
   facts.shared_bytes_per_block = generation.shared_block_kb << 10;
   facts.threads_per_core = generation.threads;
   set_rates(facts, model);
+  facts.unusable = too_old_message(facts.sm);
   return facts;
+}
+
+// ---- GPUs that are here ------------------------------------------------------------------------
+
+/// Whether `product` is a word or more of `name`: "L4" is not "L40".
+bool names(const std::string& name, const char* product) {
+  const std::string padded = " " + name + " ", searched = " " + std::string(product);
+  const std::size_t at = padded.find(searched);
+  return at != std::string::npos &&
+         !std::isalnum(static_cast<unsigned char>(padded[at + searched.size()]));
+}
+
+/// The table's model that `facts` are of, or null: "H100 PCIe" has fewer SMs than "H100".
+const Model* model_of(const DeviceFacts& facts) {
+  for (const Model& model : kModels) {
+    const bool same_chip = model.sm == facts.sm && model.cores == facts.cores;
+    if (same_chip && names(facts.name, model.product)) return &model;
+  }
+  return nullptr;
+}
+
+/// Whether a GPU's tensor cores add f32 sums at half the rate of its generation: GeForce does
+/// (white papers: RTX 3090 71 teraflops, A10 of the same chip 125; RTX 4090 165.2, with f16 sums
+/// 330.3), and by their data sheets A10G and L40 do. GPUs for workstations and data centres else do
+/// not.
+bool sums_at_half_rate(const std::string& name) {
+  return name.find("GeForce") != std::string::npos || names(name, "A10G") || names(name, "L40");
+}
+
+/// Gives facts that a GPU does not tell (virtual ones tell no clock) a value, for rates are divided
+/// by them; says which.
+std::string assume_unknown(DeviceFacts& facts, const Model* model) {
+  constexpr double kClockMhz = 1500;
+  constexpr int64_t kL2Bytes = 4 << 20;
+  const Generation& generation = generation_of(facts.sm);
+  std::string assumed;
+  const auto assume = [&](const char* name, auto& fact, auto value) {
+    if (fact > 0) return;
+    fact = value;
+    assumed += (assumed.empty() ? "" : ", ") + std::string(name) + " " +
+               std::to_string(static_cast<int64_t>(value));
+  };
+  assume("cores", facts.cores, 1);
+  assume("clock_mhz", facts.clock_mhz, model != nullptr ? model->clock_mhz : kClockMhz);
+  assume("l2_bytes", facts.l2_bytes, model != nullptr ? model->l2_mb << 20 : kL2Bytes);
+  assume("shared_bytes_per_core", facts.shared_bytes_per_core, generation.shared_kb << 10);
+  assume("shared_bytes_per_block", facts.shared_bytes_per_block, generation.shared_block_kb << 10);
+  assume("threads_per_core", facts.threads_per_core, generation.threads);
+  return assumed;
 }
 
 // ---- JSON --------------------------------------------------------------------------------------
@@ -227,6 +301,7 @@ DeviceFacts read_model(const std::string& file, const std::string& text) {
     each_common_field(facts, reader);
     each_gpu_field(facts, reader);
     reader.optional("cudnn_properties", facts.cudnn_properties);
+    facts.unusable = too_old_message(facts.sm);
     return facts;
   }
   refuse_file(file, "none of its devices is `cuda`");
@@ -253,31 +328,31 @@ DeviceFacts device_model(const std::string& name_or_file) {
 }
 
 void set_model_rates(DeviceFacts& facts) {
+  const Model* model = model_of(facts);
+  const std::string assumed = assume_unknown(facts, model);
   const double bandwidth = facts.bytes_per_us;
   const Generation& generation = generation_of(facts.sm);
   const double clocks_per_us = facts.cores * facts.clock_mhz;
+  const bool half_rate = sums_at_half_rate(facts.name);
+  const double tensor_clocks_per_us = clocks_per_us * (half_rate ? 0.5 : 1);
   facts.f32_macs_per_us = clocks_per_us * generation.f32_lanes;
   facts.f64_macs_per_us = clocks_per_us * generation.f64_lanes;
-  facts.f16_tensor_macs_per_us = clocks_per_us * generation.f16_tensor;
-  facts.tf32_tensor_macs_per_us = clocks_per_us * generation.tf32_tensor;
+  facts.f16_tensor_macs_per_us = tensor_clocks_per_us * generation.f16_tensor;
+  facts.tf32_tensor_macs_per_us = tensor_clocks_per_us * generation.tf32_tensor;
   // An SM of any generation reads about this much: for GPUs that do not tell their memory's clock.
   constexpr double kBytesPerClock = 16;
   if (bandwidth <= 0) facts.bytes_per_us = clocks_per_us * kBytesPerClock;
   facts.rates_from = "scaled from clock and SMs";
-  for (const Model& model : kModels) {
-    const std::string padded = facts.name + " ", product = " " + std::string(model.product);
-    const std::size_t at = padded.find(product);
-    // "L4" is not "L40"; "H100 PCIe" has fewer SMs than "H100".
-    const bool whole = at != std::string::npos &&
-                       !std::isalnum(static_cast<unsigned char>(padded[at + product.size()]));
-    if (!whole || model.sm != facts.sm || model.cores != facts.cores) continue;
-    set_rates(facts, model);
-    if (bandwidth <= 0) facts.bytes_per_us = model.bytes_per_ns * 1e3;
+  if (half_rate) facts.rates_from += ", f32 sums of tensor cores at half rate";
+  if (model != nullptr) {
+    set_rates(facts, *model);
+    if (bandwidth <= 0) facts.bytes_per_us = model->bytes_per_ns * 1e3;
   }
+  if (!assumed.empty()) facts.rates_from += "; assumed, for the GPU does not tell: " + assumed;
 }
 
 std::string list_devices(const std::vector<DeviceFacts>& devices, const std::string& absence,
-                         bool json) {
+                         bool json, bool seems_here) {
   Json list = Json::array();
   std::string text;
   for (const DeviceFacts& device : devices) {
@@ -287,7 +362,11 @@ std::string list_devices(const std::vector<DeviceFacts>& devices, const std::str
     if (device.kind == DeviceKind::cuda) text += ", sm_" + std::to_string(device.sm);
     text += (device.unusable.empty() ? "" : ": not used: " + device.unusable) + "\n";
   }
-  if (json) return Json{{"devices", list}, {"cuda", absence}}.dump();
+  if (json) {
+    Json all = {{"devices", list}, {"cuda", absence}};
+    if (seems_here) all["gpu_not_used"] = absence;
+    return all.dump();
+  }
   return absence.empty() ? text : text + "cuda  none: " + absence + "\n";
 }
 

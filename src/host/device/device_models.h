@@ -16,12 +16,14 @@ DeviceFacts device_model(const std::string& name_or_file);
 /// "h200, h100, ..."
 std::string device_model_names();
 
-/// Sets the rates of a GPU whose name, sm, cores and clock are known: the table's where it has this
-/// GPU, else scaled from clock and cores. A bandwidth that is known is kept.
+/// Sets the rates of a GPU whose name, sm and cores are known: the table's where it has this GPU,
+/// else scaled from clock and cores. A bandwidth that is known is kept. Facts that are 0 are given
+/// a value before, and rates_from says which: afterwards all can be divided by.
 void set_model_rates(DeviceFacts& facts);
 
-/// All facts of `devices`, as `tconv devices` prints them; `absence` of a GPU, or "".
+/// All facts of `devices`, as `tconv devices` prints them; `absence` of a GPU, or "", and whether
+/// one seems to be here nevertheless.
 std::string list_devices(const std::vector<DeviceFacts>& devices, const std::string& absence,
-                         bool json);
+                         bool json, bool seems_here = false);
 
 }  // namespace tconv::host

@@ -2,8 +2,11 @@
 // gpu.cpp: which implementation of gpu.h this process uses.
 #include "src/host/device/gpu.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+
+#include "axis.h"
 
 namespace tconv::host {
 namespace {
@@ -23,6 +26,13 @@ CompareResult Gpu::compare(const void* a, const void* b, const Region& region, S
   const std::vector<std::byte> y = copied(*this, b, region.bytes(), stream);
   synchronise(stream);
   return compare_on_host(x.data(), b == nullptr ? nullptr : y.data(), region);
+}
+
+int preferred_carveout(const DeviceFacts& device, std::size_t shared_bytes, int blocks_per_core) {
+  if (blocks_per_core < 2 || device.shared_bytes_per_core <= 0) return kAnyCarveout;
+  const int64_t block = static_cast<int64_t>(shared_bytes) + kReservedSharedBytes;
+  const int64_t percent = ceil_div(100 * block * blocks_per_core, device.shared_bytes_per_core);
+  return static_cast<int>(std::min<int64_t>(percent, 100));
 }
 
 Gpu& gpu() {

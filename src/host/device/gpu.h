@@ -35,6 +35,16 @@ struct Launch {
 /// The dynamic shared memory that every kernel may have.
 inline constexpr std::size_t kUnaskedSharedBytes = 48 << 10;
 
+/// What the system takes of an SM's shared memory for each block that it holds.
+inline constexpr int64_t kReservedSharedBytes = 1024;
+
+/// A kernel that does not care how an SM's fast memory is split into L1 and shared memory.
+inline constexpr int kAnyCarveout = -1;
+/// The percentage of the most shared memory that an SM of `device` can have which holds
+/// `blocks_per_core` blocks of `shared_bytes` each, at most 100; kAnyCarveout for fewer than two
+/// blocks: the driver gives one block what it needs, and more only where it is asked for.
+int preferred_carveout(const DeviceFacts& device, std::size_t shared_bytes, int blocks_per_core);
+
 enum class Copy { to_device, to_host, on_device };
 
 /// Every function but absence() throws DeviceError with what failed, the runtime's words, and what
@@ -50,6 +60,9 @@ class Gpu {
   /// Why no GPU can be used here, as a sentence (no driver, a driver that is too old, no device, a
   /// build without CUDA); empty if one can. The first call starts CUDA, no earlier call does.
   virtual std::string absence() = 0;
+  /// Whether a GPU seems to be here although absence() is not empty: its driver is missing, too old
+  /// or fails, and its owner wants to know.
+  virtual bool seems_here() { return false; }
   /// One per device, by ordinal. Only if absence() is empty.
   virtual std::vector<DeviceFacts> devices() = 0;
   virtual int current_device() = 0;
@@ -58,8 +71,9 @@ class Gpu {
 
   /// Makes the kernel's code resident on the current device, so that a first launch can be
   /// captured, and allows its launches `shared_bytes` of dynamic shared memory (up to
-  /// kUnaskedSharedBytes need no asking).
-  virtual void load(const void* kernel, std::size_t shared_bytes) = 0;
+  /// kUnaskedSharedBytes need no asking). `carveout`: see preferred_carveout. A kernel keeps the
+  /// most that any plan asked for: plans of one row share it.
+  virtual void load(const void* kernel, std::size_t shared_bytes, int carveout) = 0;
   virtual void launch(const Launch& launch) = 0;
   /// The launches from now on are a run of `problem`: for those who watch (the emulator counts its
   /// useful multiply-adds).

@@ -53,7 +53,15 @@ std::string cuda_failed_message(const std::string& error) {
   return "CUDA does not start: " + error + " (see nvidia-smi)";
 }
 
+std::string too_old_message(int sm) {
+  constexpr int kOldest = 80;  // kernels copy asynchronously (cp.async) and know bf16
+  if (sm >= kOldest) return "";
+  return "tconv has no code for GPUs before sm_" + std::to_string(kOldest) +
+         ", and the GPU is sm_" + std::to_string(sm);
+}
+
 std::string architecture_gap(std::string_view built, int sm) {
+  if (std::string too_old = too_old_message(sm); !too_old.empty()) return too_old;
   std::string names;
   for (std::string_view rest = built; !rest.empty();) {
     const std::size_t comma = rest.find(',');

@@ -15,6 +15,8 @@ std::string driver_too_old_message(int driver, int runtime);
 std::string no_device_message();
 std::string cuda_failed_message(const std::string& error);
 
+/// Why no build has code for a GPU of compute capability `sm`; empty if some can.
+std::string too_old_message(int sm);
 /// Why code for `built` ("80-real,90a-real,120-virtual") does not run on a GPU of compute
 /// capability `sm`; empty if some of it does.
 std::string architecture_gap(std::string_view built, int sm);

@@ -18,7 +18,7 @@ class NoGpu final : public Gpu {
   std::vector<DeviceFacts> devices() override { fail(); }
   int current_device() override { fail(); }
   std::string pending_error() override { fail(); }
-  void load(const void*, std::size_t) override { fail(); }
+  void load(const void*, std::size_t, int) override { fail(); }
   void launch(const Launch&) override { fail(); }
   bool is_capturing(Stream) override { fail(); }
   void* allocate(std::size_t) override { fail(); }

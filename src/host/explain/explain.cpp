@@ -3,6 +3,7 @@
 #include "src/host/explain/explain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -58,11 +59,15 @@ bool lists_proposals(const Plan& plan, const Candidate& candidate) {
          candidate.kernel->declines(plan.problem(), plan.options(), plan.device()).empty();
 }
 
+bool has_estimate(const Candidate& candidate) {
+  return candidate.estimate_us > 0 && std::isfinite(candidate.estimate_us);
+}
+
 Json candidate_json(const Candidate& candidate, double roofline, bool chosen) {
   Json json = {{"kernel", candidate.kernel->name},
                {"tile", candidate.kernel->tiles[static_cast<std::size_t>(candidate.tile)]},
                {"chosen", chosen}};
-  if (candidate.estimate_us > 0) {
+  if (has_estimate(candidate)) {
     json["estimate_us"] = candidate.estimate_us;
     json["roofline_share"] = roofline / candidate.estimate_us;
   }
@@ -87,6 +92,7 @@ Json plan_json(const Plan& plan) {
                {"least_bytes", problem.least_bytes()},
                {"rows", Json::array()}};
   if (!plan.device_note().empty()) json["device_note"] = plan.device_note();
+  if (plan.passes_over_gpu()) json["gpu_not_used"] = plan.device_note();
   if (!plan.resized_from().empty()) json["resized_from"] = plan.resized_from();
   for (const Candidate& candidate : plan.candidates()) {
     json["rows"].push_back(candidate_json(candidate, roofline, candidate.reason.empty()));
@@ -135,7 +141,7 @@ std::string plan_text(const Plan& plan) {
     const bool chosen = candidate.reason.empty();
     out << (chosen ? "  * " : "    ") << candidate.kernel->name << "/"
         << candidate.kernel->tiles[static_cast<std::size_t>(candidate.tile)];
-    if (candidate.estimate_us > 0) {
+    if (has_estimate(candidate)) {
       out << "  " << format("%.4g", candidate.estimate_us) << " us, "
           << format("%.0f", 100 * roofline / candidate.estimate_us) << " % of the roofline";
     }

@@ -47,12 +47,13 @@ struct Kernel {
   /// Why one tile of a family that takes `problem` does not; null: all do. Cheap and pure.
   std::string (*tile_declines)(const Problem& problem, int tile, const Options& options,
                                const DeviceFacts& device) = nullptr;
-  /// Predicted microseconds, of a tile that is not declined. Only the order matters.
+  /// Predicted microseconds, of a tile that is not declined. Only the order matters; what is no
+  /// finite time ranks last.
   double (*estimate_us)(const Problem& problem, int tile, const Options& options,
                         const DeviceFacts& device);
-  /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses:
-  /// the planner then takes the next family and keeps the reason. A device that is not here is only
-  /// planned for: nothing of it is touched. `device` lives as long as the call.
+  /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses,
+  /// and DeviceError: the planner then takes the next family and keeps the reason. A device that is
+  /// not here is only planned for: nothing of it is touched. `device` lives as long as the call.
   std::shared_ptr<const KernelState> (*prepare)(const Problem& problem, int tile,
                                                 const Options& options, const DeviceFacts& device);
   /// Enqueues. Tensors are checked, the output is not empty. Neither allocates device memory nor

@@ -3,6 +3,8 @@
 #include "src/host/plan/plan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "src/host/device/device_models.h"
@@ -59,12 +61,18 @@ std::string excluded(const Kernel& kernel, int tile, const Options& options) {
   return "";
 }
 
+/// What is no time ranks last: NaN would have no place in an order at all.
+double ranked(double us) {
+  return std::isfinite(us) && us >= 0 ? us : std::numeric_limits<double>::infinity();
+}
+
 std::vector<Candidate> make_candidates(const Problem& problem, const Options& options,
                                        const DeviceFacts& device,
                                        std::span<const Kernel* const> rows) {
   std::vector<Candidate> candidates;
   for (const Kernel* kernel : rows) {
-    const std::string declined = kernel->declines(problem, options, device);
+    const std::string declined =
+        device.unusable.empty() ? kernel->declines(problem, options, device) : device.unusable;
     for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
       Candidate candidate{
           .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
@@ -72,7 +80,9 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
       if (why.empty() && kernel->tile_declines != nullptr) {
         why = kernel->tile_declines(problem, tile, options, device);
       }
-      candidate.estimate_us = why.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
+      if (why.empty()) {
+        candidate.estimate_us = ranked(kernel->estimate_us(problem, tile, options, device));
+      }
       if (candidate.reason.empty()) candidate.reason = std::move(why);
       candidates.push_back(std::move(candidate));
     }
@@ -82,7 +92,8 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
 
 struct DeviceChoice {
   DeviceFacts facts;
-  std::string note;  ///< see Plan::device_note
+  std::string note;              ///< see Plan::device_note
+  bool passes_over_gpu = false;  ///< see Plan::passes_over_gpu
 };
 
 /// True if somebody named rows and none of them is a GPU's: then no GPU is asked for.
@@ -105,11 +116,13 @@ DeviceChoice choose_device(const Options& options, std::span<const Kernel* const
     return {cpu_facts(), ""};
   }
   if (automatic) {
-    if (std::string absence = cuda_absence(); !absence.empty()) return {cpu_facts(), absence};
+    if (std::string absence = cuda_absence(); !absence.empty()) {
+      return {cpu_facts(), absence, gpu().seems_here()};
+    }
   }
   DeviceFacts facts = cuda_facts();
   if (facts.unusable.empty()) return {std::move(facts), ""};
-  if (automatic) return {cpu_facts(), facts.name + ": " + facts.unusable};
+  if (automatic) return {cpu_facts(), facts.name + ": " + facts.unusable, true};
   throw Unsupported("no device cuda: " + facts.name + ": " + facts.unusable);
 }
 
@@ -131,20 +144,25 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
     candidate.reason = declined.what();
     return nullptr;
   } catch (const DeviceError& error) {
-    throw DeviceError("plan for " + problem.key() + ", row " + candidate.kernel->name + ": " +
-                      error.what());
+    candidate.reason = error.what();
+    candidate.failed = true;
+    return nullptr;
   }
 }
 
-[[noreturn]] void throw_unsupported(const Problem& problem,
-                                    const std::vector<Candidate>& candidates,
-                                    const DeviceFacts& device) {
+/// Tiles of a row often share their reason: it is said once.
+[[noreturn]] void throw_reasons(const Problem& problem, const std::vector<Candidate>& candidates,
+                                const DeviceFacts& device) {
   std::string message = "no kernel for " + problem.key() + " on " + device.name;
+  std::string last;
   for (const Candidate& candidate : candidates) {
-    message += "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
+    const std::string line = "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
+    if (line != last) message += line;
+    last = line;
   }
   if (candidates.empty())
     message += ": " + std::string("this build of tconv has no rows for ") + name_of(device.kind);
+  if (std::ranges::any_of(candidates, &Candidate::failed)) throw DeviceError(message);
   throw Unsupported(message);
 }
 
@@ -180,15 +198,16 @@ Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts
     plan.tile_ = candidate.tile;
     plan.estimate_us_ = candidate.estimate_us;
   }
-  if (plan.kernel_ == nullptr) throw_unsupported(problem, plan.candidates_, device);
+  if (plan.kernel_ == nullptr) throw_reasons(problem, plan.candidates_, device);
   return plan;
 }
 
 Plan make_plan(const Problem& problem, const Options& options,
                std::span<const Kernel* const> table) {
-  const auto [device, note] = choose_device(options, table);
+  const auto [device, note, passes_over_gpu] = choose_device(options, table);
   Plan plan = make_plan(problem, options, device, table);
   plan.device_note_ = note;
+  plan.passes_over_gpu_ = passes_over_gpu;
   return plan;
 }
 

@@ -2,6 +2,7 @@
 // plan.h: Problem -> Plan. The planner walks the table.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,9 @@ namespace tconv::host {
 struct Candidate {
   const Kernel* kernel = nullptr;
   int tile = 0;
-  double estimate_us = 0;
-  std::string reason;  ///< why not; empty for the one that was chosen
+  double estimate_us = 0;  ///< infinite where the family knows none: it is tried last
+  std::string reason;      ///< why not; empty for the one that was chosen
+  bool failed = false;     ///< the reason is a DeviceError
 };
 
 /// The decision and everything prepared for it. Immutable; shared by threads.
@@ -36,9 +38,12 @@ class Plan {
   const DeviceFacts& device() const { return device_; }
   /// Why device `auto` is the CPU here; empty if nobody asked, or if it is not.
   const std::string& device_note() const { return device_note_; }
+  /// Whether a GPU seems to be here nevertheless, so that device_note() is news to its owner.
+  bool passes_over_gpu() const { return passes_over_gpu_; }
   /// The key of the problem that this plan's family was chosen for; empty if it is this plan's own.
   const std::string& resized_from() const { return resized_from_; }
-  double estimate_us() const { return estimate_us_; }
+  /// 0 where the family knows none.
+  double estimate_us() const { return std::isfinite(estimate_us_) ? estimate_us_ : 0; }
   /// 0 for an empty output.
   std::size_t workspace_bytes() const { return state_->workspace_bytes; }
   const std::vector<Candidate>& candidates() const { return candidates_; }
@@ -59,11 +64,13 @@ class Plan {
   std::shared_ptr<const KernelState> state_;
   DeviceFacts device_;
   std::string device_note_, resized_from_;
+  bool passes_over_gpu_ = false;
   std::vector<Candidate> candidates_;
 };
 
-/// A pure function of its arguments. Throws Unsupported with every family's reason, InvalidProblem
-/// if an option names a family or tile that does not exist.
+/// A pure function of its arguments. Throws InvalidProblem if an option names a family or tile that
+/// does not exist; where no family can be used Unsupported with every family's reason, or DeviceError
+/// if that of one of them is a failure of the device.
 Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
                std::span<const Kernel* const> table);
 /// With the device that `options` asks for: a device model; the CPU; the GPU that is current on

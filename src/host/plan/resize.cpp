@@ -71,6 +71,7 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   result.tile_ = plan.tile_;
   result.device_ = plan.device_;
   result.device_note_ = plan.device_note_;
+  result.passes_over_gpu_ = plan.passes_over_gpu_;
   result.resized_from_ = plan.problem().key();
   result.estimate_us_ =
       kernel.estimate_us(result.problem(), plan.tile_, plan.options(), plan.device());

@@ -17,7 +17,13 @@ namespace {
 using namespace tconv::host;
 using nlohmann::json;
 
-const char* const kNames[] = {"h200", "h100", "a100", "l4", "rtx4090"};
+const char* const kNames[] = {"h200",    "h100", "a100", "l4", "rtx4090",
+                              "rtx5090", "b200", "a10",  "t4", "gb10"};
+constexpr const char* kScaled = "scaled from clock and SMs";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// A file that is gone at the end of the test.
 class File {
@@ -43,12 +49,48 @@ TEST(DeviceModels, HaveEveryFactAndASource) {
       EXPECT_GT(rate, 1e5) << name;
     }
     EXPECT_GT(facts.f16_tensor_macs_per_us, facts.f32_macs_per_us) << name;
-    EXPECT_EQ(std::lround(facts.f16_tensor_macs_per_us / facts.tf32_tensor_macs_per_us), 2) << name;
-    EXPECT_GE(facts.l2_bytes, 40 << 20) << name;
-    EXPECT_GE(facts.memory_bytes, 24'000'000'000) << name;
-    EXPECT_GE(facts.shared_bytes_per_block, 99 << 10) << name;
-    EXPECT_NE(facts.rates_from.find("NVIDIA"), std::string::npos) << name;
+    if (facts.sm < 80) {
+      EXPECT_EQ(facts.tf32_tensor_macs_per_us, facts.f32_macs_per_us) << name << " has no TF32";
+    } else {
+      EXPECT_EQ(std::lround(facts.f16_tensor_macs_per_us / facts.tf32_tensor_macs_per_us), 2)
+          << name;
+    }
+    EXPECT_GE(facts.l2_bytes, 4 << 20) << name;
+    EXPECT_GE(facts.memory_bytes, 16'000'000'000) << name;
+    EXPECT_TRUE(has(facts.rates_from, "NVIDIA")) << name;
   }
+}
+
+// CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
+TEST(DeviceModels, HaveTheSharedMemoryOfTheirComputeCapability) {
+  const auto expect = [](const char* name, int sm, int64_t core_kb, int64_t block_kb, int threads) {
+    const DeviceFacts facts = device_model(name);
+    EXPECT_EQ(facts.sm, sm) << name;
+    EXPECT_EQ(facts.shared_bytes_per_core, core_kb << 10) << name;
+    EXPECT_EQ(facts.shared_bytes_per_block, block_kb << 10) << name;
+    EXPECT_EQ(facts.threads_per_core, threads) << name;
+  };
+  expect("t4", 75, 64, 64, 1024);
+  expect("a100", 80, 164, 163, 2048);
+  expect("a10", 86, 100, 99, 1536);
+  expect("l4", 89, 100, 99, 1536);
+  expect("rtx4090", 89, 100, 99, 1536);
+  expect("h100", 90, 228, 227, 2048);
+  expect("h200", 90, 228, 227, 2048);
+  expect("b200", 100, 228, 227, 2048);
+  expect("rtx5090", 120, 100, 99, 1536);
+  expect("gb10", 121, 100, 99, 1536);
+}
+
+TEST(DeviceModels, AreUnusableWhereNoBuildHasCode) {
+  for (const char* name : kNames) {
+    const DeviceFacts facts = device_model(name);
+    EXPECT_EQ(facts.unusable.empty(), facts.sm >= 80) << name << ": " << facts.unusable;
+    const File file(list_devices({facts}, "", true));
+    EXPECT_EQ(device_model(file.path()).unusable, facts.unusable) << name;
+  }
+  EXPECT_EQ(device_model("t4").unusable,
+            "tconv has no code for GPUs before sm_80, and the GPU is sm_75");
 }
 
 // A data sheet's f32 rate is its SMs at the boost clock: a slip in either shows.
@@ -59,22 +101,20 @@ TEST(DeviceModels, F32RatesFollowFromSmsAndClocks) {
     facts.name = "unknown";
     set_model_rates(facts);
     EXPECT_NEAR(facts.f32_macs_per_us / stated, 1, 0.01) << name;
-    EXPECT_EQ(facts.rates_from, "scaled from clock and SMs");
+    EXPECT_EQ(facts.rates_from, kScaled);
   }
 }
 
-// So do the other rates, but for the H100's lower clock of tensor cores (1830 of 1980 MHz) and the
-// half rate of f32 sums in a GeForce.
+// So do the other rates, but for the lower clock of tensor cores in an H100 (1830 of 1980 MHz) and
+// a B200 (1856 of 1965 MHz).
 TEST(DeviceModels, OtherRatesFollowToo) {
   for (const char* name : kNames) {
     const DeviceFacts stated = device_model(name);
     DeviceFacts facts = stated;
-    facts.name = "unknown";
+    facts.name = std::string(name).starts_with("rtx") ? "GeForce" : "unknown";
     set_model_rates(facts);
     EXPECT_NEAR(facts.f64_macs_per_us / stated.f64_macs_per_us, 1, 0.01) << name;
-    const double expected = stated.sm == 90                  ? 1980.0 / 1830
-                            : name == std::string("rtx4090") ? 2
-                                                             : 1;
+    const double expected = stated.sm == 90 ? 1980.0 / 1830 : stated.sm == 100 ? 1965.0 / 1856 : 1;
     EXPECT_NEAR(facts.f16_tensor_macs_per_us / stated.f16_tensor_macs_per_us / expected, 1, 0.01)
         << name;
     EXPECT_NEAR(facts.tf32_tensor_macs_per_us / stated.tf32_tensor_macs_per_us / expected, 1, 0.02)
@@ -90,6 +130,10 @@ DeviceFacts as_found(const char* name, int sm, int cores, double bandwidth = 0) 
   facts.cores = cores;
   facts.clock_mhz = 1000;
   facts.bytes_per_us = bandwidth;
+  facts.l2_bytes = 8 << 20;
+  facts.shared_bytes_per_core = 100 << 10;
+  facts.shared_bytes_per_block = 99 << 10;
+  facts.threads_per_core = 1536;
   set_model_rates(facts);
   return facts;
 }
@@ -105,13 +149,73 @@ TEST(DeviceModels, AGpuOfTheTableGetsItsRates) {
 }
 
 TEST(DeviceModels, ARelativeDoesNot) {
-  const char* scaled = "scaled from clock and SMs";
-  EXPECT_EQ(as_found("NVIDIA L40", 89, 142).rates_from, scaled);
-  EXPECT_EQ(as_found("NVIDIA H100 PCIe", 90, 114).rates_from, scaled);
-  const DeviceFacts newer = as_found("NVIDIA B200", 100, 148);
-  EXPECT_EQ(newer.rates_from, scaled);
-  EXPECT_EQ(newer.f32_macs_per_us, 148.0 * 1000 * 128);
+  EXPECT_EQ(as_found("NVIDIA L40S", 89, 142).rates_from, kScaled);
+  EXPECT_EQ(as_found("NVIDIA H100 PCIe", 90, 114).rates_from, kScaled);
+  EXPECT_EQ(as_found("NVIDIA GB200", 100, 148).rates_from, kScaled);
+  const DeviceFacts newer = as_found("NVIDIA B300", 103, 160);
+  EXPECT_EQ(newer.rates_from, kScaled);
+  EXPECT_EQ(newer.f32_macs_per_us, 160.0 * 1000 * 128);
   EXPECT_GT(newer.bytes_per_us, 0);
+}
+
+// f16 products with f32 sums, and TF32; by the white papers and data sheets.
+TEST(DeviceModels, AGeForceSumsInF32AtHalfTheRate) {
+  const auto teraflops = [](const char* name, int sm, int cores, double mhz) {
+    DeviceFacts facts = as_found(name, sm, cores);
+    facts.clock_mhz = mhz;
+    set_model_rates(facts);
+    EXPECT_EQ(std::lround(facts.f16_tensor_macs_per_us / facts.tf32_tensor_macs_per_us), 2) << name;
+    EXPECT_EQ(facts.f32_macs_per_us, mhz * cores * 128) << name;
+    return 2e-6 * facts.f16_tensor_macs_per_us;
+  };
+  EXPECT_NEAR(teraflops("NVIDIA GeForce RTX 3090", 86, 82, 1695), 71, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA GeForce RTX 4080", 89, 76, 2505), 97.5, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA GeForce RTX 5080", 120, 84, 2617), 112.6, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA A10G", 86, 80, 1710), 70, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA L40", 89, 142, 2490), 181, 0.5);
+  // The same chips, sold for workstations and data centres.
+  EXPECT_NEAR(teraflops("NVIDIA A40", 86, 84, 1740), 149.7, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA RTX A6000", 86, 84, 1800), 154.8, 0.5);
+  EXPECT_NEAR(teraflops("NVIDIA L40S", 89, 142, 2520), 366, 1);
+  EXPECT_NEAR(teraflops("NVIDIA RTX 6000 Ada Generation", 89, 142, 2505), 364, 1);
+  EXPECT_NEAR(teraflops("NVIDIA RTX PRO 6000 Blackwell", 120, 188, 2617), 503.8, 1);
+  EXPECT_TRUE(has(as_found("NVIDIA GeForce RTX 3090", 86, 82).rates_from, "half rate"));
+  // With other SMs than the table's, though of its name.
+  const DeviceFacts laptop = as_found("NVIDIA GeForce RTX 4090 Laptop GPU", 89, 76);
+  EXPECT_EQ(laptop.f16_tensor_macs_per_us, 76.0 * 1000 * 256);
+}
+
+// A virtual GPU tells neither its clock nor its memory's.
+TEST(DeviceModels, WhatAGpuDoesNotTellIsAssumedAndStated) {
+  DeviceFacts facts;
+  facts.kind = DeviceKind::cuda;
+  facts.ordinal = 0;
+  facts.name = "GRID of tomorrow";
+  facts.sm = 90;
+  facts.memory_bytes = 1 << 30;
+  facts.cores = 0, facts.bytes_per_us = 0;
+  set_model_rates(facts);
+  EXPECT_EQ(facts.rates_from, std::string(kScaled) +
+                                  "; assumed, for the GPU does not tell: cores 1, clock_mhz 1500, "
+                                  "l2_bytes 4194304, shared_bytes_per_core 233472, "
+                                  "shared_bytes_per_block 232448, threads_per_core 2048");
+  // The reader takes no fact that is 0.
+  const File file(list_devices({facts}, "", true));
+  DeviceFacts read = device_model(file.path());
+  read.ordinal = 0;
+  EXPECT_EQ(read, facts);
+
+  DeviceFacts known = device_model("a10");
+  known.name = "NVIDIA A10-24Q";
+  known.clock_mhz = known.bytes_per_us = 0;
+  known.l2_bytes = 0;
+  set_model_rates(known);
+  EXPECT_EQ(known.clock_mhz, 1695);
+  EXPECT_EQ(known.bytes_per_us, device_model("a10").bytes_per_us);
+  EXPECT_EQ(known.l2_bytes, device_model("a10").l2_bytes);
+  EXPECT_TRUE(has(known.rates_from, device_model("a10").rates_from + "; assumed"))
+      << known.rates_from;
+  EXPECT_TRUE(has(known.rates_from, "clock_mhz 1695")) << known.rates_from;
 }
 
 TEST(DeviceModels, TheListOfDevicesCanBeFedBack) {
@@ -136,8 +240,9 @@ TEST(DeviceModels, TheListOfDevicesCanBeFedBack) {
     EXPECT_TRUE(list["devices"][2].contains(field)) << field;
   }
   EXPECT_FALSE(list["devices"][2].contains("sm"));
-  EXPECT_NE(list_devices({cpu}, "no driver", false).find("cuda  none: no driver"),
-            std::string::npos);
+  EXPECT_TRUE(has(list_devices({cpu}, "no driver", false), "cuda  none: no driver"));
+  EXPECT_FALSE(json::parse(list_devices({cpu}, "no driver", true)).contains("gpu_not_used"));
+  EXPECT_EQ(json::parse(list_devices({cpu}, "old", true, true))["gpu_not_used"], "old");
 }
 
 void expect_refused(const std::string& text, const std::string& words) {
@@ -185,7 +290,8 @@ TEST(DeviceModels, AnUnknownNameListsTheKnownOnes) {
       device_model(name);
       ADD_FAILURE() << "took " << name;
     } catch (const InvalidProblem& e) {
-      EXPECT_NE(std::string(e.what()).find("h200, h100, a100, l4, rtx4090"), std::string::npos);
+      EXPECT_NE(std::string(e.what()).find("h200, h100, a100, l4, rtx4090, rtx5090"),
+                std::string::npos);
     }
   }
 }

@@ -3,8 +3,12 @@
 // sentences about what is missing; and which device a plan is for.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/device/device_memory.h"
 #include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
@@ -79,9 +83,15 @@ TEST(Words, ArchitecturesRunWhereTheProgrammingGuideSays) {
   for (const int sm : {80, 86, 87, 89, 90, 100, 103, 120, 121, 130}) {
     EXPECT_EQ(architecture_gap(all, sm), "") << sm;
   }
-  const std::string gap = architecture_gap(all, 75);
-  EXPECT_TRUE(has(gap, "sm_80, sm_86, sm_89, sm_90a, sm_100, sm_120, PTX for sm_120")) << gap;
-  EXPECT_TRUE(has(gap, "the GPU is sm_75")) << gap;
+  const std::string gap = architecture_gap("86-real,90a-real,120-real,120-virtual", 80);
+  EXPECT_TRUE(has(gap, "code for sm_86, sm_90a, sm_120, PTX for sm_120")) << gap;
+  EXPECT_TRUE(has(gap, "the GPU is sm_80")) << gap;
+  EXPECT_TRUE(has(gap, "TCONV_CUDA_ARCHITECTURES=80")) << gap;
+  EXPECT_EQ(architecture_gap(all, 75),
+            "tconv has no code for GPUs before sm_80, and the GPU is sm_75")
+      << "and no architecture to build it for";
+  EXPECT_EQ(architecture_gap("120-real", 121), "") << "a DGX Spark";
+  EXPECT_NE(architecture_gap("120a-real", 121), "");
   EXPECT_EQ(architecture_gap("90a-real", 90), "");
   EXPECT_NE(architecture_gap("90a-real", 100), "") << "specific code runs on nothing newer";
   EXPECT_NE(architecture_gap("90a-virtual", 100), "");
@@ -145,12 +155,52 @@ TEST(DeviceChoice, WithoutAGpuAutomaticIsTheCpuAndSaysWhy) {
   }
 }
 
+TEST(DeviceChoice, AGpuThatSeemsToBeHereAndIsPassedOverIsNews) {
+  FakeGpu fake;
+  fake.absent = driver_too_old_message(12040, 13000);
+  const auto json = [](const Plan& made) { return nlohmann::json::parse(made.explain(true)); };
+  EXPECT_FALSE(plan({}).passes_over_gpu());
+  EXPECT_FALSE(json(plan({})).contains("gpu_not_used"));
+  fake.seems = true;
+  const Plan made = plan({});
+  EXPECT_TRUE(made.passes_over_gpu());
+  EXPECT_EQ(json(made)["gpu_not_used"], fake.absent);
+  EXPECT_TRUE(resized(made, 2, 3, 3).passes_over_gpu());
+  for (const Options& options :
+       {Options{.device = DeviceKind::cpu}, Options{.kernels = {"reference"}},
+        Options{.device_model = "h200"}}) {
+    EXPECT_FALSE(plan(options).passes_over_gpu());
+  }
+  fake.absent = "", fake.seems = false;
+  EXPECT_FALSE(plan({}).passes_over_gpu());
+  fake.set_sm(75);
+  EXPECT_TRUE(plan({}).passes_over_gpu()) << "no code for it";
+}
+
+TEST(DeviceChoice, ThePciBusTellsOfAGpuWithoutADriver) {
+  const std::filesystem::path bus = testing::TempDir() + "tconv_pci";
+  std::filesystem::remove_all(bus);
+  EXPECT_FALSE(has_nvidia_gpu(bus)) << "no such folder";
+  const auto add = [&](const char* address, const char* vendor, const char* kind) {
+    std::filesystem::create_directories(bus / address);
+    std::ofstream(bus / address / "vendor") << vendor << "\n";
+    std::ofstream(bus / address / "class") << kind << "\n";
+  };
+  add("0000:00:00.0", "0x8086", "0x060000");
+  add("0000:00:02.0", "0x8086", "0x030000");  // another vendor's display
+  add("0000:01:00.1", "0x10de", "0x040300");  // the sound of a GPU
+  EXPECT_FALSE(has_nvidia_gpu(bus));
+  add("0000:02:00.0", "0x10de", "0x030200");
+  EXPECT_TRUE(has_nvidia_gpu(bus));
+  std::filesystem::remove_all(bus);
+}
+
 TEST(DeviceChoice, AGpuThatThisBuildHasNoCodeForIsNotUsed) {
   FakeGpu fake;
   fake.set_sm(75);
   const Plan made = plan({});
   EXPECT_EQ(made.device().kind, DeviceKind::cpu);
-  EXPECT_TRUE(has(made.device_note(), "fake h200: this build")) << made.device_note();
+  EXPECT_TRUE(has(made.device_note(), "fake h200: tconv has no code")) << made.device_note();
   EXPECT_TRUE(has(made.device_note(), "the GPU is sm_75")) << made.device_note();
   EXPECT_THROW(plan({.device = DeviceKind::cuda}), Unsupported);
   EXPECT_EQ(fake.loads, 0);
@@ -186,12 +236,118 @@ TEST(DeviceChoice, AFailureToLoadNamesProblemRowAndRemedy) {
     plan({});
     FAIL() << "made a plan";
   } catch (const DeviceError& e) {
-    for (const char* part : {"row fake", "f32:nhwc", "cudaErrorNoKernelImageForDevice",
+    for (const char* part : {"fake: ", "f32:nhwc", "cudaErrorNoKernelImageForDevice",
                              "code for sm_80, and the GPU is sm_90"}) {
       EXPECT_TRUE(has(e.what(), part)) << e.what();
     }
   }
   EXPECT_FALSE(fake.leaks());
+}
+
+TEST(DeviceChoice, ARowThatFailsToLoadLeavesTheProblemToTheNext) {
+  FakeGpu fake;
+  fake.fail_load = "cudaErrorMemoryAllocation: out of memory";
+  Kernel modest = rows::kFake;
+  modest.name = "modest";
+  modest.prepare = [](const Problem&, int, const Options&, const DeviceFacts&) {
+    return std::shared_ptr<const KernelState>(std::make_shared<KernelState>());
+  };
+  const Kernel* table[] = {&rows::kFake, &modest, &reference_kernel};
+  const Plan made = make_plan(small_problem(), {}, table);
+  EXPECT_STREQ(made.kernel().name, "modest");
+  EXPECT_TRUE(has(made.candidates().front().reason, "cudaErrorMemoryAllocation"));
+  // An error of the caller's makes every load fail, and is in the reasons.
+  fake.fail_load = fake.pending = "cudaErrorIllegalAddress: an illegal memory access";
+  try {
+    plan({});
+    FAIL() << "made a plan";
+  } catch (const DeviceError& e) {
+    EXPECT_TRUE(has(e.what(), "cudaErrorIllegalAddress")) << e.what();
+  }
+}
+
+TEST(DeviceChoice, AModelWithoutCodeInAnyBuildIsDeclinedInASentence) {
+  try {
+    plan({.device_model = "t4"});
+    FAIL() << "made a plan";
+  } catch (const Unsupported& e) {
+    EXPECT_TRUE(has(e.what(), "on t4 (model)\n  fake: tconv has no code for GPUs before sm_80"))
+        << e.what();
+  }
+  for (const char* model : {"rtx5090", "b200", "a10", "gb10"}) {
+    EXPECT_STREQ(plan({.device_model = model}).kernel().name, "fake") << model;
+  }
+}
+
+// ---- What a virtual GPU does not tell -----------------------------------------------------------
+
+TEST(VirtualGpu, EveryRowEstimatesATime) {
+  FakeGpu fake;
+  DeviceFacts& facts = fake.present.at(0);
+  facts.name = "GRID", facts.clock_mhz = facts.bytes_per_us = 0;
+  set_model_rates(facts);  // as the CUDA seam does
+  std::mt19937_64 random(32);
+  int cuts = 0;
+  for (int i = 0; i < 200; ++i) {
+    const Problem problem(random_desc(random));
+    for (const Kernel* row : kernel_table()) {
+      if (row->device != DeviceKind::cuda || !row->declines(problem, {}, facts).empty()) continue;
+      const double us = row->estimate_us(problem, 0, {}, facts);
+      EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
+    }
+    const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
+    const IgemmPlan cut = plan_igemm(problem, tile, facts);
+    if (!cut.refused.empty()) continue;
+    ++cuts;
+    const double us = estimate_igemm_us(problem, tile, cut, facts);
+    EXPECT_TRUE(std::isfinite(us) && us > 0) << problem.key() << ": " << us;
+  }
+  EXPECT_GE(cuts, 10);
+}
+
+// ---- Shared memory ------------------------------------------------------------------------------
+
+TEST(Carveout, HoldsTheBlocksThatAreWanted) {
+  const DeviceFacts h200 = device_model("h200"), a10 = device_model("a10");
+  EXPECT_EQ(preferred_carveout(h200, 100 << 10, 0), kAnyCarveout);
+  EXPECT_EQ(preferred_carveout(h200, 100 << 10, 1), kAnyCarveout) << "the driver sees to one";
+  EXPECT_EQ(preferred_carveout(h200, 56 << 10, 2), 50) << "2 x 57 of 228 KiB";
+  EXPECT_EQ(preferred_carveout(h200, (56 << 10) + 1, 2), 51);
+  EXPECT_EQ(preferred_carveout(h200, 113 << 10, 2), 100);
+  EXPECT_EQ(preferred_carveout(h200, 200 << 10, 2), 100) << "never more than there is";
+  EXPECT_EQ(preferred_carveout(a10, 32 << 10, 3), 99) << "3 x 33 of 100 KiB";
+}
+
+TEST(Carveout, IsAskedForByTheRowThatCountsOnSeveralBlocks) {
+  const auto table = kernel_table();
+  const auto found = std::ranges::find_if(
+      table, [](const Kernel* row) { return std::string(row->name) == "igemm_sm80"; });
+  if (found == table.end()) GTEST_SKIP() << "this build has no row igemm_sm80";
+  const Kernel& row = **found;
+  ProblemDesc d;
+  d.dtype = DType::f16;
+  d.batch = 8, d.in_c = d.out_c = 256;
+  d.h = d.w = {.in = 64, .kernel = 2, .stride = 2, .out = 128};
+  const Problem problem(d);
+  int asked = 0;
+  for (const char* model : {"h200", "a100", "rtx4090", "gb10"}) {
+    for (int tile = 0; tile < kIgemmTileCount; ++tile) {
+      FakeGpu fake(model);
+      const DeviceFacts& facts = fake.present.at(0);
+      if (!row.tile_declines(problem, tile, {}, facts).empty()) continue;
+      const IgemmPlan cut = plan_igemm(problem, kIgemmTiles[tile], facts);
+      (void)row.prepare(problem, tile, {}, facts);
+      EXPECT_EQ(fake.carveouts.size(), cut.resident > 1 ? 1U : 0U) << model << " " << tile;
+      if (cut.resident < 2) continue;
+      ++asked;
+      const int64_t wanted = cut.resident * (cut.shared_bytes + kReservedSharedBytes);
+      const int percent = fake.carveouts.begin()->second;
+      EXPECT_LE(percent, 100);
+      EXPECT_GE(percent * facts.shared_bytes_per_core, 100 * wanted) << model << " " << tile;
+      EXPECT_LT((percent - 1) * facts.shared_bytes_per_core, 100 * wanted) << model << " " << tile;
+    }
+  }
+  EXPECT_GE(asked, 4);
 }
 
 TEST(DeviceMemory, IsFreedByItsOwner) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -44,6 +45,13 @@ std::shared_ptr<const KernelState> vendor_refuses(const Problem&, int, const Opt
                                                   const DeviceFacts&) {
   throw Unsupported("the vendor refuses");
 }
+std::shared_ptr<const KernelState> device_fails(const Problem&, int tile, const Options&,
+                                                const DeviceFacts&) {
+  throw DeviceError("the device fails for tile " + std::to_string(tile));
+}
+double not_a_number(const Problem&, int, const Options&, const DeviceFacts&) { return NAN; }
+double endless(const Problem&, int, const Options&, const DeviceFacts&) { return INFINITY; }
+double before_now(const Problem&, int, const Options&, const DeviceFacts&) { return -5; }
 std::atomic<int64_t> launches{0};
 void nothing(const Problem&, const KernelState&, const Tensors&, Stream) {
   launches.fetch_add(1, std::memory_order_relaxed);
@@ -69,9 +77,13 @@ Kernel fake(const char* name, decltype(Kernel::declines) declines, Prepare prepa
 }
 
 const Kernel kTiled = fake("tiled", takes_all, small_state, kTwoTiles, ten_per_tile);
-const Kernel kDeclining = fake("declining", takes_none, small_state);
+const Kernel kDeclining = fake("declining", takes_none, small_state, kTwoTiles);
 const Kernel kRefusing = fake("refusing", takes_all, vendor_refuses, kOneTile, ten_per_tile);
 const Kernel kHungry = fake("hungry", takes_all, large_state, kOneTile, ten_per_tile);
+const Kernel kFailing = fake("failing", takes_all, device_fails, kTwoTiles, ten_per_tile);
+const Kernel kNan = fake("nan", takes_all, small_state, kOneTile, not_a_number);
+const Kernel kEndless = fake("endless", takes_all, small_state, kOneTile, endless);
+const Kernel kNegative = fake("negative", takes_all, small_state, kOneTile, before_now);
 const Kernel kLast = fake("last", takes_all, small_state);
 
 Plan plan_with(std::vector<const Kernel*> table, const Options& options = {}) {
@@ -117,6 +129,51 @@ TEST(Planner, TiesGoToTheEarlierRow) {
   EXPECT_STREQ(plan_with({&other, &kLast}).kernel().name, "other");
 }
 
+TEST(Planner, WhatIsNoTimeRanksLastInTheOrderOfTheTable) {
+  EXPECT_STREQ(plan_with({&kNan, &kNegative, &kLast, &kEndless}).kernel().name, "last");
+  EXPECT_STREQ(plan_with({&kEndless, &kNan, &kNegative}).kernel().name, "endless");
+  const Plan chosen = plan_with({&kNan, &kEndless, &kNegative});
+  EXPECT_EQ(chosen.estimate_us(), 0) << "none is known";
+  EXPECT_FALSE(nlohmann::json::parse(chosen.explain(true))["rows"][0].contains("estimate_us"));
+  EXPECT_EQ(chosen.explain(false).find("inf"), std::string::npos) << chosen.explain(false);
+  EXPECT_FALSE(nlohmann::json::parse(explain_counters(chosen, true)).contains("estimate_us"));
+}
+
+// What an order without a place for NaN does depends on the algorithm and the table: many of them.
+TEST(Planner, NoOrderOfTheTableHidesTheCheapest) {
+  std::mt19937_64 random(31);
+  std::vector<const Kernel*> table = {&kLast, &kTiled};
+  for (int i = 0; i < 40; ++i) table.push_back(i % 2 == 0 ? &kNan : &kEndless);
+  for (int i = 0; i < 200; ++i) {
+    std::ranges::shuffle(table, random);
+    const Plan plan = plan_with(table);
+    EXPECT_STREQ(plan.kernel().name, "tiled");
+    EXPECT_STREQ(plan.tile(), "big");
+  }
+}
+
+TEST(Planner, AFailureOfTheDeviceIsTheReasonOfItsRow) {
+  const Plan plan = plan_with({&kFailing, &kLast});
+  EXPECT_STREQ(plan.kernel().name, "last");
+  EXPECT_EQ(candidate(plan, "failing").reason, "the device fails for tile 0");
+  EXPECT_NE(plan.explain(false).find("not chosen: the device fails for tile 1"), std::string::npos);
+}
+
+TEST(Planner, WhereAllFailTheErrorIsTheDevicesAndHasEveryReason) {
+  try {
+    plan_with({&kDeclining, &kFailing, &kRefusing, &kLast},
+              {.kernels = {"declining", "failing", "refusing"}});
+    FAIL() << "made a plan";
+  } catch (const DeviceError& e) {
+    const std::string what = e.what();
+    for (const char* part :
+         {"no kernel for f32:nhwc", "declining: takes none", "fails for tile 0", "fails for tile 1",
+          "refusing: the vendor refuses", "last: not among"}) {
+      EXPECT_NE(what.find(part), std::string::npos) << what;
+    }
+  }
+}
+
 TEST(Planner, AllowedKernelsAndTilesAreObeyedAndMustExist) {
   EXPECT_STREQ(plan_with({&kTiled, &kLast}, {.kernels = {"last"}}).kernel().name, "last");
   EXPECT_STREQ(plan_with({&kTiled, &kLast}, {.tile = "small"}).tile(), "small");
@@ -132,6 +189,7 @@ TEST(Planner, UnsupportedHasEveryReason) {
   } catch (const Unsupported& e) {
     const std::string what = e.what();
     EXPECT_NE(what.find("declining: takes none"), std::string::npos) << what;
+    EXPECT_EQ(what.find("takes none"), what.rfind("takes none")) << "once for both tiles: " << what;
     EXPECT_NE(what.find("refusing: the vendor refuses"), std::string::npos) << what;
     EXPECT_NE(what.find("last: not among the allowed kernels"), std::string::npos) << what;
   }
@@ -161,7 +219,7 @@ TEST(Explain, JsonHasTheWholeDecision) {
   const auto json = nlohmann::json::parse(explain(plan, true));
   EXPECT_EQ(json["kernel"], "tiled");
   EXPECT_EQ(json["tile"], "big");
-  EXPECT_EQ(json["rows"].size(), 4U);
+  EXPECT_EQ(json["rows"].size(), 5U);
   int chosen = 0;
   for (const auto& row : json["rows"]) {
     chosen += row["chosen"].get<bool>() ? 1 : 0;
@@ -202,8 +260,7 @@ TEST(Explain, AtListsExactlyTheTapsThatMakeTheElement) {
   }
 }
 
-// ---- run
-// -----------------------------------------------------------------------------------------
+// ---- run ----------------------------------------------------------------------------------------
 
 class RunTest : public testing::Test {
  protected:

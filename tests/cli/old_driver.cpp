@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// old_driver.cpp: a libcuda.so.1 that says it is of CUDA 11.4 and can do nothing else, for
+// test_gpu.py: what the program says where the driver is too old.
+
+extern "C" {
+
+__attribute__((visibility("default"))) int cuDriverGetVersion(int* version) {
+  *version = 11040;
+  return 0;
+}
+__attribute__((visibility("default"))) int cuInit(unsigned) { return 0; }
+}
