@@ -213,7 +213,7 @@ IgemmPlan with_best_split(const IgemmSource& source, const IgemmTile& tile,
     next.params.gemm_blocks = narrow(plan.params.gemm_blocks * splits);
     next.workspace_bytes = bytes;
     fill_in_outputs(problem, next.params);
-    next.traffic.output_bytes = igemm_output_bytes(problem, tile, next.params);
+    next.traffic.output = igemm_output_bytes(problem, tile, next.params);
     const double clocks = igemm_choice_clocks(device, tile, next);
     if (clocks >= best_clocks) continue;
     best = next;

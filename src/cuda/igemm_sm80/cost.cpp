@@ -59,8 +59,8 @@ double move_clocks(const IgemmPlan& plan) {
   const IgemmParams& p = plan.params;
   const bool pieces = std::min(p.access, p.filter_access) < 16 || p.input_channels_last == 0;
   const double cost = !pieces ? 1 : p.pixel_pairs != 0 ? kPairsCost : kPiecesCost;
-  const IgemmTraffic& t = plan.traffic;
-  return (t.window_bytes * cost + t.filter_bytes + t.output_bytes) / kL2BytesPerClock;
+  const L2Bytes& t = plan.traffic;
+  return (t.input * cost + t.filters + t.output) / kL2BytesPerClock;
 }
 
 int resident_blocks(const IgemmTile& tile, const DeviceFacts& device, const IgemmPlan& plan) {

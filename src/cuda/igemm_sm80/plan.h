@@ -182,14 +182,6 @@ struct IgemmOutput {
   int64_t n, h, w, c;
 };
 
-/// Bytes that all blocks together move through the L2 cache, in whole sectors: a model.
-struct IgemmTraffic {
-  double window_bytes = 0, filter_bytes = 0;
-  double output_bytes = 0;  ///< written, and of a residual or of shares read
-
-  double sum() const { return window_bytes + filter_bytes + output_bytes; }
-};
-
 /// One tile for one problem.
 struct IgemmPlan {
   std::string refused;  ///< why not; empty if the rest is filled in
@@ -202,7 +194,7 @@ struct IgemmPlan {
   int products = 1;        ///< of the tensor cores for one of the problem: 3 for 3xTF32
   int resident = 1;        ///< blocks that an SM holds at once
   double issued_macs = 0;  ///< multiply-adds of the tensor cores, those of borders included
-  IgemmTraffic traffic;
+  L2Bytes traffic;
 };
 
 /// Whether the channels of an input pixel are neighbours, whatever the layout is called.

@@ -214,9 +214,9 @@ void launch_row(const Problem& problem, const KernelState& base, const Tensors& 
   }
 }
 
-PlanCounters counters(const Problem& problem, const KernelState& base, const DeviceFacts& device) {
+Prediction predict(const Problem& problem, const KernelState& base, const DeviceFacts& device) {
   const auto& state = static_cast<const IgemmState&>(base);
-  return count_igemm(problem, kIgemmTiles[state.tile], state.plan, device);
+  return predict_igemm(problem, kIgemmTiles[state.tile], state.plan, device);
 }
 
 void prepack(const Problem& problem, const KernelState&, const void* filters, void* packed,
@@ -249,6 +249,6 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .launch = cuda::launch_row,
                                             .prepack = cuda::prepack,
                                             .fixed_size = "its boxes and tile are for one size",
-                                            .counters = cuda::counters};
+                                            .predict = cuda::predict};
 
 }  // namespace tconv::host

@@ -9,14 +9,12 @@
 #include <numeric>
 #include <span>
 
-#include "src/cuda/igemm_sm80/copy_counters.h"
 #include "src/cuda/igemm_sm80/subgemms.h"
 
 namespace tconv::host {
 namespace {
 
-using igemm::kLanes;
-constexpr int64_t kSector = igemm::kSectorBytes;
+constexpr int64_t kLanes = 32, kSector = 32;
 
 double to_double(int64_t x) { return static_cast<double>(x); }
 
@@ -282,7 +280,7 @@ double igemm_output_bytes(const Problem& problem, const IgemmTile& tile, const I
   return split ? moved + all : moved * (problem.desc().has_residual ? 2 : 1);
 }
 
-IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
+L2Bytes igemm_traffic(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
   const IgemmPart box = {p.log_box_n, p.h.log_box, p.w.log_box};
   double filters = 0;
   for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
@@ -292,9 +290,9 @@ IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile, const 
     filters += to_double(repeats) * copies * filter_sectors(tile, p, group);
   }
   const auto conv_groups = static_cast<double>(p.conv_groups);
-  return {.window_bytes = conv_groups * kSector * window_sectors(problem, tile, p),
-          .filter_bytes = conv_groups * kSector * filters,
-          .output_bytes = igemm_output_bytes(problem, tile, p)};
+  return {.input = conv_groups * kSector * window_sectors(problem, tile, p),
+          .filters = conv_groups * kSector * filters,
+          .output = igemm_output_bytes(problem, tile, p)};
 }
 
 }  // namespace tconv::host

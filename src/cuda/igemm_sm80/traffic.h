@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // traffic.h: the bytes that the blocks of one plan of the implicit GEMM move between L2 and
-// their SMs, estimated: cheap enough for every box that the planner considers. prediction.h
-// counts the requests of one plan exactly. Part of plan.h.
+// their SMs, estimated: cheap enough for every box that the planner considers. Part of
+// plan.h.
 #pragma once
 
 #include "src/cuda/igemm_sm80/plan.h"
@@ -19,7 +19,6 @@ double igemm_useful_taps(const IgemmTile& tile, const IgemmParams& params, const
 /// read.
 double igemm_output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& params);
 
-IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile,
-                           const IgemmParams& params);
+L2Bytes igemm_traffic(const Problem& problem, const IgemmTile& tile, const IgemmParams& params);
 
 }  // namespace tconv::host

@@ -145,7 +145,7 @@ TEST(Igemm3xTf32, IssuesThreeProducts) {
       if (!outcome.taken) continue;
       const auto issued = static_cast<double>(emulator::reports().front().counters.multiply_adds);
       EXPECT_EQ(issued, plan.issued_macs) << problem.key() << tile.name;
-      EXPECT_EQ(issued, count_igemm(problem, tile, plan, cuda_facts()).issued_macs);
+      EXPECT_EQ(issued, predict_igemm(problem, tile, plan, cuda_facts()).issued_macs);
     }
   }
 }

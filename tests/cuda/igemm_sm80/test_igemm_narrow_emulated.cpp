@@ -3,7 +3,6 @@
 // it: with the few instances of narrow/src/cuda/igemm_instances.cuh alone, and quick.
 #include <gtest/gtest.h>
 
-#include "src/cuda/igemm_sm80/prediction.h"
 #include "src/host/verify/verify.h"
 #include "tests/cuda/igemm_sm80/igemm_runs.h"
 
@@ -71,12 +70,12 @@ TEST(IgemmNarrow, StationaryFilters) {
       ASSERT_TRUE(outcome.right || !outcome.taken) << problem.key() << " " << outcome.finding;
       if (!outcome.taken) continue;
       stationary += plan.params.stationary;
-      const PlanCounters predicted = count_igemm(problem, kIgemmTiles[tile], plan, cuda_facts());
-      const emulator::Counters counted = emulator::reports().front().counters;
-      EXPECT_EQ(static_cast<double>(counted.async_copies.requests), predicted.copies.requests)
+      // Filters that were copied again for each box would be several times the bytes.
+      const emulator::Counters& counted = emulator::reports().front().counters;
+      const uint64_t read = 32 * (counted.async_copies.sectors + counted.global_loads.sectors);
+      EXPECT_LT(static_cast<double>(read), 1.3 * (plan.traffic.input + plan.traffic.filters))
           << problem.key();
-      EXPECT_EQ(static_cast<double>(counted.ldmatrix.wavefronts), predicted.shared_wavefronts)
-          << problem.key();
+      EXPECT_EQ(counted.ldmatrix.wavefronts, counted.ldmatrix.ideal) << problem.key();
     }
     EXPECT_GE(stationary, 1) << problem.key();
   }
