@@ -6,10 +6,10 @@
 #include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/plan/prediction.h"
 
-namespace tconv::host {
+namespace tconv::host::igemm {
 
 /// Of a plan that is not refused, made for `problem`, `tile` and `device`.
-Prediction predict_igemm(const Problem& problem, const IgemmTile& tile, const IgemmPlan& plan,
-                         const DeviceFacts& device);
+Prediction predict(const Problem& problem, const Tile& tile, const Plan& plan,
+                   const DeviceFacts& device);
 
-}  // namespace tconv::host
+}  // namespace tconv::host::igemm

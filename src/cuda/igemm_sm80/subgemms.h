@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// subgemms.h: which phases of a problem a block of the implicit GEMM computes side by side. Part
-// of plan.h.
+// subgemms.h: which phases of a problem a block computes side by side, and with which taps.
 #pragma once
 
 #include <string>
@@ -8,27 +7,26 @@
 #include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/problem/decomposition.h"
 
-namespace tconv::host {
+namespace tconv::host::igemm {
 
 /// What a problem is for every tile. Phases that have no output are left out of the classes.
-struct IgemmSource {
+struct PhaseSource {
   const Problem& problem;
   AxisDecomposition h, w;
   int64_t step_h, step_w;  ///< input pixels between neighbouring positions of a subgrid
 
-  explicit IgemmSource(const Problem& problem);
+  explicit PhaseSource(const Problem& problem);
 };
 
 /// Window pixels beside the box.
-struct IgemmHalo {
+struct Halo {
   int64_t h = 0, w = 0;
 };
 
-/// Fills in groups, slots and taps of `params`, and units. The box is not known yet: a tap's
-/// `window` is left as its row in the window, in the upper half, and its column, or as kIgemmEmpty.
+/// Fills in groups, sub-GEMMs and taps of `params`, and N tiles. The box is not known yet: a tap's
+/// `window` is left as its row in the window, in the upper half, and its column, or as kEmpty.
 /// Returns why the tile does not suit; else empty.
-inline constexpr uint32_t kIgemmEmpty = 1u << 31;
-std::string add_groups(const IgemmSource& source, const IgemmTile& tile, IgemmParams& params,
-                       IgemmHalo& halo);
+inline constexpr uint32_t kEmpty = 1u << 31;
+std::string add_groups(const PhaseSource& source, const Tile& tile, Params& params, Halo& halo);
 
-}  // namespace tconv::host
+}  // namespace tconv::host::igemm

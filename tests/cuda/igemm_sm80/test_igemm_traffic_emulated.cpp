@@ -90,19 +90,19 @@ class Comparison {
  public:
   /// Runs `problem` with `tile` on a GPU of so many cores (0: as many as an H200 has); false if the
   /// tile does not take it.
-  bool add(const Problem& problem, const IgemmTile& tile, Math math, int cores) {
+  bool add(const Problem& problem, const igemm::Tile& tile, Math math, int cores) {
     emulator::configure(
         {.check_memory = false, .check_races = false, .count = true, .cores = cores});
     const DeviceFacts device = cuda_facts();
-    const IgemmPlan plan = plan_igemm(problem, tile, device, math);
+    const igemm::Plan plan = igemm::plan_tile(problem, tile, device, math);
     if (plan.refused.empty()) {
       const Options options = {
           .device = DeviceKind::cuda, .kernels = {"igemm_sm80"}, .tile = tile.name, .math = math};
       const DeviceOperands operands(small_integers(problem, 1));
       emulator::forget_reports();
       run_on_device(make_plan(problem, options), operands.tensors());
-      compare(problem, plan, predict_igemm(problem, tile, plan, device));
-      ++plans, persistent += plan.params.stationary, tiles.insert(tile.name);
+      compare(problem, plan, igemm::predict(problem, tile, plan, device));
+      ++plans, persistent += plan.params.persistent_filters, tiles.insert(tile.name);
       kinds.insert(std::string(name_of(problem.desc().layout)) + name_of(problem.desc().dtype));
     }
     emulator::configure({});
@@ -114,8 +114,8 @@ class Comparison {
   std::set<std::string> tiles, kinds;
 
  private:
-  void compare(const Problem& problem, const IgemmPlan& plan, const Prediction& predicted) {
-    const IgemmParams& p = plan.params;
+  void compare(const Problem& problem, const igemm::Plan& plan, const Prediction& predicted) {
+    const igemm::Params& p = plan.params;
     emulator::Counters all;
     for (const emulator::Report& report : emulator::reports()) all.add(report.counters);
     EXPECT_EQ(predicted.blocks, static_cast<double>(all.blocks));
@@ -125,9 +125,9 @@ class Comparison {
     // A second launch reads and writes other things.
     const emulator::Counters& gemm = emulator::reports().front().counters;
     const uint64_t copied = gemm.async_copies.sectors, loaded = gemm.global_loads.sectors;
-    const bool adds_residual = problem.desc().has_residual && p.splits == 1;
-    const bool loads_window = p.access == 2 || p.input_channels_last == 0;
-    const bool loads_filters = p.filter_access == 2;
+    const bool adds_residual = problem.desc().has_residual && p.split_k == 1;
+    const bool loads_window = p.vector_bytes == 2 || p.input_channels_last == 0;
+    const bool loads_filters = p.filter_vector_bytes == 2;
     // Only a residual goes with what is loaded through registers.
     if (!adds_residual || (!loads_window && !loads_filters)) {
       const uint64_t read = copied + (adds_residual ? 0 : loaded);
@@ -137,7 +137,7 @@ class Comparison {
       filters.add(predicted.l2.filters, copied, 1.4, "filters");
       if (!adds_residual) windows.add(predicted.l2.input, loaded, 1.8, "windows");
     }
-    if (plan.fill_blocks > 0) return;
+    if (plan.second_launch_blocks > 0) return;
     const double written = predicted.l2.output / (adds_residual ? 2 : 1);
     outputs.add(written, gemm.global_stores.sectors, 2.2, "outputs");
   }
@@ -150,9 +150,9 @@ TEST(IgemmTraffic, IsAboutWhatTheEmulatorCounts) {
   for (std::size_t i = 0; i < 35; ++i) {
     const Problem problem(varied(problems[i % problems.size()], i));
     const Math math = i % 8 == 4 ? Math::tf32x3 : Math::tf32;
-    for (const IgemmTile& tile : kIgemmTiles) {
+    for (const igemm::Tile& tile : igemm::kTiles) {
       SCOPED_TRACE(problem.key() + " tile " + tile.name);
-      // On a GPU of one core blocks have several boxes.
+      // On a GPU of one core blocks have several M tiles.
       if (all.add(problem, tile, math, 0)) all.add(problem, tile, math, 1);
     }
   }
@@ -167,7 +167,7 @@ TEST(IgemmTraffic, IsAboutWhatTheEmulatorCounts) {
   EXPECT_NEAR(all.filters.mean(), 1, 0.05);
   EXPECT_NEAR(all.outputs.mean(), 1, 0.1);
   EXPECT_EQ(all.kinds, (std::set<std::string>{"nchwf16", "nchwf32", "nhwcf16", "nhwcf32"}));
-  EXPECT_EQ(all.tiles.size(), static_cast<std::size_t>(kIgemmTileCount));
+  EXPECT_EQ(all.tiles.size(), static_cast<std::size_t>(igemm::kTileCount));
 }
 
 }  // namespace
