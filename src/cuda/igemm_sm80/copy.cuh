@@ -24,6 +24,14 @@ __device__ inline uint32_t* tap_table(const Params& d, unsigned char* memory) {
   return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
 }
 
+/// Of both tables together, aligned as the rings behind them are.
+template <int kTileIndex>
+__device__ inline uint32_t table_bytes(const Params& d) {
+  return align_up(d.window_pixels * sizeof(Pixel) +
+                      Tiling<kTileIndex>::kTapLines * d.most_taps * sizeof(uint32_t),
+                  128);
+}
+
 /// Fills in the tables of the window's pixels and of the taps.
 template <int kTileIndex>
 __device__ inline void make_tables(const Params& d, const Place& place, const Corner& corner,

@@ -42,15 +42,13 @@ __global__ void __launch_bounds__(kTiles[kTileIndex].threads(),
   using Tile = Tiling<kTileIndex>;
   unsigned char* memory = ptx::dynamic_shared();
   const Shared shared = {memory, ptx::shared_address(memory)};
-  const uint32_t table_bytes = align_up(
-      d.window_pixels * sizeof(Pixel) + Tile::kTapLines * d.most_taps * sizeof(uint32_t), 128);
-  const uint32_t windows = shared.address + table_bytes;
-  const uint32_t stages = windows + d.filters_at;
-  const int first_m_tile = first_m_tile_of(d, static_cast<int>(blockIdx.x));
+  const uint32_t tables = table_bytes<kTileIndex>(d);
+  const uint32_t windows = shared.address + tables, stages = windows + d.filters_at;
+  const int first = first_m_tile_of(d, static_cast<int>(blockIdx.x));
 
   // The block's M tiles: one, or with persistent filters several.
 #pragma unroll 1
-  for (int m_tile = first_m_tile; m_tile < d.m_tiles; m_tile += d.m_tile_step) {
+  for (int m_tile = first; m_tile < d.m_tiles; m_tile += d.m_tile_step) {
     // Prologue: the tables of pixels and taps, then the first kPrefetchStages iterations in flight.
     const Place place = place_of<kTileIndex>(d, block_here(), m_tile);
     const Chunks chunks = chunks_of<kTileIndex>(d, place);
@@ -58,8 +56,7 @@ __global__ void __launch_bounds__(kTiles[kTileIndex].threads(),
     make_tables<kTileIndex>(d, place, corner, memory);
     __syncthreads();  // the tables are there for all, and what the M tile before staged is read
     Producer<T, kTileIndex, kVec16, kOrder> producer(d, place, corner, chunks.first, input, filters,
-                                                     shared, windows, stages,
-                                                     m_tile == first_m_tile);
+                                                     shared, windows, stages, m_tile == first);
     Consumer<T, kTileIndex, kOrder> consumer(d, place, chunks.first, tap_table(d, memory), windows,
                                              stages);
     const int iterations = uniform(chunks.count * d.groups[place.group].iterations);
@@ -72,9 +69,8 @@ __global__ void __launch_bounds__(kTiles[kTileIndex].threads(),
     __syncthreads();  // the copies of iteration 0 have landed for all
     consumer.load(0);
 
-    // Mainloop, iteration i = iterations - left. Invariant: the copies of iteration i have landed,
-    // those of the kPrefetchStages - 1 after it are in flight, and the fragments of its first step
-    // are on their way.
+    // Mainloop, iteration i = iterations - left. Invariant: its copies have landed, those of the
+    // kPrefetchStages - 1 after it are in flight, and its first fragments are on their way.
 #pragma unroll 1
     for (int left = iterations; left > 0; --left) {
       // The stage that is written was read in iteration i - 1, before the barrier below.
@@ -95,11 +91,10 @@ __global__ void __launch_bounds__(kTiles[kTileIndex].threads(),
       }
     }
 
-    // Epilogue: round once. All copies have landed: the last iteration waited for its own, and what
-    // is in flight are empty groups. The ring of windows is free for staging, and so is that of
-    // filters unless they are persistent.
+    // Epilogue: round once. All copies have landed: what is in flight are empty groups. The rings
+    // are free for staging, but for that of persistent filters.
     __syncthreads();  // all have read the last iteration
-    auto* staging = reinterpret_cast<float*>(memory + table_bytes);
+    auto* staging = reinterpret_cast<float*>(memory + tables);
     Storer<kTileIndex>(d, place, epilogue, staging).store(consumer.sums);
   }
 }
