@@ -143,14 +143,15 @@ int64_t lay_out_shared(const Tile& tile, const Box& box, Params& p) {
 }
 
 /// `plan` with this box filled in; refused if it does not fit.
-Plan with_box(const PhaseSource& source, const Tile& tile, const Halo& halo, const Box& box,
-              const DeviceFacts& device, Plan plan) {
+Plan with_box(const BoxTask& task, const Box& box, Plan plan) {
+  const auto& [source, tile, window, device, limit] = task;
   Params& p = plan.params;
-  p.h = cut(source.h, source.step_h, box.h, halo.h);
-  p.w = cut(source.w, source.step_w, box.w, halo.w);
+  p.h = cut(source.h, source.step_h, box.h, window.halo_h);
+  p.w = cut(source.w, source.step_w, box.w, window.halo_w);
   if (box.w == 0) p.pixel_pairs = 0;  // every other window would begin within a pair
-  if (p.pixel_pairs != 0)
+  if (p.pixel_pairs != 0) {
     p.w.window = cuda::FastDivmod(to_int32(ceil_div(p.w.window.divisor, 2) * 2));
+  }
   p.batch_tiles = to_int32(ceil_div(source.problem.desc().batch, int64_t{1} << box.n));
   if (int64_t{p.h.window.divisor} * p.w.window.divisor << box.n > kLargestSize) {
     plan.refused = "the window has too many pixels";
@@ -179,14 +180,15 @@ Plan with_box(const PhaseSource& source, const Tile& tile, const Halo& halo, con
   }
   p.m_tiles = p.m_tile_step = to_int32(m_tiles);
   p.gemm_blocks = to_int32(blocks);
-  add_costs(source.problem, tile, device, plan);
+  add_costs(source.problem, tile, window.taps, device, plan);
   return plan;
 }
 
 /// Split K, where blocks leave cores idle: the cheapest number of slices, equal but for the last.
-Plan with_best_split_k(const PhaseSource& source, const Tile& tile, const DeviceFacts& device,
-                       int64_t workspace_limit, const Plan& plan) {
-  const Problem& problem = source.problem;
+Plan with_best_split_k(const BoxTask& task, const Plan& plan) {
+  const Problem& problem = task.source.problem;
+  const Tile& tile = task.tile;
+  const DeviceFacts& device = task.device;
   const int64_t chunks = ceil_div(plan.params.channel_bytes, tile.row_bytes);
   const int64_t outputs = problem.output_extents().count();
   if (plan.params.gemm_blocks >= device.cores * plan.resident || outputs > kLargest32) return plan;
@@ -196,7 +198,7 @@ Plan with_best_split_k(const PhaseSource& source, const Tile& tile, const Device
     const int64_t split_k = ceil_div(chunks, slice);
     const int64_t bytes = split_k * outputs * 4;
     if (split_k > kMaxSplitK || ceil_div(chunks, split_k) != slice ||
-        (workspace_limit >= 0 && bytes > workspace_limit)) {
+        (task.workspace_limit >= 0 && bytes > task.workspace_limit)) {
       continue;
     }
     Plan next = plan;
@@ -217,20 +219,20 @@ Plan with_best_split_k(const PhaseSource& source, const Tile& tile, const Device
 /// Persistent CTAs, where there are more M tiles than blocks run at once, and all filters of an N
 /// tile fit beside the windows: each strides over the M tiles by `m_tile_step` and loads its
 /// filters once.
-std::optional<Plan> with_persistent_filters(const PhaseSource& source, const Tile& tile,
-                                            const Box& box, const DeviceFacts& device, Plan plan) {
+std::optional<Plan> with_persistent_filters(const BoxTask& task, const Box& box, Plan plan) {
+  const auto& [source, tile, window, device, limit] = task;
   Params& p = plan.params;
   p.persistent_filters = 1;
   plan.shared_bytes = lay_out_shared(tile, box, p);
   if (p.gemm_blocks == 0 || plan.shared_bytes > device.shared_bytes_per_block) return std::nullopt;
-  add_costs(source.problem, tile, device, plan);  // how many blocks an SM holds
+  add_costs(source.problem, tile, window.taps, device, plan);  // how many blocks an SM holds
   const int64_t filters = int64_t{p.n_tiles} * p.conv_groups;
   const int64_t at_once = std::max<int64_t>(1, int64_t{device.cores} * plan.resident / filters);
   const int64_t turns = ceil_div(p.m_tiles, at_once);
   if (turns == 1) return std::nullopt;
   p.m_tile_step = to_int32(ceil_div(p.m_tiles, turns));  // as few blocks as take as many turns
   p.gemm_blocks = to_int32(p.m_tile_step * filters);
-  add_costs(source.problem, tile, device, plan);
+  add_costs(source.problem, tile, window.taps, device, plan);
   return plan;
 }
 
@@ -252,34 +254,30 @@ Box largest_box(const PhaseSource& source, int log_m) {
 
 }  // namespace
 
-Plan with_best_box(const PhaseSource& source, const Tile& tile, const Halo& halo,
-                   const DeviceFacts& device, int64_t workspace_limit, const Plan& plan) {
-  const int log_m = std::countr_zero(static_cast<unsigned>(tile.m));
+Plan with_best_box(const BoxTask& task, const Plan& plan) {
+  const int log_m = std::countr_zero(static_cast<unsigned>(task.tile.m));
   Plan best;
   bool found = false;
   double best_clocks = 0;
   const auto consider = [&](const Plan& next) {
-    const double clocks = choice_clocks(device, tile, next);
+    const double clocks = choice_clocks(task.device, task.tile, next);
     if (found && clocks >= best_clocks) return;
     best = next;
     best_clocks = clocks;
     found = true;
   };
-  const Box most = largest_box(source, log_m);
+  const Box most = largest_box(task.source, log_m);
   for (int n = 0; n <= std::min(most.n, log_m); ++n) {
     for (int h = 0; h <= std::min(most.h, log_m - n); ++h) {
       const Box box = {n, h, log_m - n - h};
       if (box.w > most.w) continue;
-      const Plan next = with_box(source, tile, halo, box, device, plan);
+      const Plan next = with_box(task, box, plan);
       if (!next.refused.empty()) {
         if (!found) best.refused = next.refused;
         continue;
       }
-      consider(with_best_split_k(source, tile, device, workspace_limit, next));
-      if (const auto persistent_filters =
-              with_persistent_filters(source, tile, box, device, next)) {
-        consider(*persistent_filters);
-      }
+      consider(with_best_split_k(task, next));
+      if (const auto persistent = with_persistent_filters(task, box, next)) consider(*persistent);
     }
   }
   return best;

@@ -13,9 +13,17 @@ inline constexpr int64_t kLargestSize = int64_t{1} << 28;
 inline constexpr int64_t kLargestBox = 256;
 inline constexpr int64_t kLargest32 = (int64_t{1} << 31) - 1;
 
+/// What is the same for all boxes.
+struct BoxTask {
+  const PhaseSource& source;
+  const Tile& tile;
+  const Window& window;
+  const DeviceFacts& device;
+  int64_t workspace_limit;  ///< see plan_tile
+};
+
 /// `plan`, whose groups are filled in, with the cheapest of all boxes and ways to share them among
 /// blocks; refused if none fits. Of equal ones, the box with the widest rows.
-Plan with_best_box(const PhaseSource& source, const Tile& tile, const Halo& halo,
-                   const DeviceFacts& device, int64_t workspace_limit, const Plan& plan);
+Plan with_best_box(const BoxTask& task, const Plan& plan);
 
 }  // namespace tconv::host::igemm

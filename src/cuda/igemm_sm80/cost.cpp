@@ -7,8 +7,6 @@
 #include <cmath>
 #include <span>
 
-#include "src/cuda/igemm_sm80/traffic.h"
-
 namespace tconv::host::igemm {
 namespace {
 
@@ -59,12 +57,12 @@ double columns_multiplied(const Tile& tile, const Params& p, const CtaSubGemms& 
   return static_cast<double>(repeats * all);
 }
 
-double issued_macs(const Problem& problem, const Tile& tile, const Params& p) {
+double issued_macs(const Problem& problem, const Tile& tile, const Params& p, Taps taps) {
   const Box part = warp_box(tile, p);
   double macs = 0;
   for (const CtaSubGemms& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    macs += useful_taps(tile, p, group, part) * tile.warp_m * columns_multiplied(tile, p, group) *
-            channels_issued(problem);
+    macs += useful_taps(tile, p, taps, group, part) * tile.warp_m *
+            columns_multiplied(tile, p, group) * channels_issued(problem);
   }
   return macs * p.conv_groups;
 }
@@ -114,10 +112,11 @@ int64_t count_m_tiles(const Params& p) {
   return int64_t{p.h.tiles} * p.h.input_step * p.w.tiles * p.w.input_step * p.batch_tiles;
 }
 
-void add_costs(const Problem& problem, const Tile& tile, const DeviceFacts& device, Plan& plan) {
+void add_costs(const Problem& problem, const Tile& tile, Taps taps, const DeviceFacts& device,
+               Plan& plan) {
   plan.resident = resident_blocks(tile, device, plan);
-  plan.issued_macs = issued_macs(problem, tile, plan.params) * plan.products;
-  plan.traffic = l2_traffic(problem, tile, plan.params);
+  plan.issued_macs = issued_macs(problem, tile, plan.params, taps) * plan.products;
+  plan.traffic = l2_traffic(problem, tile, plan.params, taps);
 }
 
 double choice_clocks(const DeviceFacts& device, const Tile& tile, const Plan& plan) {

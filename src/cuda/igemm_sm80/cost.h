@@ -3,15 +3,16 @@
 // GPU has been measured.
 #pragma once
 
-#include "src/cuda/igemm_sm80/plan.h"
+#include "src/cuda/igemm_sm80/traffic.h"
 
 namespace tconv::host::igemm {
 
 /// How many M tiles cover the positions of all images.
 int64_t count_m_tiles(const Params& params);
 
-/// Fills in what the blocks of `plan` have to do. Its taps are still in window rows and columns.
-void add_costs(const Problem& problem, const Tile& tile, const DeviceFacts& device, Plan& plan);
+/// Fills in what the blocks of `plan` have to do.
+void add_costs(const Problem& problem, const Tile& tile, Taps taps, const DeviceFacts& device,
+               Plan& plan);
 
 /// To choose a box: its time, and the work that hides behind it. Of two that take the same time,
 /// the one with fewer multiply-adds and bytes is better.

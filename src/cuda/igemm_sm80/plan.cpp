@@ -45,21 +45,6 @@ std::string refused(const Problem& problem) {
   return "";
 }
 
-/// Taps from window row and column to bytes and swizzle key.
-void place_taps(const Tile& tile, Params& p) {
-  if (p.group_count == 0) return;
-  const int taps = p.groups[p.group_count - 1].end_tap;
-  for (Tap& tap : std::span(p.taps, static_cast<std::size_t>(taps))) {
-    if ((tap.window & kEmpty) != 0) {
-      tap.window = kNoTap;
-      continue;
-    }
-    const uint32_t h = tap.window >> 16, w = tap.window & 0xffff;
-    const uint32_t row = h * static_cast<uint32_t>(p.pitch) + w, key = w + (h << p.w.log_box);
-    tap.window = row * static_cast<uint32_t>(tile.row_bytes) | (key & kKeyMask);
-  }
-}
-
 // ---- The parameters that do not depend on the box. ----------------------------------------------
 
 TappedOutputs tapped_outputs(const AxisDecomposition& parts) {
@@ -122,17 +107,17 @@ Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& devi
     if (!plan.refused.empty()) return plan;
   }
   const PhaseSource source(problem);
-  Halo halo;
+  Window window;
   plan.tf32 = problem.desc().dtype == DType::f32;
   fill_in_tensors(problem, plan.params);
   plan.params.pixel_pairs = has_pixel_pairs(problem) && source.step_w == 1 ? 1 : 0;
   plan.params.tapped_h = tapped_outputs(source.h);
   plan.params.tapped_w = tapped_outputs(source.w);
-  plan.refused = add_groups(source, tile, plan.params, halo);
+  plan.refused = add_groups(source, tile, plan.params, window);
   if (!plan.refused.empty()) return plan;
-  plan = with_best_box(source, tile, halo, device, workspace_limit, plan);
+  plan = with_best_box({source, tile, window, device, workspace_limit}, plan);
   if (!plan.refused.empty()) return plan;
-  place_taps(tile, plan.params);
+  place_taps(tile, window, plan.params);
   // Split K: the second launch reduces the slices, and writes all outputs.
   plan.second_launch_blocks = plan.params.split_k > 1
                                   ? ceil_div(problem.output_extents().count(), kSecondLaunchThreads)

@@ -13,7 +13,7 @@
 namespace tconv::host::igemm {
 namespace {
 
-uint32_t bytes32(int64_t x) { return static_cast<uint32_t>(x); }
+uint32_t to_uint32(int64_t x) { return static_cast<uint32_t>(x); }
 
 void leave_out_phases_without_output(AxisDecomposition& axis) {
   for (WindowClass& c : axis.classes) {
@@ -141,15 +141,15 @@ Rectangle rectangle_of(const Tile& tile, int64_t phases, int64_t channels, int64
 /// Appends groups to the parameters.
 class Appender {
  public:
-  Appender(const PhaseSource& source, const Tile& tile, Params& params, Halo& halo)
-      : source_(source), tile_(tile), params_(params), halo_(halo) {}
+  Appender(const PhaseSource& source, const Tile& tile, Params& params, Window& window)
+      : source_(source), tile_(tile), params_(params), window_(window) {}
 
   void add(Sources group) {
     const Reads h = reads_of(group, &Source::h);
     Reads w = reads_of(group, &Source::w);
     if (params_.pixel_pairs != 0) w.low -= floor_mod(w.low, 2);  // windows begin with a pair
-    halo_.h = std::max(halo_.h, (h.high - h.low) / source_.step_h);
-    halo_.w = std::max(halo_.w, (w.high - w.low) / source_.step_w);
+    window_.halo_h = std::max(window_.halo_h, (h.high - h.low) / source_.step_h);
+    window_.halo_w = std::max(window_.halo_w, (w.high - w.low) / source_.step_w);
     CtaSubGemms& made = params_.groups[params_.group_count++];
     made = {.first_sub_gemm = sub_gemm_count_,
             .first_tap = tap_count_,
@@ -165,7 +165,8 @@ class Appender {
             .first_n_tile = params_.n_tiles,
             .end_n_tile = 0,
             .repeat_phase = to_int32(group[0].h->phase_step),
-            .repeat_filter = bytes32(filter_offset(1, 0))};
+            .repeat_filter = to_uint32(filter_offset(1, 0))};
+    window_.taps.resize(static_cast<std::size_t>(tap_count_ + made.iterations * tile_.sub_gemms));
     for (std::size_t i = 0; i < group.size(); ++i) {
       add_sub_gemm(group[i]);
       add_taps(group[i], static_cast<int64_t>(i), made, h.low, w.low);
@@ -182,8 +183,7 @@ class Appender {
   /// Byte offset of filter row (r, s, k = 0).
   int64_t filter_offset(int64_t r, int64_t s) const {
     const FilterStrides strides = filter_strides(source_.problem);
-    const auto element = static_cast<int64_t>(size_of(source_.problem.desc().dtype));
-    return (r * strides.r + s * strides.s) * element;
+    return (r * strides.r + s * strides.s) * element_bytes(source_.problem);
   }
 
   void add_columns(int64_t phases, CtaSubGemms& made) const {
@@ -240,25 +240,26 @@ class Appender {
     for (int64_t i = 0; i < group.iterations; ++i) {
       const int64_t tap = i - skipped;
       const bool used = tap >= 0 && tap < sub_gemm.taps();
-      params_.taps[group.first_tap + i * tile_.sub_gemms + index] =
+      window_.taps[static_cast<std::size_t>(group.first_tap + i * tile_.sub_gemms + index)] =
           used ? make_tap(sub_gemm, tap / sub_gemm.w->tap_count, tap % sub_gemm.w->tap_count, low_h,
                           low_w)
-               : Tap{0, kEmpty};
+               : WindowTap{};
     }
   }
 
-  Tap make_tap(const Source& sub_gemm, int64_t th, int64_t tw, int64_t low_h, int64_t low_w) const {
+  WindowTap make_tap(const Source& sub_gemm, int64_t th, int64_t tw, int64_t low_h,
+                     int64_t low_w) const {
     const int64_t h = (sub_gemm.h->shift - sub_gemm.h->input_step * th - low_h) / source_.step_h;
     const int64_t w = (sub_gemm.w->shift - sub_gemm.w->input_step * tw - low_w) / source_.step_w;
     const int64_t r = sub_gemm.h->first_tap + sub_gemm.j + sub_gemm.h->tap_step * th;
     const int64_t s = sub_gemm.w->first_tap + sub_gemm.j_w + sub_gemm.w->tap_step * tw;
-    return {.filter = bytes32(filter_offset(r, s)), .window = bytes32(h << 16 | w)};
+    return {true, to_uint32(h), to_uint32(w), to_uint32(filter_offset(r, s))};
   }
 
   const PhaseSource& source_;
   const Tile& tile_;
   Params& params_;
-  Halo& halo_;
+  Window& window_;
   int32_t sub_gemm_count_ = 0, tap_count_ = 0;
 };
 
@@ -272,7 +273,8 @@ PhaseSource::PhaseSource(const Problem& p)
   step_w = input_step(w);
 }
 
-std::string add_groups(const PhaseSource& source, const Tile& tile, Params& params, Halo& halo) {
+std::string add_groups(const PhaseSource& source, const Tile& tile, Params& params,
+                       Window& window) {
   std::vector<Source> sub_gemms =
       tile.sub_gemms == 1 ? class_sub_gemms(source) : phase_sub_gemms(source);
   if (sub_gemms.size() > kMaxSubGemms) {
@@ -296,11 +298,22 @@ std::string add_groups(const PhaseSource& source, const Tile& tile, Params& para
   if (taps > kMaxTaps) {
     return std::to_string(taps) + " taps, more than " + std::to_string(kMaxTaps);
   }
-  Appender appender(source, tile, params, halo);
+  Appender appender(source, tile, params, window);
   for (std::size_t i = 0; i < sub_gemms.size(); i += per_group) {
     appender.add(Sources(sub_gemms).subspan(i, per_group));
   }
   return "";
+}
+
+void place_taps(const Tile& tile, const Window& window, Params& params) {
+  const auto pitch = static_cast<uint32_t>(params.pitch);
+  const auto row_bytes = static_cast<uint32_t>(tile.row_bytes);
+  for (std::size_t i = 0; i < window.taps.size(); ++i) {
+    const WindowTap& tap = window.taps[i];
+    const uint32_t key = tap.w + (tap.h << params.w.log_box);
+    const uint32_t place = (tap.h * pitch + tap.w) * row_bytes | (key & kKeyMask);
+    params.taps[i] = {.filter = tap.filter, .window = tap.exists ? place : kNoTap};
+  }
 }
 
 }  // namespace tconv::host::igemm

@@ -232,7 +232,7 @@ double moved_over_useful(const Tile& tile, const Params& p, const CtaSubGemms& g
 
 /// How many boxes along an axis, of 1 << log_box positions, have a position that exists and whose
 /// tap, `t` steps behind the window's first pixel, lies in the input. Position 0's is at `origin`.
-double useful_parts(const GridAxis& axis, int log_box, int64_t origin, int64_t t) {
+double useful_boxes(const GridAxis& axis, int log_box, int64_t origin, int64_t t) {
   const int64_t step = axis.input_step;
   double count = 0;
   for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
@@ -247,35 +247,36 @@ double useful_parts(const GridAxis& axis, int log_box, int64_t origin, int64_t t
   return count;
 }
 
+Taps taps_of(const Tile& tile, Taps taps, const CtaSubGemms& group) {
+  return taps.subspan(static_cast<std::size_t>(group.first_tap),
+                      static_cast<std::size_t>(group.iterations * tile.sub_gemms));
+}
+
 }  // namespace
 
-double useful_taps(const Tile& tile, const Params& p, const CtaSubGemms& group, const Box& box) {
+double useful_taps(const Tile& tile, const Params& p, Taps taps, const CtaSubGemms& group,
+                   const Box& box) {
   // Rows and columns of taps apart, each counted once: many taps share them.
   std::array<double, kMaxTaps + 1> rows, columns;
   rows.fill(-1), columns.fill(-1);
   const auto count = [](auto& known, const GridAxis& axis, int log_box, int64_t origin,
                         uint32_t t) {
-    double& parts = known[t];
-    if (parts < 0) parts = useful_parts(axis, log_box, origin, t);
-    return parts;
+    double& boxes = known[t];
+    if (boxes < 0) boxes = useful_boxes(axis, log_box, origin, t);
+    return boxes;
   };
-  const auto batch_parts = static_cast<double>(ceil_div(p.batch, int64_t{1} << box.n));
+  const auto batch_boxes = static_cast<double>(ceil_div(p.batch, int64_t{1} << box.n));
   double sum = 0;
-  for (int i = 0; i < group.iterations * tile.sub_gemms; ++i) {
-    const uint32_t window = p.taps[group.first_tap + i].window;
-    if ((window & kEmpty) != 0) continue;
-    sum += count(rows, p.h, box.h, group.origin_h, window >> 16) *
-           count(columns, p.w, box.w, group.origin_w, window & 0xffff) * batch_parts;
+  for (const WindowTap& tap : taps_of(tile, taps, group)) {
+    if (!tap.exists) continue;
+    sum += count(rows, p.h, box.h, group.origin_h, tap.h) *
+           count(columns, p.w, box.w, group.origin_w, tap.w) * batch_boxes;
   }
   return sum;
 }
 
-double count_taps(const Tile& tile, const Params& p, const CtaSubGemms& group) {
-  double count = 0;
-  for (int i = 0; i < group.iterations * tile.sub_gemms; ++i) {
-    count += (p.taps[group.first_tap + i].window & kEmpty) == 0 ? 1 : 0;
-  }
-  return count;
+double count_taps(const Tile& tile, Taps taps, const CtaSubGemms& group) {
+  return to_double(std::ranges::count_if(taps_of(tile, taps, group), &WindowTap::exists));
 }
 
 double output_bytes(const Problem& problem, const Tile& tile, const Params& p) {
@@ -292,13 +293,13 @@ double output_bytes(const Problem& problem, const Tile& tile, const Params& p) {
   return split ? moved + all : moved * (problem.desc().has_residual ? 2 : 1);
 }
 
-L2Bytes l2_traffic(const Problem& problem, const Tile& tile, const Params& p) {
+L2Bytes l2_traffic(const Problem& problem, const Tile& tile, const Params& p, Taps taps) {
   const Box box = {p.log_box_n, p.h.log_box, p.w.log_box};
   double filters = 0;
   for (const CtaSubGemms& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
     const int64_t repeats = (group.end_n_tile - group.first_n_tile) / group.n_tiles_per_repeat;
-    const double copies = p.persistent_filters != 0 ? count_taps(tile, p, group) * p.m_tile_step
-                                                    : useful_taps(tile, p, group, box);
+    const double copies = p.persistent_filters != 0 ? count_taps(tile, taps, group) * p.m_tile_step
+                                                    : useful_taps(tile, p, taps, group, box);
     filters += to_double(repeats) * copies * filter_sectors(tile, p, group);
   }
   const auto conv_groups = static_cast<double>(p.conv_groups);
