@@ -11,8 +11,8 @@
 
 namespace tconv::cuda::igemm {
 
-/// The block's shared memory, as a pointer and as an address. The tables of pixels and taps come
-/// first.
+/// The block's shared memory, as a pointer and as an address: the tables of pixels and taps, then
+/// the rings.
 struct Shared {
   unsigned char* memory;
   uint32_t address;
@@ -24,7 +24,7 @@ __device__ inline uint32_t* tap_table(const Params& d, unsigned char* memory) {
   return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
 }
 
-/// Of both tables together, aligned as the rings behind them are.
+/// Of both tables, aligned for the rings behind them.
 template <int kTileIndex>
 __device__ inline uint32_t table_bytes(const Params& d) {
   return align_up(d.window_pixels * sizeof(Pixel) +
@@ -48,7 +48,7 @@ __device__ inline void make_tables(const Params& d, const Place& place, const Co
   }
 }
 
-/// `kAccess` bytes of channels, to which their source is aligned, or zeros: as rows of channels are
+/// `kVectorBytes` of channels, to which their source is aligned, or zeros: as rows of channels are
 /// a multiple of that, it exists as a whole or not at all. Both sizes are constants, so that ptxas
 /// makes a predicate of them: any other size costs five instructions.
 template <int kVectorBytes>
@@ -66,8 +66,8 @@ __device__ inline void copy_piece(const Shared& shared, uint32_t target, const c
   }
 }
 
-/// Which piece of the rows that a warp copies at once is a lane's in turn `turn`: neighbouring
-/// lanes have neighbouring pieces, so that each sector is asked for once.
+/// Which piece of a warp's rows a lane copies in turn `turn`: neighbouring lanes have neighbouring
+/// pieces, so that each sector is asked for once.
 template <int kRowBytes, int kVectorBytes>
 struct Piece {
   static constexpr int kTurns = 16 / kVectorBytes;

@@ -57,7 +57,7 @@ class Consumer {
       window_rows_[i] = window_row(d, m) * Tile::kRowBytes;
       ptx::pin(window_rows_[i]);
     }
-    // Positions, like rows of filters, have the number of the lane in their low three bits.
+    // Positions and rows of filters have the lane's number in their low three bits.
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
     filter_rows_ = stages + warp.sub_gemm * Tile::kSubGemmBytes + filter_place(warp);
@@ -126,7 +126,7 @@ class Consumer {
     }
   }
 
-  /// The tensor cores would cut f32 off.
+  /// The tensor cores would cut off the low bits of f32.
   __device__ void round_to_tf32(int set) {
 #pragma unroll
     for (int r = 0; r < 4; ++r) {
@@ -141,7 +141,7 @@ class Consumer {
     }
   }
 
-  /// Three products. A row of sums at a time: the next step's operands fill the registers.
+  /// Three products. A row of sums at a time, for the next step's operands fill the registers.
   __device__ void multiply_split(int set) {
     uint32_t small_b[Tile::kColumnBlocks][2];
 #pragma unroll

@@ -17,7 +17,7 @@ class Producer {
   using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
-  /// `copies_filters`: false if they are there.
+  /// `copies_filters`: false where persistent filters are there already.
   __device__ Producer(const Params& d, const Place& place, const Corner& corner, int first_chunk,
                       const char* input, const char* filters, const Shared& shared,
                       uint32_t windows, uint32_t stages, bool copies_filters)
@@ -101,16 +101,16 @@ class Producer {
     return static_cast<int>(threadIdx.x) % Filters::kChunksPerRow;
   }
 
-  /// Column `i` of the tile: how many columns of a tap behind the tile's first, and how many exist
-  /// from there on. `in_passes`: counted so that those of later passes do if more are left than
-  /// rows lie between them.
+  /// Column `i` of the tile: its distance from the tile's first, in columns of a tap, and how many
+  /// exist from there on. `in_passes`: as rows of passes, so that a row of a later pass exists if
+  /// more are left than lie between.
   struct ColumnPlace {
     int offset, left;
   };
   __device__ ColumnPlace column_place(int i, bool in_passes) const {
     const int columns = d_.sub_gemms[group_.first_sub_gemm].columns, out = d_.out_channels.divisor;
     if (d_.channels_last != 0) return {i, columns - first_column_ - i};
-    // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
+    // A rectangle of phases times channels. If there are several phases, a pass holds whole ones.
     const int channels = 1 << group_.log_channels;
     if (channels == Tile::kN) return {i, out - first_channel_of_tile_ - i};
     const int phase = i >> group_.log_channels, channel = i & (channels - 1);
@@ -172,14 +172,14 @@ class Producer {
   /// copies visible makes them visible too.
   __device__ void gather_window_pairs() {
     const auto thread = static_cast<int>(threadIdx.x);
-    // Pixels of eight lanes lie two rows of memory apart, of which only every other one has chunks
-    // in banks of its own: the other four lanes begin with their odd pixel.
+    // Pixels of neighbouring lanes lie two rows of memory apart: of eight lanes' chunks two and two
+    // would share their banks. So every other four lanes begin with their odd pixel.
     const bool odd_first = (thread & 4) != 0;
 #pragma unroll 1
     for (int job = thread / 32;; job += Tile::kThreads / 32) {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = (job / Tile::kChunksPerRow * 32 + thread % 32) * 2;
-      if (i >= d_.window_pixels) return;  // those of later jobs are, too
+      if (i >= d_.window_pixels) return;  // and so for later jobs
       const Pixel even = pixels_[i];
       const uint32_t odd = pixels_[i + 1].target;
       const ChunkPair pair = gathered_chunks(plane_of(chunk) + max(even.offset, 0),
@@ -196,7 +196,7 @@ class Producer {
     for (int job = thread / 32;; job += Tile::kThreads / 32) {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
-      if (i >= d_.window_pixels) return;  // those of later jobs are, too
+      if (i >= d_.window_pixels) return;  // and so for later jobs
       const Pixel pixel = pixels_[i];
       store_chunk(pixel.target, chunk,
                   gathered_chunk<T>(plane_of(chunk) + max(pixel.offset, 0), bytes_of(chunk, pixel),
@@ -258,8 +258,8 @@ class Producer {
     }
   }
 
-  /// Past the last column or channel, and in a sub-GEMM without a tap, are zeros: those of channels
-  /// are multiplied by the window's.
+  /// Past the last column or channel, and for a missing tap, zeros are stored: those past the last
+  /// channel are multiplied.
   __device__ void load_filters() {
     if constexpr (kVec16) {
       copy_filters();

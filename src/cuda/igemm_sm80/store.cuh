@@ -16,7 +16,8 @@ namespace tconv::cuda::igemm {
 
 using host::igemm::SubGemm;
 
-/// Digits of a number that grows by the same step, the fastest first, without a division a step.
+/// A number that grows by a constant step, as digits of mixed radix, the fastest first: no division
+/// a step.
 struct Digits {
   static constexpr int kCount = 5;
   int size[kCount], value[kCount], step[kCount];
@@ -47,7 +48,7 @@ struct Digits {
 template <int kTileIndex>
 class Storer {
   using Tile = Tiling<kTileIndex>;
-  // Staged rows or columns lie so far apart that the stores of fragments meet in no bank.
+  // Staged rows or columns are padded so that fragments are stored without bank conflicts.
   static constexpr int kRowPitch = Tile::kN + host::igemm::kRowPad;
   static constexpr int kColumnPitch = Tile::kStagedRows + host::igemm::kColumnPad;
   static constexpr int kRun = 8;
@@ -212,8 +213,7 @@ class Storer {
     log_stride_ = 31 - __clz(d_.w.stride);
     log_phases_ = 31 - __clz(phases);
   }
-  /// Where output j of a run lies in shared memory, from its first position and channel in sub-GEMM
-  /// 0.
+  /// Where output j of a run lies in shared memory, from the run's first position and channel on.
   __device__ int place_in_run(int line, int j) const {
     const int phase = j & (d_.w.stride - 1), sub_gemm = sub_gemm_at(line, phase >> log_phases_);
     const int column = (phase & ((1 << log_phases_) - 1)) << group_.log_channels;

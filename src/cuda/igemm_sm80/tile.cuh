@@ -27,7 +27,7 @@ struct Tiling {
   static constexpr int kStagedRows = kTile.staged_rows();
   static constexpr int kWarpsM = kTile.m / kWarpM, kWarpsN = kN / kWarpN;
   static constexpr int kWarpsPerSubGemm = kTile.warps_per_sub_gemm();
-  /// Of the table of taps: one for each row of warp tiles, one for warps that have no columns.
+  /// Lines of the table of taps: one for each row of warp tiles, one for warps without columns.
   static constexpr int kTapLines = kWarpsM + 1;
   static constexpr int kStageBytes = kTile.stage_bytes(), kSubGemmBytes = kN * kRowBytes;
   // Copies: a thread keeps to one 16-byte chunk of a row and goes on by kRowsPerPass rows.
