@@ -95,7 +95,7 @@ TCONV_API size_t tconv_plan_device_bytes(const tconv_plan* plan);
 TCONV_API tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_format format,
                                           char** text);
 /** What a run of the plan will do, as far as its family predicts it: multiply-adds issued and
- * useful, bytes by level, wavefronts of shared memory, waves, time. Model numbers. */
+ * useful, bytes by level, waves, time. Model numbers. */
 TCONV_API tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format,
                                            char** text);
 /** The taps and products that make output (n, p, q, k). `input` and `filters` (host memory, in the

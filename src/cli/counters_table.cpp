@@ -17,7 +17,7 @@ std::string cell(const char* pattern, double value) {
 }
 
 std::string line(const std::vector<std::string>& cells) {
-  constexpr int kWidths[] = {48, 10, 10, 8, 13, 7, 9, 9, 9, 9, 8, 10, 9, 9};
+  constexpr int kWidths[] = {48, 10, 10, 8, 13, 7, 9, 9, 9, 8, 10, 9, 9};
   std::string text = format("%-*.*s", kWidths[0], kWidths[0], cells[0].c_str());
   for (std::size_t i = 1; i < cells.size(); ++i) {
     text += format(i < 5 ? " %-*s" : " %*s", kWidths[i], cells[i].c_str());
@@ -37,10 +37,10 @@ std::string mean(const std::vector<double>& values) {
 }  // namespace
 
 std::string CountersTable::heading() {
-  return line({"problem", "row", "tile", "mode", "box", "issued", "L2 MB", "L2", "DRAM MB",
-               "shared", "waves", "time", "share of", "over"}) +
-         line({"", "", "", "", "", "/useful", "", "/roofline", "", "Mcycles", "", "", "roofline",
-               "r.+launch"});
+  return line({"problem", "row", "tile", "mode", "box", "issued", "L2 MB", "L2", "DRAM MB", "waves",
+               "time", "share of", "over"}) +
+         line(
+             {"", "", "", "", "", "/useful", "", "/roofline", "", "", "", "roofline", "r.+launch"});
 }
 
 std::string CountersTable::add(const std::string& name, const Record& counters) {
@@ -50,13 +50,14 @@ std::string CountersTable::add(const std::string& name, const Record& counters) 
   const bool is_long = counters.text("bound_by") == "arithmetic" && roofline > kLongUs;
   if (is_long && issued > 0) issued_over_useful_.push_back(issued);
   if (!is_long && l2 > 0) l2_over_roofline_.push_back(l2);
-  const double moved = number("l2_read_bytes") + number("l2_write_bytes"),
-               us = number("estimate_us");
+  const double moved =
+      number("l2_input_bytes") + number("l2_filter_bytes") + number("l2_output_bytes");
+  const double us = number("estimate_us");
   return line({name, counters.text("kernel"), counters.text("tile"), counters.text("mode"),
                counters.text("box"), cell("%.3f", issued), cell("%.2f", moved * 1e-6),
                cell("%.2f", l2), cell("%.2f", number("dram_bytes") * 1e-6),
-               cell("%.3f", number("shared_wavefronts") * 1e-6), cell("%.2f", number("waves")),
-               us > 0 ? time_text(us) : "-", cell("%.0f %%", 100 * number("roofline_share")),
+               cell("%.2f", number("waves")), us > 0 ? time_text(us) : "-",
+               cell("%.0f %%", 100 * number("roofline_share")),
                cell("%.2f", number("over_roofline_and_launch"))});
 }
 

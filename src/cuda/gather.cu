@@ -143,12 +143,12 @@ void launch_row(const Problem& problem, const KernelState& state, const Tensors&
   static_cast<const GatherState&>(state).launch(problem, tensors, stream);
 }
 
-/// Loads are left out: most of them are L1's.
-PlanCounters counters(const Problem& problem, const KernelState&, const DeviceFacts& device) {
+/// What L2 moves is left out: most loads are L1's.
+Prediction predict(const Problem& problem, const KernelState&, const DeviceFacts& device) {
   const int64_t outputs = problem.output_extents().count();
   const int resident =
       fits<int32_t>(problem, kThreads) ? kBlocksPerSm<int32_t> : kBlocksPerSm<int64_t>;
-  PlanCounters result;
+  Prediction result;
   result.mode = "element";
   result.box = std::to_string(kThreads) + " elements";
   result.blocks = static_cast<double>(ceil_div(outputs, kThreads));
@@ -176,6 +176,6 @@ constinit const Kernel gather_kernel = {.name = "gather",
                                         .prepare = cuda::prepare,
                                         .launch = cuda::launch_row,
                                         .prepack = cuda::prepack,
-                                        .counters = cuda::counters};
+                                        .predict = cuda::predict};
 
 }  // namespace tconv::host

@@ -17,8 +17,8 @@
 namespace tconv::cuda {
 
 /// What chunk indices of a row are XORed with; rows of 256 bytes are two halves of 128. Rows of 64
-/// bytes, two of which share the banks, need rows in memory whose parity is that of v (see
-/// IgemmWindow).
+/// bytes, two of which share the banks, need rows in memory whose parity is that of v
+/// (lay_out_window in igemm_sm80/box.cpp).
 template <int kRowBytes>
 constexpr uint32_t swizzle_key(uint32_t v) {
   static_assert(kRowBytes == 64 || kRowBytes == 128 || kRowBytes == 256);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// copy.cuh: what a block of row.cu has in shared memory, and how a thread brings a
-// piece there. producer.cuh says which pieces.
+// copy.cuh: what a block has in shared memory, and how a thread brings a piece there. producer.cuh
+// says which pieces.
 #pragma once
 
 #include <type_traits>
@@ -11,22 +11,30 @@
 
 namespace tconv::cuda::igemm {
 
-/// The block's shared memory, as a pointer and as an address. The tables of pixels and taps come
-/// first.
+/// The block's shared memory, as a pointer and as an address: the tables of pixels and taps, then
+/// the rings.
 struct Shared {
   unsigned char* memory;
   uint32_t address;
 };
 
-/// Of a block's taps, where they lie in the window, or what need not be done: lines that are
-/// most_taps apart, see Tiling::kTapLines.
-__device__ inline uint32_t* tap_table(const IgemmParams& d, unsigned char* memory) {
+/// The block's table of taps: where each lies in the window, or flags that say what to skip. Lines
+/// are most_taps apart, see Tiling::kTapLines.
+__device__ inline uint32_t* tap_table(const Params& d, unsigned char* memory) {
   return reinterpret_cast<uint32_t*>(memory + d.window_pixels * sizeof(Pixel));
+}
+
+/// Of both tables, aligned for the rings behind them.
+template <int kTileIndex>
+__device__ inline uint32_t table_bytes(const Params& d) {
+  return align_up(d.window_pixels * sizeof(Pixel) +
+                      Tiling<kTileIndex>::kTapLines * d.most_taps * sizeof(uint32_t),
+                  128);
 }
 
 /// Fills in the tables of the window's pixels and of the taps.
 template <int kTileIndex>
-__device__ inline void make_tables(const IgemmParams& d, const Place& place, const Corner& corner,
+__device__ inline void make_tables(const Params& d, const Place& place, const Corner& corner,
                                    unsigned char* memory) {
   auto* pixels = reinterpret_cast<Pixel*>(memory);
   for (int i = static_cast<int>(threadIdx.x); i < d.window_pixels;
@@ -34,22 +42,22 @@ __device__ inline void make_tables(const IgemmParams& d, const Place& place, con
     pixels[i] = pixel_of<kTileIndex>(d, place, corner, i);
   }
   const Spans spans = spans_of(d, place, corner);
-  const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSlots;
+  const int taps = d.groups[place.group].iterations * Tiling<kTileIndex>::kSubGemms;
   for (int i = static_cast<int>(threadIdx.x); i < taps; i += Tiling<kTileIndex>::kThreads) {
     place_tap<kTileIndex>(d, place, spans, i, tap_table(d, memory) + i);
   }
 }
 
-/// `kAccess` bytes of channels, to which their source is aligned, or zeros: as rows of channels are
-/// a multiple of that, it exists as a whole or not at all. So much ptxas must see: a size that is
-/// one of two constants is a predicate of the copy, any other costs five instructions.
-template <int kAccess>
+/// `kVectorBytes` of channels, to which their source is aligned, or zeros: as rows of channels are
+/// a multiple of that, it exists as a whole or not at all. Both sizes are constants, so that ptxas
+/// makes a predicate of them: any other size costs five instructions.
+template <int kVectorBytes>
 __device__ inline void copy_piece(const Shared& shared, uint32_t target, const char* source,
                                   bool exists) {
-  if constexpr (kAccess == 16) {
+  if constexpr (kVectorBytes == 16) {
     ptx::cp_async_cg_16(target, source, exists ? 16 : 0);
-  } else if constexpr (kAccess > 2) {
-    ptx::cp_async_ca<kAccess>(target, source, exists ? kAccess : 0);
+  } else if constexpr (kVectorBytes > 2) {
+    ptx::cp_async_ca<kVectorBytes>(target, source, exists ? kVectorBytes : 0);
   } else {
     // No copy is that narrow: through a register. The barrier that makes the stage's copies visible
     // makes this visible too.
@@ -58,17 +66,17 @@ __device__ inline void copy_piece(const Shared& shared, uint32_t target, const c
   }
 }
 
-/// Which piece of the rows that a warp copies at once is a lane's in turn `turn`: neighbouring
-/// lanes have neighbouring pieces, so that each sector is asked for once.
-template <int kRowBytes, int kAccess>
+/// Which piece of a warp's rows a lane copies in turn `turn`: neighbouring lanes have neighbouring
+/// pieces, so that each sector is asked for once.
+template <int kRowBytes, int kVectorBytes>
 struct Piece {
-  static constexpr int kTurns = 16 / kAccess;
+  static constexpr int kTurns = 16 / kVectorBytes;
   int row, at;  // within the warp's rows; bytes
 
   __device__ explicit Piece(int turn) {
     const int i = turn * 32 + static_cast<int>(threadIdx.x % 32);
-    row = i / (kRowBytes / kAccess);
-    at = i % (kRowBytes / kAccess) * kAccess;
+    row = i / (kRowBytes / kVectorBytes);
+    at = i % (kRowBytes / kVectorBytes) * kVectorBytes;
   }
 };
 

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// cost.h: the model that ranks boxes, splits and tiles of the implicit GEMM. Part of
-// plan.h; its constants are model numbers until a GPU has been measured.
+// cost.h: the model that ranks boxes, split K and tiles. Its constants are model numbers until a
+// GPU has been measured.
 #pragma once
 
-#include "src/cuda/igemm_sm80/plan.h"
+#include "src/cuda/igemm_sm80/traffic.h"
 
-namespace tconv::host {
+namespace tconv::host::igemm {
 
-/// How many boxes cover the positions of all images.
-int64_t igemm_boxes(const IgemmParams& params);
+/// How many M tiles cover the positions of all images.
+int64_t count_m_tiles(const Params& params);
 
-/// Fills in what the blocks of `plan` have to do. Its taps are still in window rows and columns.
-void add_costs(const Problem& problem, const IgemmTile& tile, const DeviceFacts& device,
-               IgemmPlan& plan);
+/// Fills in what the blocks of `plan` have to do.
+void add_costs(const Problem& problem, const Tile& tile, Taps taps, const DeviceFacts& device,
+               Plan& plan);
 
-/// To choose a box: its time, and the work that hides behind it. What takes the same time is not as
-/// good with more multiply-adds, or with more bytes.
-double igemm_choice_clocks(const DeviceFacts& device, const IgemmTile& tile, const IgemmPlan& plan);
+/// To choose a box: its time, and the work that hides behind it. Of two that take the same time,
+/// the one with fewer multiply-adds and bytes is better.
+double choice_clocks(const DeviceFacts& device, const Tile& tile, const Plan& plan);
 
-}  // namespace tconv::host
+}  // namespace tconv::host::igemm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// multiply.cuh: how a warp of row.cu multiplies what lies in shared memory.
+// multiply.cuh: how a warp multiplies what lies in shared memory.
 #pragma once
 
 #include <type_traits>
@@ -26,7 +26,7 @@ __device__ inline void multiply(float (&sum)[4], const uint32_t (&a)[4], const u
   }
 }
 
-/// The multiplying half of a block: a warp's share of it.
+/// The multiplying half of a block: what one warp does.
 template <typename T, int kTileIndex, host::FilterOrder kOrder>
 class Consumer {
   using Tile = Tiling<kTileIndex>;
@@ -37,30 +37,30 @@ class Consumer {
   Sums sums = {};
 
   /// `tap_windows`: the block's table of taps.
-  __device__ Consumer(const IgemmParams& d, const Place& place, int first_chunk,
+  __device__ Consumer(const Params& d, const Place& place, int first_chunk,
                       const uint32_t* tap_windows, uint32_t windows, uint32_t stages)
       : d_(d),
         group_(d.groups[place.group]),
         tap_windows_(tap_windows),
         bytes_left_(d.channel_bytes - first_chunk * Tile::kRowBytes),
-        taps_(uniform(group_.iterations * Tile::kSlots)),
+        taps_(uniform(group_.iterations * Tile::kSubGemms)),
         windows_(windows),
         windows_end_(uniform(windows + d.window_bytes * d.window_stages)),
         window_stage_(windows) {
     const WarpPlace<kTileIndex> warp(thread_here());
     const bool has_columns = column_exists(d, place, group_, warp.n);
     const int line = has_columns ? warp.m / Tile::kWarpM : Tile::kWarpsM;
-    first_entry_ = line * d.most_taps + warp.slot;
+    first_entry_ = line * d.most_taps + warp.sub_gemm;
 #pragma unroll
     for (int i = 0; i < Tile::kRowBlocks; ++i) {
       const int m = warp.m + i * 16 + warp.lane % 16;
       window_rows_[i] = window_row(d, m) * Tile::kRowBytes;
       ptx::pin(window_rows_[i]);
     }
-    // Positions, like rows of filters, have the number of the lane in their low three bits.
+    // Positions and rows of filters have the lane's number in their low three bits.
     lane_key_ = warp.lane % 8;
     upper_half_ = warp.lane / 16 << 4;
-    filter_rows_ = stages + warp.slot * Tile::kSlotBytes + filter_place(warp);
+    filter_rows_ = stages + warp.sub_gemm * Tile::kSubGemmBytes + filter_place(warp);
     ptx::pin(lane_key_);
     ptx::pin(upper_half_);
     ptx::pin(filter_rows_);
@@ -107,7 +107,7 @@ class Consumer {
 
   __device__ void next_iteration() {
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, d_.filter_ring_bytes);
-    tap_ += Tile::kSlots;
+    tap_ += Tile::kSubGemms;
     if (tap_ == taps_) next_chunk();
     begin_iteration();
   }
@@ -126,7 +126,7 @@ class Consumer {
     }
   }
 
-  /// The tensor cores would cut f32 off.
+  /// The tensor cores would cut off the low bits of f32.
   __device__ void round_to_tf32(int set) {
 #pragma unroll
     for (int r = 0; r < 4; ++r) {
@@ -141,7 +141,7 @@ class Consumer {
     }
   }
 
-  /// Three products. A row of sums at a time: the next step's operands fill the registers.
+  /// Three products. A row of sums at a time, for the next step's operands fill the registers.
   __device__ void multiply_split(int set) {
     uint32_t small_b[Tile::kColumnBlocks][2];
 #pragma unroll
@@ -178,11 +178,11 @@ class Consumer {
     const uint32_t window = tap_windows_[tap_ + first_entry_];
     const uint32_t key = swizzle_key<Tile::kRowBytes>(lane_key_ + window) << 4;
     window_ = window_stage_ + (window & ~(Tile::kRowBytes - 1u)) + (key ^ upper_half_);
-    useful_bytes_ = uniform((window & host::kIgemmNoTap) == 0 ? bytes_left_ : 0);
+    useful_bytes_ = uniform((window & host::igemm::kNoTap) == 0 ? bytes_left_ : 0);
   }
 
-  const IgemmParams& d_;
-  const IgemmGroup& group_;
+  const Params& d_;
+  const CtaSubGemms& group_;
   const uint32_t* tap_windows_;
   int bytes_left_, first_entry_, taps_, tap_ = 0, useful_bytes_;
   uint32_t windows_, windows_end_, window_stage_, window_rows_[Tile::kRowBlocks], window_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// producer.cuh: which parts of the input window and of the filters a thread of row.cu
-// copies, stage by stage.
+// producer.cuh: which parts of the input window and of the filters a thread copies, stage by stage.
 #pragma once
 
 #include "src/cuda/common/smem.cuh"
@@ -11,16 +10,16 @@
 
 namespace tconv::cuda::igemm {
 
-/// The copying half of a block: every thread has its share of each stage.
-template <typename T, int kTileIndex, bool kWide, host::FilterOrder kOrder>
+/// The copying half of a block: every thread copies its part of each stage.
+template <typename T, int kTileIndex, bool kVec16, host::FilterOrder kOrder>
 class Producer {
   using Tile = Tiling<kTileIndex>;
   using Filters = FilterTiling<kTileIndex, kOrder>;
 
  public:
-  /// `copies_filters`: false if they are there.
-  __device__ Producer(const IgemmParams& d, const Place& place, const Corner& corner,
-                      int first_chunk, const char* input, const char* filters, const Shared& shared,
+  /// `copies_filters`: false where persistent filters are there already.
+  __device__ Producer(const Params& d, const Place& place, const Corner& corner, int first_chunk,
+                      const char* input, const char* filters, const Shared& shared,
                       uint32_t windows, uint32_t stages, bool copies_filters)
       : d_(d),
         group_(d.groups[place.group]),
@@ -28,7 +27,7 @@ class Producer {
         pixels_(reinterpret_cast<const Pixel*>(shared.memory)),
         tap_windows_(tap_table(d, shared.memory)),
         first_tap_(uniform(group_.first_tap)),
-        taps_(uniform(group_.iterations * Tile::kSlots)),
+        taps_(uniform(group_.iterations * Tile::kSubGemms)),
         copies_filters_(uniform(copies_filters ? 1 : 0)) {
     const int thread = thread_here();
     const int chunk = thread % Tile::kChunksPerRow;
@@ -63,13 +62,13 @@ class Producer {
     if (tap_ == 0) load_window();
     if (copies_filters_ != 0) load_filters();
     filter_stage_ = next_stage(filter_stage_, Tile::kStageBytes, d_.filter_ring_bytes);
-    tap_ += Tile::kSlots;
+    tap_ += Tile::kSubGemms;
     if (tap_ == taps_) next_chunk();
   }
 
  private:
   static constexpr int kChannels = Tile::kRowBytes / static_cast<int>(sizeof(T));  // of a chunk
-  static constexpr int kPassesPerSlot = Filters::kRows / Filters::kRowsPerPass;
+  static constexpr int kPassesPerSubGemm = Filters::kRows / Filters::kRowsPerPass;
 
   /// This thread's first row and chunk of the filters.
   __device__ void start_filters(const Place& place, int first_chunk, const char* filters) {
@@ -102,16 +101,16 @@ class Producer {
     return static_cast<int>(threadIdx.x) % Filters::kChunksPerRow;
   }
 
-  /// Column `i` of the tile: how many columns of a tap behind the tile's first, and how many exist
-  /// from there on. `in_passes`: counted so that those of later passes do if more are left than
-  /// rows lie between them.
+  /// Column `i` of the tile: its distance from the tile's first, in columns of a tap, and how many
+  /// exist from there on. `in_passes`: as rows of passes, so that a row of a later pass exists if
+  /// more are left than lie between.
   struct ColumnPlace {
     int offset, left;
   };
   __device__ ColumnPlace column_place(int i, bool in_passes) const {
-    const int columns = d_.slots[group_.first_slot].columns, out = d_.out_channels.divisor;
+    const int columns = d_.sub_gemms[group_.first_sub_gemm].columns, out = d_.out_channels.divisor;
     if (d_.channels_last != 0) return {i, columns - first_column_ - i};
-    // A rectangle of phases times channels; if the phases are several, a pass holds whole ones.
+    // A rectangle of phases times channels. If there are several phases, a pass holds whole ones.
     const int channels = 1 << group_.log_channels;
     if (channels == Tile::kN) return {i, out - first_channel_of_tile_ - i};
     const int phase = i >> group_.log_channels, channel = i & (channels - 1);
@@ -153,7 +152,7 @@ class Producer {
     return static_cast<int>(threadIdx.x / 32) * (kRowsPerPass / (Tile::kThreads / 32));
   }
 
-  __device__ bool has_planes() const { return !kWide && d_.input_channels_last == 0; }
+  __device__ bool has_planes() const { return !kVec16 && d_.input_channels_last == 0; }
 
   /// A chunk of a pixel's channels.
   __device__ void store_chunk(uint32_t pixel_target, int chunk, const Bytes16& channels) const {
@@ -169,18 +168,18 @@ class Producer {
   }
 
   /// Planes: lanes are neighbouring pairs of pixels, both inside the input or both outside, and
-  /// each gathers chunks of their channels. As with copy_piece, the next barrier but `ahead` makes
-  /// them visible.
+  /// each gathers chunks of their channels. As with copy_piece, the barrier that makes the stage's
+  /// copies visible makes them visible too.
   __device__ void gather_window_pairs() {
     const auto thread = static_cast<int>(threadIdx.x);
-    // Pixels of eight lanes lie two rows of memory apart, of which only every other one has chunks
-    // in banks of its own: the other four lanes begin with their odd pixel.
+    // Pixels of neighbouring lanes lie two rows of memory apart: of eight lanes' chunks two and two
+    // would share their banks. So every other four lanes begin with their odd pixel.
     const bool odd_first = (thread & 4) != 0;
 #pragma unroll 1
     for (int job = thread / 32;; job += Tile::kThreads / 32) {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = (job / Tile::kChunksPerRow * 32 + thread % 32) * 2;
-      if (i >= d_.window_pixels) return;  // those of later jobs are, too
+      if (i >= d_.window_pixels) return;  // and so for later jobs
       const Pixel even = pixels_[i];
       const uint32_t odd = pixels_[i + 1].target;
       const ChunkPair pair = gathered_chunks(plane_of(chunk) + max(even.offset, 0),
@@ -197,7 +196,7 @@ class Producer {
     for (int job = thread / 32;; job += Tile::kThreads / 32) {
       const int chunk = job % Tile::kChunksPerRow;
       const int i = job / Tile::kChunksPerRow * 32 + thread % 32;
-      if (i >= d_.window_pixels) return;  // those of later jobs are, too
+      if (i >= d_.window_pixels) return;  // and so for later jobs
       const Pixel pixel = pixels_[i];
       store_chunk(pixel.target, chunk,
                   gathered_chunk<T>(plane_of(chunk) + max(pixel.offset, 0), bytes_of(chunk, pixel),
@@ -206,7 +205,7 @@ class Producer {
   }
 
   __device__ void load_window() {
-    if constexpr (kWide) {
+    if constexpr (kVec16) {
       copy_window();
     } else if (has_planes()) {
       if (sizeof(T) == 2 && d_.pixel_pairs != 0) {
@@ -215,7 +214,7 @@ class Producer {
         gather_window();
       }
     } else {
-      switch (d_.access) {
+      switch (d_.vector_bytes) {
         case 2: copy_window_pieces<2>(); break;
         case 4: copy_window_pieces<4>(); break;
         case 8: copy_window_pieces<8>(); break;
@@ -238,9 +237,9 @@ class Producer {
     } while (i < d_.window_pixels);
   }
 
-  template <int kAccess>
+  template <int kVectorBytes>
   __device__ void copy_window_pieces() {
-    using Piece = Piece<Tile::kRowBytes, kAccess>;
+    using Piece = Piece<Tile::kRowBytes, kVectorBytes>;
     const char* chunk = input_ - chunk_bits_;
     const int left = bytes_left();
 #pragma unroll 1
@@ -253,19 +252,19 @@ class Producer {
         const Pixel pixel = pixels_[first + piece.row];
         const bool exists = pixel.offset >= 0 && left > piece.at;
         const uint32_t target = (pixel.target ^ (piece.at & ~15)) + (piece.at & 15);
-        copy_piece<kAccess>(shared_, window_stage_ + target,
-                            chunk + (exists ? pixel.offset + piece.at : 0), exists);
+        copy_piece<kVectorBytes>(shared_, window_stage_ + target,
+                                 chunk + (exists ? pixel.offset + piece.at : 0), exists);
       }
     }
   }
 
-  /// Past the last column or channel, and in a slot without a tap, are zeros: those of channels are
-  /// multiplied by the window's.
+  /// Past the last column or channel, and for a missing tap, zeros are stored: those past the last
+  /// channel are multiplied.
   __device__ void load_filters() {
-    if constexpr (kWide) {
+    if constexpr (kVec16) {
       copy_filters();
     } else {
-      switch (d_.filter_access) {
+      switch (d_.filter_vector_bytes) {
         case 2: copy_filter_pieces<2>(); break;
         case 4: copy_filter_pieces<4>(); break;
         case 8: copy_filter_pieces<8>(); break;
@@ -274,28 +273,29 @@ class Producer {
     }
   }
 
-  /// Whether a slot needs filters in the iteration whose copies are next.
-  __device__ bool has_tap(int slot) const {
-    return (tap_windows_[tap_ + slot] & host::kIgemmNoFilters) == 0;
+  /// Whether a sub-GEMM needs filters in the iteration whose copies are next.
+  __device__ bool has_tap(int sub_gemm) const {
+    return (tap_windows_[tap_ + sub_gemm] & host::igemm::kNoFilters) == 0;
   }
-  __device__ const char* tap_filters(int slot) const {
-    // In two steps, so that the slot is an offset within the instruction.
-    const host::IgemmTap* taps = d_.taps + first_tap_ + tap_;
-    return filters_ + taps[slot].filter;
+  __device__ const char* tap_filters(int sub_gemm) const {
+    // In two steps, so that the sub-GEMM is an offset within the instruction.
+    const host::igemm::Tap* taps = d_.taps + first_tap_ + tap_;
+    return filters_ + taps[sub_gemm].filter;
   }
 
   __device__ void copy_filters() {
     uint32_t target = filter_target_ + filter_stage_;
     // All at once: of loads between copies, each would cost three more.
-    bool has_taps[Tile::kSlots];
+    bool has_taps[Tile::kSubGemms];
 #pragma unroll
-    for (int slot = 0; slot < Tile::kSlots; ++slot) has_taps[slot] = has_tap(slot);
+    for (int sub_gemm = 0; sub_gemm < Tile::kSubGemms; ++sub_gemm)
+      has_taps[sub_gemm] = has_tap(sub_gemm);
 #pragma unroll
-    for (int slot = 0; slot < Tile::kSlots; ++slot) {
-      const char* rows = tap_filters(slot);
-      const bool has_tap = has_taps[slot];
+    for (int sub_gemm = 0; sub_gemm < Tile::kSubGemms; ++sub_gemm) {
+      const char* rows = tap_filters(sub_gemm);
+      const bool has_tap = has_taps[sub_gemm];
 #pragma unroll
-      for (int pass = 0; pass < kPassesPerSlot; ++pass) {
+      for (int pass = 0; pass < kPassesPerSubGemm; ++pass) {
         copy_piece<16>(shared_, target, rows, has_tap && rows_left_ > pass * Filters::kRowsPerPass);
         target += Filters::kRowsPerPass * Filters::kRowBytes;
         rows += pass_bytes_;
@@ -303,9 +303,9 @@ class Producer {
     }
   }
 
-  template <int kAccess>
+  template <int kVectorBytes>
   __device__ void copy_filter_pieces() {
-    using Piece = Piece<Filters::kRowBytes, kAccess>;
+    using Piece = Piece<Filters::kRowBytes, kVectorBytes>;
     // From this thread's own place to the tile's first column and the chunk's first channel.
     const int64_t own = filter_place(filter_row(), filter_chunk() * 16).offset;
 #pragma unroll
@@ -317,13 +317,13 @@ class Producer {
       uint32_t target = stages_ + filter_stage_ + (piece.at & 15) +
                         swizzled<Filters::kRowBytes>(row, piece.at >> 4, row);
 #pragma unroll 1
-      for (int slot = 0; slot < Tile::kSlots; ++slot) {
-        const char* rows = tap_filters(slot) + (place.offset - own);
-        const bool has_tap = this->has_tap(slot);
+      for (int sub_gemm = 0; sub_gemm < Tile::kSubGemms; ++sub_gemm) {
+        const char* rows = tap_filters(sub_gemm) + (place.offset - own);
+        const bool has_tap = this->has_tap(sub_gemm);
 #pragma unroll 1
-        for (int pass = 0; pass < kPassesPerSlot; ++pass) {
-          copy_piece<kAccess>(shared_, target, rows,
-                              has_tap && rows_left > pass * Filters::kRowsPerPass);
+        for (int pass = 0; pass < kPassesPerSubGemm; ++pass) {
+          copy_piece<kVectorBytes>(shared_, target, rows,
+                                   has_tap && rows_left > pass * Filters::kRowsPerPass);
           target += Filters::kRowsPerPass * Filters::kRowBytes;
           rows += pass_bytes_;
         }
@@ -345,8 +345,8 @@ class Producer {
     }
   }
 
-  const IgemmParams& d_;
-  const IgemmGroup& group_;
+  const Params& d_;
+  const CtaSubGemms& group_;
   const Shared shared_;
   const Pixel* pixels_;
   const uint32_t* tap_windows_;
@@ -356,9 +356,10 @@ class Producer {
   int row_, bytes_left_;
   int first_column_, first_phase_, first_channel_of_tile_;
   uint32_t chunk_bits_, windows_, stages_, filter_target_, pass_bytes_;
-  int first_tap_, taps_, tap_ = 0;  // of a chunk, those of all slots; the next iteration's first
+  int first_tap_, taps_,
+      tap_ = 0;  // of a chunk, those of all sub-GEMMs; the next iteration's first
   int copies_filters_;
-  int rows_left_;      // of a slot, from this thread's first on
+  int rows_left_;      // of a sub-GEMM, from this thread's first on
   int channels_left_;  // IHWO: from the chunk's first on
 
   uint32_t window_stage_, windows_end_, filter_stage_ = 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// store.cuh: how the sums of row.cu get into the output.
+// store.cuh: how the sums get into the output.
 //
-// 16 rows of every warp at a time are staged in shared memory, those of all slots together, for
+// 16 rows of every warp at a time are staged in shared memory, those of all sub-GEMMs together, for
 // neighbouring phases of W are neighbours in the output. Then all threads write them in the order
-// in which they lie in memory, NHWC: (column, slot of the row, position), NCHW: (phase of the slot,
-// slot of the row, position, channel), so that stores fill sectors. Where alignment allows it a
-// thread writes a run of 8 outputs, else one.
+// in which they lie in memory, NHWC: (column, sub-GEMM of the row, position), NCHW: (phase of the
+// sub-GEMM, sub-GEMM of the row, position, channel), so that stores fill sectors. Where alignment
+// allows it a thread writes a run of 8 outputs, else one.
 #pragma once
 
 #include "src/cuda/common/epilogue.cuh"
@@ -14,9 +14,10 @@
 
 namespace tconv::cuda::igemm {
 
-using host::IgemmSlot;
+using host::igemm::SubGemm;
 
-/// Digits of a number that grows by the same step, the fastest first, without a division a step.
+/// A number that grows by a constant step, as digits of mixed radix, the fastest first: no division
+/// a step.
 struct Digits {
   static constexpr int kCount = 5;
   int size[kCount], value[kCount], step[kCount];
@@ -47,37 +48,37 @@ struct Digits {
 template <int kTileIndex>
 class Storer {
   using Tile = Tiling<kTileIndex>;
-  // Staged rows or columns lie so far apart that the stores of fragments meet in no bank.
-  static constexpr int kRowPitch = Tile::kN + host::kIgemmRowPad;
-  static constexpr int kColumnPitch = Tile::kStagedRows + host::kIgemmColumnPad;
+  // Staged rows or columns are padded so that fragments are stored without bank conflicts.
+  static constexpr int kRowPitch = Tile::kN + host::igemm::kRowPad;
+  static constexpr int kColumnPitch = Tile::kStagedRows + host::igemm::kColumnPad;
   static constexpr int kRun = 8;
 
  public:
-  __device__ Storer(const IgemmParams& d, const Place& place, const Epilogue<float>& epilogue,
+  __device__ Storer(const Params& d, const Place& place, const Epilogue<float>& epilogue,
                     float* staging)
       : d_(d),
         group_(d.groups[place.group]),
         place_(place),
         epilogue_(epilogue),
         staging_(staging) {
-    const int runs = d.wide_stores != 0 && is_quick(epilogue.activation) ? kRun : 1;
-    wide_ = runs != 1;
-    const IgemmSlot& slot = d.slots[group_.first_slot];
-    const int lines = Tile::kSlots / group_.slots_per_line;
+    const int runs = d.vec16_stores != 0 && is_quick(epilogue.activation) ? kRun : 1;
+    vec16_ = runs != 1;
+    const SubGemm& sub_gemm = d.sub_gemms[group_.first_sub_gemm];
+    const int lines = Tile::kSubGemms / group_.sub_gemms_per_line;
     if (d.channels_last != 0) {
-      const int columns = min(Tile::kN, slot.columns - place.first_column);
-      set_sizes(columns / runs, group_.slots_per_line, Tile::kStagedRows, 1, lines);
+      const int columns = min(Tile::kN, sub_gemm.columns - place.first_column);
+      set_sizes(columns / runs, group_.sub_gemms_per_line, Tile::kStagedRows, 1, lines);
     } else {
       const int channels =
           min(1 << group_.log_channels, d.out_channels.divisor - place.first_channel);
       const int phases = min(Tile::kN >> group_.log_channels,
-                             d.out_channels.quotient(slot.columns) - place.first_phase);
+                             d.out_channels.quotient(sub_gemm.columns) - place.first_phase);
       // A run holds all phases of its positions.
-      if (wide_) {
+      if (vec16_) {
         set_sizes(1, 1, Tile::kStagedRows * d.w.stride / kRun, channels, lines);
         set_plane_run(phases);
       } else {
-        set_sizes(phases, group_.slots_per_line, Tile::kStagedRows, channels, lines);
+        set_sizes(phases, group_.sub_gemms_per_line, Tile::kStagedRows, channels, lines);
       }
     }
     digits_.begin(thread_here(), Tile::kThreads);
@@ -96,7 +97,7 @@ class Storer {
       Digits at = digits_;
 #pragma unroll 1
       while (!at.done()) {
-        if (!wide_) {
+        if (!vec16_) {
           store_element(i, at);
         } else if (d_.channels_last != 0) {
           store_run_of_channels(i, at);
@@ -109,25 +110,25 @@ class Storer {
   }
 
  private:
-  __device__ void set_sizes(int a, int slots, int rows, int channels, int lines) {
-    digits_.size[0] = a, digits_.size[1] = slots, digits_.size[2] = rows;
+  __device__ void set_sizes(int a, int sub_gemms, int rows, int channels, int lines) {
+    digits_.size[0] = a, digits_.size[1] = sub_gemms, digits_.size[2] = rows;
     digits_.size[3] = channels, digits_.size[4] = lines;
   }
 
-  // ---- From fragments to shared memory: [slot][row][column], NCHW [slot][column][row]. ----------
+  // ---- From fragments to shared memory: [sub-GEMM][row][column], NCHW [sub-GEMM][column][row]. --
 
   struct alignas(8) Pair {
     float x, y;
   };
   /// The warp's first row among those that are staged.
   __device__ int staged_row() const {
-    return warp_.m / Tile::kWarpM * host::kIgemmStagedRows + warp_.lane / 4;
+    return warp_.m / Tile::kWarpM * host::igemm::kStagedRows + warp_.lane / 4;
   }
   __device__ int staged_column() const { return warp_.n + warp_.lane % 4 * 2; }
 
   __device__ void stage_rows(const float (&sums)[Tile::kColumnBlocks][4]) {
-    float* at =
-        staging_ + (warp_.slot * Tile::kStagedRows + staged_row()) * kRowPitch + staged_column();
+    float* at = staging_ + (warp_.sub_gemm * Tile::kStagedRows + staged_row()) * kRowPitch +
+                staged_column();
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; ++j) {
       const Pair upper = {sums[j][0], sums[j][1]}, lower = {sums[j][2], sums[j][3]};
@@ -137,7 +138,8 @@ class Storer {
   }
 
   __device__ void stage_columns(const float (&sums)[Tile::kColumnBlocks][4]) {
-    float* at = staging_ + (warp_.slot * Tile::kN + staged_column()) * kColumnPitch + staged_row();
+    float* at =
+        staging_ + (warp_.sub_gemm * Tile::kN + staged_column()) * kColumnPitch + staged_row();
 #pragma unroll
     for (int j = 0; j < Tile::kColumnBlocks; ++j) {
 #pragma unroll
@@ -149,14 +151,14 @@ class Storer {
 
   // ---- From shared memory to the output. --------------------------------------------------------
 
-  /// The slot of the block that is number `slot` of the line of phases.
-  __device__ int slot_at(int line, int slot) const {
-    return group_.line_order >> 4 * (line * group_.slots_per_line + slot) & 15;
+  /// The sub-GEMM of the block that is number `i` of the line of phases.
+  __device__ int sub_gemm_at(int line, int i) const {
+    return group_.line_order >> 4 * (line * group_.sub_gemms_per_line + i) & 15;
   }
-  __device__ Row row_at(int block, int slot, int staged_row) const {
-    const int phase_h = d_.slots[group_.first_slot + slot].phase_h;
-    const int m = staged_row / host::kIgemmStagedRows * Tile::kWarpM +
-                  block * host::kIgemmStagedRows + staged_row % host::kIgemmStagedRows;
+  __device__ Row row_at(int block, int sub_gemm, int staged_row) const {
+    const int phase_h = d_.sub_gemms[group_.first_sub_gemm + sub_gemm].phase_h;
+    const int m = staged_row / host::igemm::kStagedRows * Tile::kWarpM +
+                  block * host::igemm::kStagedRows + staged_row % host::igemm::kStagedRows;
     return row_of(d_, place_, phase_h + place_.repeat * group_.repeat_phase, m);
   }
   /// Of the tile's columns, the one at these digits.
@@ -165,13 +167,13 @@ class Storer {
   }
 
   __device__ void store_element(int block, const Digits& at) {
-    const int slot = slot_at(at.value[4], at.value[1]), i = column_at(at), r = at.value[2];
-    const Column column = column_of(d_, place_, group_, slot, i);
-    const Row row = row_at(block, slot, r);
+    const int sub_gemm = sub_gemm_at(at.value[4], at.value[1]), i = column_at(at), r = at.value[2];
+    const Column column = column_of(d_, place_, group_, sub_gemm, i);
+    const Row row = row_at(block, sub_gemm, r);
     const int q = row.q + column.phase;
     if (!row.exists || q >= d_.w.out) return;
-    const int index = d_.channels_last != 0 ? (slot * Tile::kStagedRows + r) * kRowPitch + i
-                                            : (slot * Tile::kN + i) * kColumnPitch + r;
+    const int index = d_.channels_last != 0 ? (sub_gemm * Tile::kStagedRows + r) * kRowPitch + i
+                                            : (sub_gemm * Tile::kN + i) * kColumnPitch + r;
     finish(epilogue_, staging_[index], column.k,
            row.residual + q * d_.residual_w + column.k * d_.residual_c,
            row.output + q * d_.output_w + column.k * d_.output_c);
@@ -179,9 +181,10 @@ class Storer {
 
   /// NHWC: 8 channels of a pixel.
   __device__ void store_run_of_channels(int block, const Digits& at) {
-    const int slot = slot_at(at.value[4], at.value[1]), i = at.value[0] * kRun, r = at.value[2];
-    const Column column = column_of(d_, place_, group_, slot, i);
-    const Row row = row_at(block, slot, r);
+    const int sub_gemm = sub_gemm_at(at.value[4], at.value[1]), i = at.value[0] * kRun,
+              r = at.value[2];
+    const Column column = column_of(d_, place_, group_, sub_gemm, i);
+    const Row row = row_at(block, sub_gemm, r);
     const int q = row.q + column.phase;
     if (!row.exists || q >= d_.w.out) return;
     if (epilogue_.bias != nullptr && column.k != bias_channel_) {
@@ -192,7 +195,7 @@ class Storer {
       }
     }
     float sums[kRun];
-    read_run(staging_ + (slot * Tile::kStagedRows + r) * kRowPitch + i, sums);
+    read_run(staging_ + (sub_gemm * Tile::kStagedRows + r) * kRowPitch + i, sums);
     finish_run(epilogue_, sums, bias_, row.residual + q * d_.residual_w + column.k,
                row.output + q * d_.output_w + column.k);
   }
@@ -205,22 +208,22 @@ class Storer {
     for (int j = 0; j < kRun; ++j) sums[j] = __uint_as_float(words[j]);
   }
 
-  /// NCHW: `phases` of a slot, like the stride a power of two.
+  /// NCHW: `phases` of a sub-GEMM, like the stride a power of two.
   __device__ void set_plane_run(int phases) {
     log_stride_ = 31 - __clz(d_.w.stride);
     log_phases_ = 31 - __clz(phases);
   }
-  /// Where output j of a run lies in shared memory, from its first position and channel in slot 0.
+  /// Where output j of a run lies in shared memory, from the run's first position and channel on.
   __device__ int place_in_run(int line, int j) const {
-    const int phase = j & (d_.w.stride - 1), slot = slot_at(line, phase >> log_phases_);
+    const int phase = j & (d_.w.stride - 1), sub_gemm = sub_gemm_at(line, phase >> log_phases_);
     const int column = (phase & ((1 << log_phases_) - 1)) << group_.log_channels;
-    return (slot * Tile::kN + column) * kColumnPitch + (j >> log_stride_);
+    return (sub_gemm * Tile::kN + column) * kColumnPitch + (j >> log_stride_);
   }
 
   /// NCHW: 8 outputs of a plane, of one channel: all phases of W of 8 / stride positions.
   __device__ void store_run_of_pixels(int block, const Digits& at) {
     const int r = at.value[2] * kRun >> log_stride_, i = at.value[3], line = at.value[4];
-    const int first = slot_at(line, 0);
+    const int first = sub_gemm_at(line, 0);
     const Column column = column_of(d_, place_, group_, first, i);
     const Row row = row_at(block, first, r);
     const int q = row.q + column.phase;
@@ -239,14 +242,14 @@ class Storer {
                row.output + q + column.k * d_.output_c);
   }
 
-  const IgemmParams& d_;
-  const IgemmGroup& group_;
+  const Params& d_;
+  const CtaSubGemms& group_;
   const Place& place_;
   const Epilogue<float>& epilogue_;
   float* staging_;
   WarpPlace<kTileIndex> warp_{thread_here()};
   Digits digits_;
-  bool wide_;
+  bool vec16_;
   float bias_[kRun] = {};
   int bias_channel_ = -1;
   int log_stride_, log_phases_;  // NCHW

@@ -1,34 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// subgemms.h: which phases of a problem a block of the implicit GEMM computes side by side. Part
-// of plan.h.
+// subgemms.h: which phases of a problem a block computes side by side, and with which taps.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/problem/decomposition.h"
 
-namespace tconv::host {
+namespace tconv::host::igemm {
 
 /// What a problem is for every tile. Phases that have no output are left out of the classes.
-struct IgemmSource {
+struct PhaseSource {
   const Problem& problem;
   AxisDecomposition h, w;
   int64_t step_h, step_w;  ///< input pixels between neighbouring positions of a subgrid
 
-  explicit IgemmSource(const Problem& problem);
+  explicit PhaseSource(const Problem& problem);
 };
 
-/// Window pixels beside the box.
-struct IgemmHalo {
-  int64_t h = 0, w = 0;
+/// One tap of one sub-GEMM while the box is not known: where its first pixel is in the window.
+/// Packed into a Tap by place_taps.
+struct WindowTap {
+  bool exists;      ///< false: the sub-GEMM has fewer taps than another of its block
+  uint32_t h, w;    ///< row and column of the window
+  uint32_t filter;  ///< byte offset of column 0, channel 0
 };
 
-/// Fills in groups, slots and taps of `params`, and units. The box is not known yet: a tap's
-/// `window` is left as its row in the window, in the upper half, and its column, or as kIgemmEmpty.
-/// Returns why the tile does not suit; else empty.
-inline constexpr uint32_t kIgemmEmpty = 1u << 31;
-std::string add_groups(const IgemmSource& source, const IgemmTile& tile, IgemmParams& params,
-                       IgemmHalo& halo);
+/// What blocks read of the input beside their box.
+struct Window {
+  int64_t halo_h = 0, halo_w = 0;  ///< pixels
+  std::vector<WindowTap> taps;     ///< as in Params
+};
 
-}  // namespace tconv::host
+/// Fills in groups, sub-GEMMs and N tiles of `params`, and `window`. Returns why the tile does not
+/// suit; else empty.
+std::string add_groups(const PhaseSource& source, const Tile& tile, Params& params, Window& window);
+
+/// Packs the taps into `params`, where the box and the window's pitch are known.
+void place_taps(const Tile& tile, const Window& window, Params& params);
+
+}  // namespace tconv::host::igemm

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// traffic.cpp: see traffic.h. In closed form: interior boxes are alike, rows of memory
-// begin anywhere in a sector or all at the same place.
+// traffic.cpp: see traffic.h. In closed form: interior M tiles are alike, and rows of memory begin
+// anywhere in a sector, or all at the same place.
 #include "src/cuda/igemm_sm80/traffic.h"
 
 #include <algorithm>
@@ -9,20 +9,14 @@
 #include <numeric>
 #include <span>
 
-#include "src/cuda/igemm_sm80/copy_counters.h"
 #include "src/cuda/igemm_sm80/subgemms.h"
 
-namespace tconv::host {
+namespace tconv::host::igemm {
 namespace {
 
-using igemm::kLanes;
-constexpr int64_t kSector = igemm::kSectorBytes;
+constexpr int64_t kLanes = 32, kSector = 32;
 
 double to_double(int64_t x) { return static_cast<double>(x); }
-
-int64_t element_bytes(const Problem& problem) {
-  return static_cast<int64_t>(size_of(problem.desc().dtype));
-}
 
 /// Sectors of `bytes` that begin at a multiple of `alignment` in a sector, any one as likely.
 double sectors_of(double bytes, double alignment) {
@@ -31,14 +25,14 @@ double sectors_of(double bytes, double alignment) {
 }
 
 /// Requests end within a run of `bytes`, after every `request` bytes: the sector there is read
-/// twice, but where it ends, too. Pieces have `access` bytes.
-double cuts_of(int64_t bytes, int64_t request, int64_t access) {
+/// twice, but where it ends, too. Pieces have `vector_bytes` bytes.
+double cuts_of(int64_t bytes, int64_t request, int64_t vector_bytes) {
   const int64_t cuts = bytes > request ? (bytes - 1) / request : 0;
-  return to_double(cuts) * (1 - to_double(access) / kSector);
+  return to_double(cuts) * (1 - to_double(vector_bytes) / kSector);
 }
 
 /// The greatest power of two, a sector at most, that divides where all rows of the input begin.
-int64_t row_alignment(const Problem& problem, const IgemmParams& p, bool channels_are_rows) {
+int64_t row_alignment(const Problem& problem, const Params& p, bool channels_are_rows) {
   const ProblemDesc& d = problem.desc();
   int64_t alignment = kSector;
   if (d.batch > 1) alignment = std::gcd(alignment, p.input_n);
@@ -48,7 +42,7 @@ int64_t row_alignment(const Problem& problem, const IgemmParams& p, bool channel
   return p.conv_groups > 1 ? std::gcd(alignment, int64_t{p.channel_bytes}) : alignment;
 }
 
-/// What the windows of all boxes along one axis have inside the input, taken together.
+/// What the windows of all M tiles along one axis have inside the input, taken together.
 struct AxisWindows {
   double pixels = 0;   // inside
   double sectors = 0;  // of these, a run of memory a window
@@ -58,7 +52,7 @@ struct AxisWindows {
 /// `alignment`.
 class AxisRuns {
  public:
-  AxisRuns(const IgemmAxis& axis, int64_t origin, int64_t pitch, int64_t bytes, int64_t alignment)
+  AxisRuns(const GridAxis& axis, int64_t origin, int64_t pitch, int64_t bytes, int64_t alignment)
       : axis_(axis),
         origin_(origin),
         pitch_(pitch),
@@ -110,7 +104,7 @@ class AxisRuns {
     sum_.sectors += times * std::min(sectors, to_double(count) * alone_);
   }
 
-  const IgemmAxis& axis_;
+  const GridAxis& axis_;
   int64_t origin_, pitch_, bytes_;
   bool is_placed_;
   double run_alignment_, alone_;
@@ -118,10 +112,10 @@ class AxisRuns {
 };
 
 /// Sectors for one of many rows of channels, `pitch` bytes from one to the next, chunk by chunk.
-/// Rows that one request copies, in pieces of `access` bytes, share sectors.
-double sectors_of_channels(const IgemmTile& tile, int64_t bytes, int64_t pitch, int64_t access,
+/// Rows that one request copies, in pieces of `vector_bytes`, share sectors.
+double sectors_of_channels(const Tile& tile, int64_t bytes, int64_t pitch, int64_t vector_bytes,
                            int64_t alignment) {
-  const int64_t rows = std::max<int64_t>(1, kLanes * access / tile.row_bytes);
+  const int64_t rows = std::max<int64_t>(1, kLanes * vector_bytes / tile.row_bytes);
   const auto row = [&](int64_t part) {
     const double alone = sectors_of(to_double(part), to_double(alignment));
     const double together = sectors_of(to_double((rows - 1) * pitch + part), to_double(alignment));
@@ -131,8 +125,8 @@ double sectors_of_channels(const IgemmTile& tile, int64_t bytes, int64_t pitch, 
   return to_double(chunks) * row(tile.row_bytes) + (rest > 0 ? row(rest) : 0);
 }
 
-/// One plane of all boxes' windows: lanes are neighbouring pixels or pairs of them.
-double sectors_of_plane(const Problem& problem, const IgemmParams& p, const IgemmGroup& group) {
+/// One plane of all M tiles' windows: lanes are neighbouring pixels or pairs of them.
+double sectors_of_plane(const Problem& problem, const Params& p, const CtaSubGemms& group) {
   const int64_t bytes = element_bytes(problem);
   const int64_t alignment = row_alignment(problem, p, false);
   const AxisWindows w = AxisRuns(p.w, group.origin_w, p.input_w, bytes, alignment).sum();
@@ -151,23 +145,23 @@ double sectors_of_plane(const Problem& problem, const IgemmParams& p, const Igem
   return to_double(p.batch) * (sectors + cuts * h.pixels * w.pixels);
 }
 
-double window_sectors(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
+double window_sectors(const Problem& problem, const Tile& tile, const Params& p) {
   const int64_t channels = problem.in_c_per_group();
   // From one pixel of a window to the next that exists.
   const int64_t pitch = p.w.in > 1   ? p.w.input_step * p.input_w
                         : p.h.in > 1 ? p.h.input_step * p.input_h
                                      : p.input_n;
   double sectors = 0;
-  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    const double units = group.end_unit - group.first_unit;
+  for (const CtaSubGemms& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const double n_tiles = group.end_n_tile - group.first_n_tile;
     if (p.input_channels_last == 0) {
-      sectors += units * sectors_of_plane(problem, p, group) * to_double(channels);
+      sectors += n_tiles * sectors_of_plane(problem, p, group) * to_double(channels);
       continue;
     }
     const AxisWindows h = AxisRuns(p.h, group.origin_h, 1, 1, 1).sum();
     const AxisWindows w = AxisRuns(p.w, group.origin_w, 1, 1, 1).sum();
-    sectors += units * to_double(p.batch) * h.pixels * w.pixels *
-               sectors_of_channels(tile, p.channel_bytes, pitch, p.access,
+    sectors += n_tiles * to_double(p.batch) * h.pixels * w.pixels *
+               sectors_of_channels(tile, p.channel_bytes, pitch, p.vector_bytes,
                                    row_alignment(problem, p, true));
   }
   return sectors;
@@ -175,32 +169,32 @@ double window_sectors(const Problem& problem, const IgemmTile& tile, const Igemm
 
 /// The filters of one tap and of all columns of a group's repetition that exist, in the order HWOI:
 /// of each column a row of channels.
-double sectors_of_columns(const IgemmTile& tile, const IgemmParams& p, int64_t columns) {
+double sectors_of_columns(const Tile& tile, const Params& p, int64_t columns) {
   int64_t alignment = std::gcd(kSector, int64_t{p.filter_row});
   if (p.conv_groups > 1) alignment = std::gcd(alignment, int64_t{p.channel_bytes});
   return to_double(columns) *
-         sectors_of_channels(tile, p.channel_bytes, p.filter_row, p.filter_access, alignment);
+         sectors_of_channels(tile, p.channel_bytes, p.filter_row, p.filter_vector_bytes, alignment);
 }
 
 /// Likewise in the order IHWO: of each channel and tile the columns that lie side by side.
-double sectors_of_ihwo(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+double sectors_of_ihwo(const Tile& tile, const Params& p, const CtaSubGemms& group,
                        int64_t columns) {
-  constexpr int64_t kBytes = 2;  // of an element: see igemm_filter_order
+  constexpr int64_t kBytes = 2;  // of an element: see filter_order
   const bool planes = p.channels_last == 0;
   const int64_t phases = planes ? columns / p.out_channels.divisor : 1;
   const int64_t width = planes ? int64_t{1} << group.log_channels : tile.n;
   const int64_t alignment = std::gcd(std::gcd(kSector, int64_t{p.filter_row}), width * kBytes);
   const auto run = [&](int64_t count) {
     return sectors_of(to_double(count * kBytes), to_double(alignment)) +
-           cuts_of(count * kBytes, kLanes * p.filter_access, p.filter_access);
+           cuts_of(count * kBytes, kLanes * p.filter_vector_bytes, p.filter_vector_bytes);
   };
   const int64_t side_by_side = columns / phases, rest = side_by_side % width;
   const double sectors = to_double(side_by_side / width) * run(width) + (rest > 0 ? run(rest) : 0);
   return to_double(p.channel_bytes / kBytes * phases) * sectors;
 }
 
-double filter_sectors(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
-  const int64_t columns = p.slots[group.first_slot].columns;
+double filter_sectors(const Tile& tile, const Params& p, const CtaSubGemms& group) {
+  const int64_t columns = p.sub_gemms[group.first_sub_gemm].columns;
   return p.filters_ihwo != 0 ? sectors_of_ihwo(tile, p, group, columns)
                              : sectors_of_columns(tile, p, columns);
 }
@@ -216,85 +210,102 @@ double moved_over_useful(double run, double pitch, double positions, bool aligne
 }
 
 /// Of a group.
-double moved_over_useful(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
+double moved_over_useful(const Tile& tile, const Params& p, const CtaSubGemms& group,
                          double element) {
-  const IgemmSlot& slot = p.slots[group.first_slot];
-  const int32_t channels = p.out_channels.divisor, phases = slot.columns / channels;
-  const bool planes = p.channels_last == 0, aligned = p.wide_stores != 0;
+  const SubGemm& sub_gemm = p.sub_gemms[group.first_sub_gemm];
+  const int32_t channels = p.out_channels.divisor, phases = sub_gemm.columns / channels;
+  const bool planes = p.channels_last == 0, aligned = p.vec16_stores != 0;
   const bool pixels_touch = planes || p.conv_groups == 1;
   const int32_t together = planes ? std::min(phases, tile.n >> group.log_channels) : phases;
-  const bool tile_has_all = planes ? together == phases : slot.columns <= tile.n;
-  const bool line = group.slots_per_line * phases == p.w.stride && tile_has_all &&
+  const bool tile_has_all = planes ? together == phases : sub_gemm.columns <= tile.n;
+  const bool line = group.sub_gemms_per_line * phases == p.w.stride && tile_has_all &&
                     p.w.input_step == 1 && pixels_touch;
   const double positions =
       to_double(std::min(int64_t{1} << p.w.log_box, ceil_div(p.w.positions, p.w.input_step)));
   const double pixel = element * (planes ? 1 : channels);
   const double pitch = element * to_double(int64_t{p.w.stride} * p.w.input_step * p.output_w);
   if (line) return moved_over_useful(pixel * p.w.stride, pitch, positions, aligned);
-  const double run = pixel * (pixels_touch && slot.column_step == 1 ? together : 1);
+  const double run = pixel * (pixels_touch && sub_gemm.column_step == 1 ? together : 1);
   const double stored = planes ? run : std::min(run, element * tile.n);
   return moved_over_useful(stored, pitch, positions, aligned);
 }
 
-}  // namespace
-
-double igemm_useful_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group,
-                         const IgemmPart& part) {
-  // Rows and columns of taps apart, each counted once: many taps share them.
-  std::array<double, kIgemmMaxTaps + 1> rows, columns;
-  rows.fill(-1), columns.fill(-1);
-  const auto count = [](auto& known, const IgemmAxis& axis, int log_part, int64_t origin,
-                        uint32_t t) {
-    double& parts = known[t];
-    if (parts < 0) parts = igemm_useful_parts(axis, log_part, origin, t);
-    return parts;
-  };
-  const auto batch_parts = static_cast<double>(ceil_div(p.batch, int64_t{1} << part.n));
-  double sum = 0;
-  for (int i = 0; i < group.iterations * tile.slots; ++i) {
-    const uint32_t window = p.taps[group.first_tap + i].window;
-    if ((window & kIgemmEmpty) != 0) continue;
-    sum += count(rows, p.h, part.h, group.origin_h, window >> 16) *
-           count(columns, p.w, part.w, group.origin_w, window & 0xffff) * batch_parts;
-  }
-  return sum;
-}
-
-double igemm_taps(const IgemmTile& tile, const IgemmParams& p, const IgemmGroup& group) {
+/// How many boxes along an axis, of 1 << log_box positions, have a position that exists and whose
+/// tap, `t` steps behind the window's first pixel, lies in the input. Position 0's is at `origin`.
+double useful_boxes(const GridAxis& axis, int log_box, int64_t origin, int64_t t) {
+  const int64_t step = axis.input_step;
   double count = 0;
-  for (int i = 0; i < group.iterations * tile.slots; ++i) {
-    count += (p.taps[group.first_tap + i].window & kIgemmEmpty) == 0 ? 1 : 0;
+  for (int64_t subgrid = 0; subgrid < step; ++subgrid) {
+    // Position i of the subgrid reads input  (i + t)*step + subgrid + origin.
+    const int64_t first = std::max<int64_t>(ceil_div(-subgrid - origin, step) - t, 0);
+    const int64_t end = std::min(ceil_div(axis.in - subgrid - origin, step) - t,
+                                 ceil_div(axis.positions - subgrid, step));
+    if (first < end) {
+      count += static_cast<double>(((end - 1) >> log_box) - (first >> log_box) + 1);
+    }
   }
   return count;
 }
 
-double igemm_output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const bool split = p.splits > 1;
+Taps taps_of(const Tile& tile, Taps taps, const CtaSubGemms& group) {
+  return taps.subspan(static_cast<std::size_t>(group.first_tap),
+                      static_cast<std::size_t>(group.iterations * tile.sub_gemms));
+}
+
+}  // namespace
+
+double useful_taps(const Tile& tile, const Params& p, Taps taps, const CtaSubGemms& group,
+                   const Box& box) {
+  // Rows and columns of taps apart, each counted once: many taps share them.
+  std::array<double, kMaxTaps + 1> rows, columns;
+  rows.fill(-1), columns.fill(-1);
+  const auto count = [](auto& known, const GridAxis& axis, int log_box, int64_t origin,
+                        uint32_t t) {
+    double& boxes = known[t];
+    if (boxes < 0) boxes = useful_boxes(axis, log_box, origin, t);
+    return boxes;
+  };
+  const auto batch_boxes = static_cast<double>(ceil_div(p.batch, int64_t{1} << box.n));
+  double sum = 0;
+  for (const WindowTap& tap : taps_of(tile, taps, group)) {
+    if (!tap.exists) continue;
+    sum += count(rows, p.h, box.h, group.origin_h, tap.h) *
+           count(columns, p.w, box.w, group.origin_w, tap.w) * batch_boxes;
+  }
+  return sum;
+}
+
+double count_taps(const Tile& tile, Taps taps, const CtaSubGemms& group) {
+  return to_double(std::ranges::count_if(taps_of(tile, taps, group), &WindowTap::exists));
+}
+
+double output_bytes(const Problem& problem, const Tile& tile, const Params& p) {
+  const bool split = p.split_k > 1;
   const auto element = static_cast<double>(split ? 4 : size_of(problem.desc().output_dtype));
-  const auto all = static_cast<double>(problem.output_extents().count()) * element * p.splits;
+  const auto all = static_cast<double>(problem.output_extents().count()) * element * p.split_k;
   double share = 0, weight = 0;
-  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    const double units = group.end_unit - group.first_unit;
-    share += units * moved_over_useful(tile, p, group, element);
-    weight += units;
+  for (const CtaSubGemms& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const double n_tiles = group.end_n_tile - group.first_n_tile;
+    share += n_tiles * moved_over_useful(tile, p, group, element);
+    weight += n_tiles;
   }
   const double moved = all * (weight > 0 ? share / weight : 1);
   return split ? moved + all : moved * (problem.desc().has_residual ? 2 : 1);
 }
 
-IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile, const IgemmParams& p) {
-  const IgemmPart box = {p.log_box_n, p.h.log_box, p.w.log_box};
+L2Bytes l2_traffic(const Problem& problem, const Tile& tile, const Params& p, Taps taps) {
+  const Box box = {p.log_box_n, p.h.log_box, p.w.log_box};
   double filters = 0;
-  for (const IgemmGroup& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
-    const int64_t repeats = (group.end_unit - group.first_unit) / group.column_tiles;
-    const double copies = p.stationary != 0 ? igemm_taps(tile, p, group) * p.box_step
-                                            : igemm_useful_taps(tile, p, group, box);
+  for (const CtaSubGemms& group : std::span(p.groups, static_cast<std::size_t>(p.group_count))) {
+    const int64_t repeats = (group.end_n_tile - group.first_n_tile) / group.n_tiles_per_repeat;
+    const double copies = p.persistent_filters != 0 ? count_taps(tile, taps, group) * p.m_tile_step
+                                                    : useful_taps(tile, p, taps, group, box);
     filters += to_double(repeats) * copies * filter_sectors(tile, p, group);
   }
   const auto conv_groups = static_cast<double>(p.conv_groups);
-  return {.window_bytes = conv_groups * kSector * window_sectors(problem, tile, p),
-          .filter_bytes = conv_groups * kSector * filters,
-          .output_bytes = igemm_output_bytes(problem, tile, p)};
+  return {.input = conv_groups * kSector * window_sectors(problem, tile, p),
+          .filters = conv_groups * kSector * filters,
+          .output = output_bytes(problem, tile, p)};
 }
 
-}  // namespace tconv::host
+}  // namespace tconv::host::igemm

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// traffic.h: the bytes that the blocks of one plan of the implicit GEMM move between L2 and
-// their SMs, estimated: cheap enough for every box that the planner considers. prediction.h
-// counts the requests of one plan exactly. Part of plan.h.
+// traffic.h: the bytes that the blocks of one plan move between L2 and their SMs, estimated: cheap
+// enough for every box that the planner considers.
 #pragma once
 
-#include "src/cuda/igemm_sm80/plan.h"
+#include <span>
 
-namespace tconv::host {
+#include "src/cuda/igemm_sm80/subgemms.h"
 
-// The taps of all `params` here are still in window rows and columns.
+namespace tconv::host::igemm {
 
-/// Taps of a group's slots; and times the parts of boxes in which they meet the input.
-double igemm_taps(const IgemmTile& tile, const IgemmParams& params, const IgemmGroup& group);
-double igemm_useful_taps(const IgemmTile& tile, const IgemmParams& params, const IgemmGroup& group,
-                         const IgemmPart& part);
+using Taps = std::span<const WindowTap>;  // of all groups
 
-/// Bytes of outputs alone: all that splits change. Every share of the sums is written as f32, then
+/// Positions of an M tile, or of a part of it that is a box, too: logarithms of its sides.
+struct Box {
+  int n, h, w;
+};
+
+/// The taps of a group's sub-GEMMs.
+double count_taps(const Tile& tile, Taps taps, const CtaSubGemms& group);
+/// Each of them times the boxes of shape `box` that have a position whose tap lies in the input.
+double useful_taps(const Tile& tile, const Params& params, Taps taps, const CtaSubGemms& group,
+                   const Box& box);
+
+/// Of outputs alone: all that split K changes. Every slice of the sums is written as f32, then
 /// read.
-double igemm_output_bytes(const Problem& problem, const IgemmTile& tile, const IgemmParams& params);
+double output_bytes(const Problem& problem, const Tile& tile, const Params& params);
 
-IgemmTraffic igemm_traffic(const Problem& problem, const IgemmTile& tile,
-                           const IgemmParams& params);
+L2Bytes l2_traffic(const Problem& problem, const Tile& tile, const Params& params, Taps taps);
 
-}  // namespace tconv::host
+}  // namespace tconv::host::igemm

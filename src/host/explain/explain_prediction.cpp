@@ -10,10 +10,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const PredictedRequests& r) {
-  return {{"requests", r.requests}, {"sectors", r.sectors}};
-}
-
 /// What every family has: time against the roofline, and which side of it is the higher.
 Json common_json(const Plan& plan) {
   const Problem& problem = plan.problem();
@@ -32,29 +28,25 @@ Json common_json(const Plan& plan) {
   return json;
 }
 
-Json counters_json(const Plan& plan) {
+Json prediction_json(const Plan& plan) {
   Json json = common_json(plan);
-  if (plan.kernel().counters == nullptr || plan.problem().empty_output()) return json;
-  const PlanCounters c = plan.kernel().counters(plan.problem(), plan.state(), plan.device());
-  json["mode"] = c.mode;
-  json["box"] = c.box;
-  json["blocks"] = c.blocks;
-  json["waves"] = c.waves;
-  json["issued_macs"] = c.issued_macs;
-  json["dram_bytes"] = c.dram_bytes;
+  if (plan.kernel().predict == nullptr || plan.problem().empty_output()) return json;
+  const Prediction p = plan.kernel().predict(plan.problem(), plan.state(), plan.device());
+  json["mode"] = p.mode;
+  json["box"] = p.box;
+  json["blocks"] = p.blocks;
+  json["waves"] = p.waves;
+  json["issued_macs"] = p.issued_macs;
+  json["dram_bytes"] = p.dram_bytes;
   if (plan.problem().useful_macs() > 0) {
-    json["issued_over_useful"] = c.issued_macs / plan.problem().useful_macs();
+    json["issued_over_useful"] = p.issued_macs / plan.problem().useful_macs();
   }
   // Every family reads something; one that predicts no reads leaves them out.
-  if (c.l2_read_bytes() == 0) return json;
-  json["l2_read_bytes"] = c.l2_read_bytes();
-  json["l2_filter_bytes"] = c.filter_bytes;
-  json["l2_write_bytes"] = c.l2_write_bytes();
-  json["l2_us"] = (c.l2_read_bytes() + c.l2_write_bytes()) / l2_bytes_per_us(plan.device());
-  json["shared_wavefronts"] = c.shared_wavefronts;
-  json["copies"] = to_json(c.copies);
-  json["loads"] = to_json(c.loads);
-  json["stores"] = to_json(c.stores);
+  if (p.l2.sum() == 0) return json;
+  json["l2_input_bytes"] = p.l2.input;
+  json["l2_filter_bytes"] = p.l2.filters;
+  json["l2_output_bytes"] = p.l2.output;
+  json["l2_us"] = p.l2.sum() / l2_bytes_per_us(plan.device());
   return json;
 }
 
@@ -69,25 +61,18 @@ std::string number(const Json& json, const char* field, const char* pattern, dou
 }
 
 std::string l2_text(const Json& json) {
-  const auto requests = [&](const char* name) {
-    return number(json[name], "requests", "%.0f") + " requests, " +
-           number(json[name], "sectors", "%.0f") + " sectors";
-  };
-  return "L2         " + number(json, "l2_read_bytes", "%.4g", 1e-6) + " MB read, of filters " +
-         number(json, "l2_filter_bytes", "%.4g", 1e-6) + " MB, " +
-         number(json, "l2_write_bytes", "%.4g", 1e-6) + " MB written, " +
-         number(json, "l2_us", "%.3g") + " us at the model's rate\n           copies " +
-         requests("copies") + "; loads " + requests("loads") + "; stores " + requests("stores") +
-         "\nshared     " + number(json, "shared_wavefronts", "%.4g") +
-         " wavefronts of the main loop's reads\n";
+  return "L2         " + number(json, "l2_input_bytes", "%.4g", 1e-6) + " MB of input, " +
+         number(json, "l2_filter_bytes", "%.4g", 1e-6) + " MB of filters, " +
+         number(json, "l2_output_bytes", "%.4g", 1e-6) + " MB of outputs, " +
+         number(json, "l2_us", "%.3g") + " us at the model's rate\n";
 }
 
-std::string counters_text(const Json& json) {
+std::string prediction_text(const Json& json) {
   const auto text = [&](const char* field) { return json[field].get<std::string>(); };
   std::string out =
       "predicted  (model numbers)\nrow        " + text("kernel") + ", tile " + text("tile");
   if (!json.contains("mode")) {
-    out += ": predicts no counters\n";
+    out += ": predicts nothing else\n";
   } else {
     out += ", mode " + text("mode") + ", box " + text("box") + "\nblocks     " +
            number(json, "blocks", "%.0f") + ", " + number(json, "waves", "%.2f") +
@@ -110,8 +95,8 @@ std::string counters_text(const Json& json) {
 }  // namespace
 
 std::string explain_counters(const Plan& plan, bool json) {
-  const Json all = counters_json(plan);
-  return json ? all.dump() : counters_text(all);
+  const Json all = prediction_json(plan);
+  return json ? all.dump() : prediction_text(all);
 }
 
 }  // namespace tconv::host

@@ -75,8 +75,8 @@ struct Kernel {
   std::vector<Proposal> (*proposals)(const Problem& problem, const Options& options,
                                      const DeviceFacts& device, bool first_only) = nullptr;
   /// What one run of a prepared plan will do on `device`. Null: this family predicts nothing.
-  PlanCounters (*counters)(const Problem& problem, const KernelState& state,
-                           const DeviceFacts& device) = nullptr;
+  Prediction (*predict)(const Problem& problem, const KernelState& state,
+                        const DeviceFacts& device) = nullptr;
   /// Adds to the facts of a GPU that is here what a vendor's library says of it. Null: nothing.
   void (*describe_device)(DeviceFacts& device) = nullptr;
 };

@@ -8,28 +8,22 @@
 
 namespace tconv::host {
 
-/// Accesses to global memory: instructions of warps, and the 32-byte sectors that each touches.
-struct PredictedRequests {
-  double requests = 0, sectors = 0;
+/// Bytes between L2 and the SMs, in whole sectors, by what they are of.
+struct L2Bytes {
+  double input = 0, filters = 0;
+  double output = 0;  ///< written; a residual and partial sums that are read, too
 
-  double bytes() const { return 32 * sectors; }
+  double sum() const { return input + filters + output; }
 };
 
-/// Sums over one run. Each family says which of them are exact; 0 where it predicts nothing.
-struct PlanCounters {
+/// Sums over one run: multiply-adds and blocks as they will be, the rest model numbers.
+struct Prediction {
   std::string mode;  ///< how the problem is cut; empty: this family predicts nothing
   std::string box;   ///< output positions of a block, "images x rows x columns"
   double blocks = 0, waves = 0;
   double issued_macs = 0;
-  PredictedRequests copies;  ///< global to shared memory, without registers
-  PredictedRequests loads, stores;
-  double filter_bytes = 0;       ///< of the sectors of copies and loads, those of the filters
-  double shared_wavefronts = 0;  ///< cycles of shared memory for the reads of the main loop
-  double dram_bytes = 0;         ///< under the order of the blocks
-
-  /// At most: sectors that the SM has just read may come from its L1 instead.
-  double l2_read_bytes() const { return copies.bytes() + loads.bytes(); }
-  double l2_write_bytes() const { return stores.bytes(); }
+  L2Bytes l2;             ///< all 0: not predicted. At most: some of it L1 may have
+  double dram_bytes = 0;  ///< under the order of the blocks
 };
 
 /// Bytes that all SMs together read from and write to L2: a model number, 5.5 TB/s on an H200.

@@ -26,7 +26,7 @@ struct Outcome {
 
 /// `math` is of f32. Operands: small integers of this seed. With no workspace the depth is not
 /// split.
-inline Outcome run_tile(const Problem& problem, const IgemmTile& tile,
+inline Outcome run_tile(const Problem& problem, const igemm::Tile& tile,
                         const emulator::Config& config, uint64_t seed = 1, Math math = Math::tf32,
                         int64_t workspace_limit = 0) {
   Outcome outcome;
@@ -83,7 +83,7 @@ inline Operands wide_integers(const Problem& problem, bool wide_input, uint64_t 
 /// with even ones on few cores, where boxes are full as those of large problems.
 inline int expect_exact(const Problem& problem, uint64_t seed, Math math = Math::tf32) {
   int taken = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     const bool split = seed % 2 != 0;
     const emulator::Config config = {.seed = seed, .cores = split ? 0 : 4};
     const Outcome outcome = run_tile(problem, tile, config, seed, math, split ? -1 : 0);
@@ -95,32 +95,32 @@ inline int expect_exact(const Problem& problem, uint64_t seed, Math math = Math:
   return taken;
 }
 
-/// A problem of ten chunks and few blocks in a workspace for four shares: they have three chunks
+/// A problem of ten chunks and few blocks in a workspace for four slices: they have three chunks
 /// each, the last has one (chunks of 128 bytes).
-inline void expect_shares_of_several_chunks(const IgemmTile& tile) {
+inline void expect_slices_of_several_chunks(const igemm::Tile& tile) {
   const Problem problem(problem_of(1, 600, 40, axis(5, 3, 1, 1), axis(6, 3, 1, 1)));
   const int64_t limit = 4 * 4 * problem.output_extents().count();
-  const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32, limit);
+  const igemm::Plan plan = igemm::plan_tile(problem, tile, cuda_facts(), Math::tf32, limit);
   if (!plan.refused.empty()) return;
-  ASSERT_GT(plan.params.splits, 1) << tile.name;
-  ASSERT_GT(plan.params.chunks_of_split, 1) << tile.name;
+  ASSERT_GT(plan.params.split_k, 1) << tile.name;
+  ASSERT_GT(plan.params.chunks_of_k_slice, 1) << tile.name;
   const Outcome outcome = run_tile(problem, tile, {}, 1, Math::tf32, limit);
   EXPECT_TRUE(outcome.taken && outcome.right) << tile.name << " " << outcome.finding;
 }
 
 /// The plan of run_tile() with this configuration.
-inline IgemmPlan plan_of(const Problem& problem, const IgemmTile& tile,
-                         const emulator::Config& config, Math math = Math::tf32,
-                         int64_t workspace_limit = 0) {
+inline igemm::Plan plan_of(const Problem& problem, const igemm::Tile& tile,
+                           const emulator::Config& config, Math math = Math::tf32,
+                           int64_t workspace_limit = 0) {
   emulator::configure(config);
-  IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), math, workspace_limit);
+  igemm::Plan plan = igemm::plan_tile(problem, tile, cuda_facts(), math, workspace_limit);
   emulator::configure({});
   return plan;
 }
 
 /// Drops each synchronisation with this in its name that a run of `tile` meets; returns those that
 /// nothing missed.
-inline std::string unmissed(const Problem& problem, const IgemmTile& tile,
+inline std::string unmissed(const Problem& problem, const igemm::Tile& tile,
                             const std::string& name = "", Math math = Math::tf32, int cores = 0) {
   const Outcome whole = run_tile(problem, tile, {.cores = cores}, 1, math);
   EXPECT_TRUE(whole.taken && whole.right) << tile.name << " " << whole.finding;

@@ -125,7 +125,7 @@ TEST(Igemm3xTf32, TakesNumbersThatTf32RoundsToInfinity) {
 
 TEST(Igemm3xTf32, NeedsEachSynchronisation) {
   const Problem problem(f32_problem(1, 68, 40, axis(9, 4, 2, 1), axis(11, 4, 2, 1)));
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     if (!has_room_for_3xtf32(tile)) continue;
     EXPECT_EQ(unmissed(problem, tile, "", Math::tf32x3), "") << tile.name;
     for (uint64_t seed = 2; seed <= 4; ++seed) {
@@ -137,15 +137,15 @@ TEST(Igemm3xTf32, NeedsEachSynchronisation) {
 TEST(Igemm3xTf32, IssuesThreeProducts) {
   for (const ProblemDesc& d : chosen_problems()) {
     const Problem problem(d);
-    for (const IgemmTile& tile : kIgemmTiles) {
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32x3, 0);
+    for (const igemm::Tile& tile : igemm::kTiles) {
+      const igemm::Plan plan = igemm::plan_tile(problem, tile, cuda_facts(), Math::tf32x3, 0);
       const Outcome outcome =
           run_tile(problem, tile, {.check_memory = false, .check_races = false}, 1, Math::tf32x3);
       ASSERT_EQ(outcome.taken, plan.refused.empty()) << problem.key() << tile.name;
       if (!outcome.taken) continue;
       const auto issued = static_cast<double>(emulator::reports().front().counters.multiply_adds);
       EXPECT_EQ(issued, plan.issued_macs) << problem.key() << tile.name;
-      EXPECT_EQ(issued, count_igemm(problem, tile, plan, cuda_facts()).issued_macs);
+      EXPECT_EQ(issued, igemm::predict(problem, tile, plan, cuda_facts()).issued_macs);
     }
   }
 }
@@ -167,9 +167,9 @@ TEST(Igemm3xTf32, IsForGpusThatAreFasterWithIt) {
 TEST(Igemm3xTf32, TakesLongerThanTf32) {
   const Problem problem(f32_problem(16, 256, 256, axis(64, 3, 1, 1), axis(64, 3, 1, 1)));
   const DeviceFacts device = device_model("h200");
-  const IgemmTile& tile = kIgemmTiles[1];
+  const igemm::Tile& tile = igemm::kTiles[1];
   const auto estimate = [&](Math math) {
-    return estimate_igemm_us(problem, tile, plan_igemm(problem, tile, device, math), device);
+    return igemm::estimate_us(problem, tile, igemm::plan_tile(problem, tile, device, math), device);
   };
   EXPECT_GT(estimate(Math::tf32x3), 3 * problem.useful_macs() / device.tf32_tensor_macs_per_us);
   EXPECT_GT(estimate(Math::tf32x3), estimate(Math::tf32));

@@ -15,7 +15,7 @@
 namespace tconv::test {
 namespace {
 
-Options options_of(const IgemmTile& tile, Math math, int64_t workspace_limit) {
+Options options_of(const igemm::Tile& tile, Math math, int64_t workspace_limit) {
   return {.device = DeviceKind::cuda,
           .kernels = {"igemm_sm80"},
           .tile = tile.name,
@@ -41,7 +41,7 @@ int expect_exact(const ProblemDesc& desc, Math math, int64_t workspace_limit, ui
   Operands expected = operands;
   reference_conv2d_transpose(problem, expected.tensors(), 1);
   int taken = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     try {
       const Plan plan = make_plan(problem, options_of(tile, math, workspace_limit));
       ++taken;
@@ -62,23 +62,23 @@ TEST(IgemmOnGpu, EqualsTheReferenceOnChosenProblems) {
   }
 }
 
-/// More boxes than blocks run at once: several for a block, whose filters stay.
-TEST(IgemmOnGpu, EqualsTheReferenceWithStationaryFilters) {
+/// More M tiles than blocks run at once: several for a block, whose filters stay.
+TEST(IgemmOnGpu, EqualsTheReferenceWithPersistentFilters) {
   uint64_t seed = 0;
-  int stationary = 0;
+  int persistent = 0;
   for (ProblemDesc d :
        {problem_of(3, 20, 12, axis(160, 4, 2, 1), axis(340, 4, 2, 1)),
         problem_of(3, 24, 16, axis(160, 3, 1, 1), axis(340, 3, 1, 1), DType::f32)}) {
     for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
       d.layout = layout;
       d.alignment = 16;
-      for (const IgemmTile& tile : kIgemmTiles) {
-        stationary += plan_igemm(Problem(d), tile, cuda_facts()).params.stationary;
+      for (const igemm::Tile& tile : igemm::kTiles) {
+        persistent += igemm::plan_tile(Problem(d), tile, cuda_facts()).params.persistent_filters;
       }
       EXPECT_GE(expect_exact(d, Math::tf32, 0, ++seed), 3);
     }
   }
-  EXPECT_GE(stationary, 4) << "for this GPU the problems are too small";
+  EXPECT_GE(persistent, 4) << "for this GPU the problems are too small";
 }
 
 TEST(IgemmOnGpu, EqualsTheReferenceOnRandomProblems) {

@@ -74,7 +74,7 @@ TEST(IgemmIhwo, ReadsNoFiltersOfTheNextGroup) {
     const uint16_t infinity = 0x7c00;
     std::memcpy(poisoned.filters.data() + at, &infinity, 2);
   }
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     if (!run_tile(problem, tile, {}).taken) continue;
     EXPECT_EQ(first_channels(problem, operands, tile.name),
               first_channels(problem, poisoned, tile.name))
@@ -85,7 +85,7 @@ TEST(IgemmIhwo, ReadsNoFiltersOfTheNextGroup) {
 TEST(IgemmIhwo, NeedsEachSynchronisation) {
   const Problem problem(ihwo_problem(1, 136, 72, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
   for (const int index : {0, 1, 5}) {  // rows of 256, 128 and 64 bytes
-    const IgemmTile& tile = kIgemmTiles[index];
+    const igemm::Tile& tile = igemm::kTiles[index];
     EXPECT_EQ(unmissed(problem, tile), "") << tile.name;
     for (uint64_t seed = 2; seed <= 3; ++seed) {
       EXPECT_TRUE(run_tile(problem, tile, {.seed = seed}, seed).right) << tile.name;
@@ -95,7 +95,7 @@ TEST(IgemmIhwo, NeedsEachSynchronisation) {
 
 TEST(IgemmIhwo, CopiesWholeChunksAndReadsThemWithoutConflicts) {
   const Problem problem(ihwo_problem(1, 64, 64, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     const Outcome outcome = run_tile(problem, tile, {.count = true});
     ASSERT_TRUE(outcome.right) << tile.name << outcome.finding;
     const emulator::Counters& counters = emulator::reports().back().counters;
@@ -106,7 +106,7 @@ TEST(IgemmIhwo, CopiesWholeChunksAndReadsThemWithoutConflicts) {
 
 TEST(IgemmIhwo, LeavesUnalignedFiltersToSmallTiles) {
   const Problem problem(ihwo_problem(1, 64, 20, axis(9, 4, 2, 1), axis(9, 4, 2, 1)));
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     EXPECT_EQ(run_tile(problem, tile, {}).taken, takes_unaligned_ihwo(tile)) << tile.name;
   }
 }

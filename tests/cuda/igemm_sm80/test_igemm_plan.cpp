@@ -43,31 +43,31 @@ std::multiset<Read> reads_of(const ProblemDesc& d, int64_t p, int64_t q) {
 /// One problem, one tile: does on the CPU what the kernel's index arithmetic says.
 template <int kTileIndex>
 class Cover {
-  static constexpr IgemmTile kTile = kIgemmTiles[kTileIndex];
+  static constexpr igemm::Tile kTile = igemm::kTiles[kTileIndex];
   static constexpr int kRowBytes = kTile.row_bytes;
 
  public:
   Cover(const Problem& problem, const DeviceFacts& device)
       : problem_(problem),
         d_(problem.desc()),
-        plan_(plan_igemm(problem, kTile, device)),
+        plan_(igemm::plan_tile(problem, kTile, device)),
         written_(static_cast<std::size_t>(problem.output_extents().count())) {}
 
   bool refused() const { return !plan_.refused.empty(); }
   int pairs() const { return pairs_; }  ///< of pixels that are read at once
 
   void expect_exact() {
-    const IgemmParams& p = plan_.params;
+    const igemm::Params& p = plan_.params;
     expect_rings();
     for (int block = 0; block < p.gemm_blocks; ++block) {
-      for (int box = first_box_of(p, block); box < p.boxes; box += p.box_step) {
-        place_ = place_of<kTileIndex>(p, block, box);
+      for (int m_tile = first_m_tile_of(p, block); m_tile < p.m_tiles; m_tile += p.m_tile_step) {
+        place_ = place_of<kTileIndex>(p, block, m_tile);
         load_window();
         place_taps();
-        for (int slot = 0; slot < kTile.slots; ++slot) expect_slot(slot);
+        for (int sub_gemm = 0; sub_gemm < kTile.sub_gemms; ++sub_gemm) expect_sub_gemm(sub_gemm);
       }
     }
-    fill();
+    store_tapless();
     for (const int times : written_) ASSERT_EQ(times, 1) << problem_.key() << kTile.name;
   }
 
@@ -78,7 +78,7 @@ class Cover {
   };
 
   void expect_rings() {
-    const IgemmParams& p = plan_.params;
+    const igemm::Params& p = plan_.params;
     // The tables of pixels and taps, as the kernel lays them out.
     const int64_t entries = int64_t{cuda::igemm::Tiling<kTileIndex>::kTapLines} * p.most_taps;
     const int64_t bytes =
@@ -88,22 +88,23 @@ class Cover {
     EXPECT_GE(plan_.shared_bytes, table + p.filters_at + p.filter_ring_bytes);
     const int64_t chunks = ceil_div(p.channel_bytes, kRowBytes);
     for (int g = 0; g < p.group_count; ++g) {
-      const int64_t stages = p.stationary != 0 ? chunks * p.groups[g].iterations : kTile.ahead + 1;
+      const int64_t stages =
+          p.persistent_filters != 0 ? chunks * p.groups[g].iterations : kTile.prefetch_stages + 1;
       EXPECT_GE(p.filter_ring_bytes, stages * kTile.stage_bytes());
     }
-    if (p.stationary != 0) {
+    if (p.persistent_filters != 0) {
       EXPECT_GE(p.filters_at, kTile.staging_bytes());
     }
     EXPECT_LE(plan_.shared_bytes, device_model("h200").shared_bytes_per_block);
     EXPECT_EQ(p.window_bytes % 128, 0U);
     for (int g = 0; g < p.group_count; ++g) {
       // Chunks that iterations in flight can touch beside the one that is read.
-      EXPECT_GE(p.window_stages, 1 + ceil_div(kTile.ahead, p.groups[g].iterations));
+      EXPECT_GE(p.window_stages, 1 + ceil_div(kTile.prefetch_stages, p.groups[g].iterations));
     }
   }
 
   void load_window() {
-    const IgemmParams& p = plan_.params;
+    const igemm::Params& p = plan_.params;
     const Corner corner = corner_of(p, place_);
     window_.clear();
     std::set<uint32_t> rows;
@@ -128,7 +129,7 @@ class Cover {
 
   /// Pixels `i` and the next are read at once: four aligned bytes, or none.
   void expect_pair(const Corner& corner, int i) {
-    const IgemmParams& p = plan_.params;
+    const igemm::Params& p = plan_.params;
     ++pairs_;
     ASSERT_LT(i + 1, p.window_pixels);
     const int even = pixel_of<kTileIndex>(p, place_, corner, i).offset;
@@ -141,81 +142,82 @@ class Cover {
 
   /// Where each row of warp tiles finds its taps. Filters are copied if any of them has the tap.
   void place_taps() {
-    const IgemmParams& p = plan_.params;
+    const igemm::Params& p = plan_.params;
     constexpr std::size_t kWarps = kTile.m / kTile.warp_m;
     const auto most = static_cast<std::size_t>(p.most_taps);
     taps_.assign((kWarps + 1) * most, 0);
     const auto spans = spans_of(p, place_, corner_of(p, place_));
-    const int taps = p.groups[place_.group].iterations * kTile.slots;
+    const int taps = p.groups[place_.group].iterations * kTile.sub_gemms;
     for (int i = 0; i < taps; ++i) {
       const auto entry = static_cast<std::size_t>(i);
       place_tap<kTileIndex>(p, place_, spans, i, &taps_[entry]);
       bool used = false;
       for (std::size_t warp = 0; warp < kWarps; ++warp) {
         const uint32_t window = taps_[warp * most + entry];
-        EXPECT_EQ(window & kIgemmNoFilters, taps_[entry] & kIgemmNoFilters);
-        used = used || (window & kIgemmNoTap) == 0;
+        EXPECT_EQ(window & igemm::kNoFilters, taps_[entry] & igemm::kNoFilters);
+        used = used || (window & igemm::kNoTap) == 0;
       }
-      EXPECT_NE(taps_[kWarps * most + entry] & kIgemmNoTap, 0U);  // of warps without columns
+      EXPECT_NE(taps_[kWarps * most + entry] & igemm::kNoTap, 0U);  // of warps without columns
       if (used) {
-        EXPECT_EQ(taps_[entry] & kIgemmNoFilters, 0U);
-      } else if (p.stationary == 0) {
-        EXPECT_NE(taps_[entry] & kIgemmNoFilters, 0U);
+        EXPECT_EQ(taps_[entry] & igemm::kNoFilters, 0U);
+      } else if (p.persistent_filters == 0) {
+        EXPECT_NE(taps_[entry] & igemm::kNoFilters, 0U);
       }
     }
   }
 
-  void expect_slot(int index) {
-    const IgemmParams& p = plan_.params;
-    const IgemmGroup& group = p.groups[place_.group];
-    const IgemmSlot& slot = p.slots[group.first_slot + index];
+  void expect_sub_gemm(int index) {
+    const igemm::Params& p = plan_.params;
+    const igemm::CtaSubGemms& group = p.groups[place_.group];
+    const igemm::SubGemm& sub_gemm = p.sub_gemms[group.first_sub_gemm + index];
     for (int m = 0; m < kTile.m; ++m) {
-      const Row row = row_of(p, place_, slot.phase_h + place_.repeat * group.repeat_phase, m);
+      const Row row = row_of(p, place_, sub_gemm.phase_h + place_.repeat * group.repeat_phase, m);
       for (int c = 0; c < kTile.n; ++c) {
         const Column column = column_of(p, place_, group, index, c);
         const int q = row.q + column.phase;
-        if (!row.exists || !exists(group, slot, c) || q >= p.w.out) continue;
+        if (!row.exists || !exists(group, sub_gemm, c) || q >= p.w.out) continue;
         ASSERT_TRUE(column_exists(p, place_, group, c / kTile.warp_n * kTile.warp_n));
         const int64_t output = row.output + q * p.output_w + column.k * p.output_c;
         ++written_.at(static_cast<std::size_t>(output));
         if (column.k == place_.conv_group * p.out_channels.divisor) {
           const int64_t pixel_row = row.output % p.output_n / p.output_h;
-          expect_reads(group, index, m, filter_row(slot, column), pixel_row, q);
+          expect_reads(group, index, m, filter_row(sub_gemm, column), pixel_row, q);
         }
       }
     }
   }
 
   /// Whether the tile has column `i`.
-  bool exists(const IgemmGroup& group, const IgemmSlot& slot, int i) const {
-    const IgemmParams& p = plan_.params;
-    if (p.channels_last != 0) return place_.first_column + i < slot.columns;
+  bool exists(const igemm::CtaSubGemms& group, const igemm::SubGemm& sub_gemm, int i) const {
+    const igemm::Params& p = plan_.params;
+    if (p.channels_last != 0) return place_.first_column + i < sub_gemm.columns;
     const int phase = place_.first_phase + (i >> group.log_channels);
     const int channel = place_.first_channel + i % (1 << group.log_channels);
-    return channel < p.out_channels.divisor && phase * p.out_channels.divisor < slot.columns;
+    return channel < p.out_channels.divisor && phase * p.out_channels.divisor < sub_gemm.columns;
   }
-  /// Of the filters of a tap, the row that belongs to a column of a slot.
-  int64_t filter_row(const IgemmSlot& slot, const Column& column) const {
+  /// Of the filters of a tap, the row that belongs to a column of a sub-GEMM.
+  int64_t filter_row(const igemm::SubGemm& sub_gemm, const Column& column) const {
     const int out = plan_.params.out_channels.divisor;
-    const int j = slot.column_step == 0 ? 0 : (column.phase - slot.phase_w) / slot.column_step;
+    const int j =
+        sub_gemm.column_step == 0 ? 0 : (column.phase - sub_gemm.phase_w) / sub_gemm.column_step;
     return int64_t{j} * out + column.k % out;
   }
 
-  void expect_reads(const IgemmGroup& group, int slot, int m, int64_t column, int64_t pixel_row,
-                    int q) {
-    const IgemmParams& p = plan_.params;
+  void expect_reads(const igemm::CtaSubGemms& group, int sub_gemm, int m, int64_t column,
+                    int64_t pixel_row, int q) {
+    const igemm::Params& p = plan_.params;
     std::multiset<Read> reads;
     for (int i = 0; i < group.iterations; ++i) {
-      const int entry = i * kTile.slots + slot;
-      const IgemmTap& tap = p.taps[group.first_tap + entry];
+      const int entry = i * kTile.sub_gemms + sub_gemm;
+      const igemm::Tap& tap = p.taps[group.first_tap + entry];
       const uint32_t window =
           taps_[static_cast<std::size_t>(m / kTile.warp_m * p.most_taps + entry)];
-      if ((window & kIgemmNoTap) != 0) continue;
+      if ((window & igemm::kNoTap) != 0) continue;
       ASSERT_EQ(window, tap.window);
       const uint32_t row = window_row(p, m) + tap.window / kRowBytes;
       ASSERT_EQ(window_.count(row), 1U) << "a tap outside the window";
       const Held& held = window_[row];
-      ASSERT_EQ(held.target, cuda::swizzled<kRowBytes>(row, 0, m + (tap.window & kIgemmKeyMask)));
+      ASSERT_EQ(held.target, cuda::swizzled<kRowBytes>(row, 0, m + (tap.window & igemm::kKeyMask)));
       const bool ihwo = d_.filter_order == FilterOrder::ihwo;
       const int64_t column_bytes = ihwo ? 2 : p.filter_row;
       const int64_t filter = int64_t{tap.filter} + int64_t{place_.repeat} * group.repeat_filter +
@@ -231,24 +233,25 @@ class Cover {
     ASSERT_EQ(reads, reads_of(d_, pixel_row, q)) << problem_.key() << " " << kTile.name;
   }
 
-  void fill() {
-    const IgemmParams& p = plan_.params;
-    const bool fills = plan_.fill_blocks > 0;
-    if (fills) {
-      EXPECT_GE(plan_.fill_blocks * kIgemmFillThreads, static_cast<int64_t>(written_.size()));
+  void store_tapless() {
+    const igemm::Params& p = plan_.params;
+    const bool writes = plan_.second_launch_blocks > 0;
+    if (writes) {
+      EXPECT_GE(plan_.second_launch_blocks * igemm::kSecondLaunchThreads,
+                static_cast<int64_t>(written_.size()));
     }
     for (std::size_t i = 0; i < written_.size(); ++i) {
       const int64_t pixel = static_cast<int64_t>(i) / (p.channels_last != 0 ? d_.out_c : 1);
       const auto p_out = static_cast<uint32_t>(pixel / d_.w.out % d_.h.out);
       const auto q_out = static_cast<uint32_t>(pixel % d_.w.out);
-      if (p.reach_h.contains(p_out) && p.reach_w.contains(q_out)) continue;
-      if (fills) ++written_[i];
+      if (p.tapped_h.contains(p_out) && p.tapped_w.contains(q_out)) continue;
+      if (writes) ++written_[i];
     }
   }
 
   const Problem& problem_;
   const ProblemDesc& d_;
-  IgemmPlan plan_;
+  igemm::Plan plan_;
   std::vector<int> written_;
   int pairs_ = 0;
   Place place_ = {};
@@ -270,9 +273,10 @@ void expect_exact(const Problem& problem, const DeviceFacts& device, Seen& seen)
   seen.with_pairs += cover.pairs() > 0 ? 1 : 0;
 }
 
-/// On a GPU of few cores boxes are full as those of large problems, and one block has several.
+/// On a GPU of few cores boxes are full as those of large problems, and one block has several M
+/// tiles.
 Seen expect_all_tiles(const Problem& problem, int cores = 132) {
-  static_assert(kIgemmTileCount == 6);
+  static_assert(igemm::kTileCount == 6);
   DeviceFacts device = device_model("h200");
   device.cores = cores;
   Seen seen;
@@ -343,7 +347,7 @@ TEST(Divisor, DividesExactly) {
   for (int i = 0; i < 200000; ++i) {
     const auto shift = random() % 31;
     const int32_t d = i < 1000 ? i + 1 : 1 + static_cast<int32_t>(random() % (kLast >> shift));
-    const Divisor divisor(d);
+    const cuda::FastDivmod divisor(d);
     const auto any = static_cast<int32_t>(random() % kLast);
     const int32_t multiple = any / d * d;
     for (const int32_t n : {0, d - 1, any, multiple, multiple > 0 ? multiple - 1 : 0, kLast,
@@ -352,14 +356,14 @@ TEST(Divisor, DividesExactly) {
       ASSERT_EQ(divisor.remainder(n), n % d);
     }
   }
-  EXPECT_EQ(Divisor().quotient(kLast), kLast);
+  EXPECT_EQ(cuda::FastDivmod().quotient(kLast), kLast);
 }
 
 TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   ProblemDesc d;
   d.dtype = d.output_dtype = DType::f16;
   const auto refused = [&] {
-    return plan_igemm(Problem(d), kIgemmTiles[0], device_model("h200")).refused;
+    return igemm::plan_tile(Problem(d), igemm::kTiles[0], device_model("h200")).refused;
   };
   d.h = axis(0, 1, 1, 0), d.h.out = 3;
   EXPECT_NE(refused().find("empty"), std::string::npos);
@@ -380,26 +384,26 @@ TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
   ProblemDesc d;
   d.dtype = d.output_dtype = DType::f16;
   d.h = d.w = axis(4, 3, 1, 1);
-  const auto access = [&](int64_t in_c) {
+  const auto vector_bytes = [&](int64_t in_c) {
     d.in_c = in_c;
-    return igemm_access(Problem(d));
+    return igemm::vector_bytes(Problem(d));
   };
-  EXPECT_EQ(access(64), 16);
-  EXPECT_EQ(access(12), 8);
-  EXPECT_EQ(access(6), 4);
-  EXPECT_EQ(access(21), 2);
+  EXPECT_EQ(vector_bytes(64), 16);
+  EXPECT_EQ(vector_bytes(12), 8);
+  EXPECT_EQ(vector_bytes(6), 4);
+  EXPECT_EQ(vector_bytes(21), 2);
   d.alignment = 4;
-  EXPECT_EQ(access(64), 4);
+  EXPECT_EQ(vector_bytes(64), 4);
   // Rows of columns are aligned as the output channels of a group are.
-  const auto filter_access = [&](FilterOrder order, int64_t out_c) {
+  const auto filter_vector_bytes = [&](FilterOrder order, int64_t out_c) {
     d.in_c = 64, d.out_c = out_c, d.groups = 2, d.alignment = 16, d.filter_order = order;
-    EXPECT_EQ(igemm_access(Problem(d)), 16);
-    return igemm_filter_access(Problem(d));
+    EXPECT_EQ(igemm::vector_bytes(Problem(d)), 16);
+    return igemm::filter_vector_bytes(Problem(d));
   };
-  EXPECT_EQ(filter_access(FilterOrder::hwoi, 6), 16);
-  EXPECT_EQ(filter_access(FilterOrder::ihwo, 6), 2);
-  EXPECT_EQ(filter_access(FilterOrder::ihwo, 24), 8);
-  EXPECT_EQ(filter_access(FilterOrder::ihwo, 32), 16);
+  EXPECT_EQ(filter_vector_bytes(FilterOrder::hwoi, 6), 16);
+  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 6), 2);
+  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 24), 8);
+  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 32), 16);
 }
 
 // The more is issued, the later a plan comes; a problem that is bound by memory costs its bytes.
@@ -412,8 +416,8 @@ TEST(IgemmPlan, EstimatesGrowWithTheWork) {
   for (const int64_t size : {128, 256, 512, 1024}) {
     d.h = d.w = axis(size, 4, 2, 1);
     const Problem problem(d);
-    const double us = estimate_igemm_us(problem, kIgemmTiles[2],
-                                        plan_igemm(problem, kIgemmTiles[2], device), device);
+    const double us = igemm::estimate_us(
+        problem, igemm::kTiles[2], igemm::plan_tile(problem, igemm::kTiles[2], device), device);
     EXPECT_GT(us, last);
     EXPECT_GT(us, problem.least_bytes() / device.bytes_per_us);
     last = us;

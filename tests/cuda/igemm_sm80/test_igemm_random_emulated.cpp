@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_igemm_random_emulated.cpp: the row `igemm_sm80` in the emulator on random problems, each
 // with a tile that takes it: equality with the reference, nothing found. Three of four problems
-// keep the pipeline busy: three iterations and two boxes an axis or more.
+// keep the pipeline busy: three iterations and two M tiles an axis or more.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,18 +15,18 @@
 namespace tconv::test {
 namespace {
 
-/// Iterations of the blocks that have fewest, and boxes of the axis that has fewest.
-bool is_busy(const IgemmTile& tile, const IgemmPlan& plan) {
-  const IgemmParams& p = plan.params;
+/// Iterations of the blocks that have fewest, and M tiles of the axis that has fewest.
+bool is_busy(const igemm::Tile& tile, const igemm::Plan& plan) {
+  const igemm::Params& p = plan.params;
   const int64_t chunks = ceil_div(p.channel_bytes, tile.row_bytes);
-  int64_t fewest = kIgemmMaxTaps;
+  int64_t fewest = igemm::kMaxTaps;
   for (int g = 0; g < p.group_count; ++g) {
     fewest = std::min<int64_t>(fewest, chunks * p.groups[g].iterations);
   }
   return fewest >= 3 && p.h.tiles * p.h.input_step >= 2 && p.w.tiles * p.w.input_step >= 2;
 }
 
-ProblemDesc random_problem(std::mt19937_64& random, const IgemmTile& tile, bool busy) {
+ProblemDesc random_problem(std::mt19937_64& random, const igemm::Tile& tile, bool busy) {
   RandomLimits limits;
   limits.dtypes = {DType::f16, DType::bf16, DType::f32};
   limits.zero_sizes = false;
@@ -50,7 +50,7 @@ ProblemDesc random_problem(std::mt19937_64& random, const IgemmTile& tile, bool 
   return d;
 }
 
-bool is_small(const IgemmTile& tile, const Problem& problem) {
+bool is_small(const igemm::Tile& tile, const Problem& problem) {
   const int share = tile.m > 128 ? 2 : 1;
   return problem.useful_macs() < 5e5 * share && problem.output_extents().count() < 8000 * share;
 }
@@ -59,18 +59,18 @@ TEST(IgemmRandom, EqualsTheReference) {
   std::mt19937_64 random(20261125);
   const int problems = enumeration(2000, 40);
   std::map<std::string, int> runs;
-  int stationary = 0;
+  int persistent = 0;
   for (int i = 0; i < problems; ++i) {
-    const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
-    const bool busy = i / kIgemmTileCount % 4 != 3;
+    const igemm::Tile& tile = igemm::kTiles[i % igemm::kTileCount];
+    const bool busy = i / igemm::kTileCount % 4 != 3;
     const Math math = random() % 4 == 0 ? Math::tf32x3 : Math::tf32;
     const auto limit = random() % 2 == 0 ? 0 : -1;
-    const int cores = random() % 2 == 0 ? 1 : 0;  // few: several boxes for a block
+    const int cores = random() % 2 == 0 ? 1 : 0;  // few: several M tiles for a block
     bool taken = false;  // one of many: some tiles take few problems, and drawing costs little
     for (int tries = 0; tries < 100000 && !taken; ++tries) {
       const Problem problem(random_problem(random, tile, busy));
       if (!is_small(tile, problem)) continue;
-      const IgemmPlan plan = plan_of(problem, tile, {.cores = cores}, math, limit);
+      const igemm::Plan plan = plan_of(problem, tile, {.cores = cores}, math, limit);
       if (!plan.refused.empty() || (busy && !is_busy(tile, plan))) continue;
       const auto seed = static_cast<uint64_t>(i);
       const Outcome outcome =
@@ -79,14 +79,14 @@ TEST(IgemmRandom, EqualsTheReference) {
           << problem.key() << " tile " << tile.name << " seed " << seed << "\n"
           << outcome.finding;
       ++runs[std::string(tile.name) + " " + name_of(problem.desc().layout)];
-      stationary += plan.params.stationary;
+      persistent += plan.params.persistent_filters;
       taken = true;
     }
     ASSERT_TRUE(taken) << "no problem for tile " << tile.name;
   }
-  EXPECT_GT(stationary, problems / 10);
+  EXPECT_GT(persistent, problems / 10);
   if (problems > 1000) {
-    EXPECT_EQ(runs.size(), 2U * kIgemmTileCount);
+    EXPECT_EQ(runs.size(), 2U * igemm::kTileCount);
     for (const auto& [what, times] : runs) EXPECT_GT(times, 40) << what;
   }
 }

@@ -77,20 +77,21 @@ TEST(IgemmEmulated, SaysWhatItDoesNotTake) {
 
 TEST(IgemmEmulated, SplitsTheDepthWhereBlocksAreFew) {
   const Problem problem(problem_of(1, 600, 40, axis(5, 3, 1, 1), axis(6, 3, 1, 1)));
-  const auto splits = [&](int64_t limit) {
-    return plan_igemm(problem, kIgemmTiles[0], cuda_facts(), Math::tf32, limit).params.splits;
+  const auto split_k = [&](int64_t limit) {
+    return igemm::plan_tile(problem, igemm::kTiles[0], cuda_facts(), Math::tf32, limit)
+        .params.split_k;
   };
-  const int64_t share = problem.output_extents().count() * 4;
-  EXPECT_GT(splits(-1), 4);
-  EXPECT_EQ(splits(0), 1);
-  EXPECT_LE(splits(4 * share), 4);
-  EXPECT_GT(splits(4 * share), 1);
+  const int64_t slice = problem.output_extents().count() * 4;
+  EXPECT_GT(split_k(-1), 4);
+  EXPECT_EQ(split_k(0), 1);
+  EXPECT_LE(split_k(4 * slice), 4);
+  EXPECT_GT(split_k(4 * slice), 1);
   // Other cuts have other sums, each the same at every run.
   expect_exact(problem, 1);
 }
 
-TEST(IgemmEmulated, SharesOfSeveralChunks) {
-  for (const IgemmTile& tile : kIgemmTiles) expect_shares_of_several_chunks(tile);
+TEST(IgemmEmulated, SlicesOfSeveralChunks) {
+  for (const igemm::Tile& tile : igemm::kTiles) expect_slices_of_several_chunks(tile);
 }
 
 TEST(IgemmEmulated, AnyOrderOfTheThreads) {
@@ -113,22 +114,22 @@ TEST(IgemmEmulated, RoundsOperandsToTf32) {
 TEST(IgemmEmulated, NeedsEachSynchronisation) {
   // Several chunks and taps, two blocks an axis.
   const Problem problem(problem_of(1, 136, 72, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
-  for (const IgemmTile& tile : kIgemmTiles) EXPECT_EQ(unmissed(problem, tile), "") << tile.name;
+  for (const igemm::Tile& tile : igemm::kTiles) EXPECT_EQ(unmissed(problem, tile), "") << tile.name;
   // Rows of odd channels go through registers: there are no copies to wait for. Three chunks: the
   // last is where the epilogue stages.
   const Problem odd(problem_of(1, 149, 21, axis(9, 3, 1, 1), axis(9, 3, 1, 1)));
-  EXPECT_EQ(unmissed(odd, kIgemmTiles[1], "__sync"), "");
+  EXPECT_EQ(unmissed(odd, igemm::kTiles[1], "__sync"), "");
 }
 
 TEST(IgemmEmulated, IssuesWhatThePlanPredicts) {
   std::mt19937_64 random(3);
   for (const ProblemDesc& d : chosen_problems()) {
     const Problem problem(d);
-    for (const IgemmTile& tile : kIgemmTiles) {
+    for (const igemm::Tile& tile : igemm::kTiles) {
       if (random() % 2 == 0) continue;
       if (!run_tile(problem, tile, {.check_memory = false, .check_races = false}).taken) continue;
-      const IgemmPlan plan = plan_igemm(problem, tile, cuda_facts(), Math::tf32, 0);
-      // A second launch fills outputs without taps.
+      const igemm::Plan plan = igemm::plan_tile(problem, tile, cuda_facts(), Math::tf32, 0);
+      // A second launch writes outputs without taps.
       const emulator::Counters& counters = emulator::reports().front().counters;
       EXPECT_EQ(static_cast<double>(counters.multiply_adds), plan.issued_macs)
           << problem.key() << " " << tile.name;
@@ -138,7 +139,7 @@ TEST(IgemmEmulated, IssuesWhatThePlanPredicts) {
 
 TEST(IgemmEmulated, ReadsSharedMemoryWithoutConflictsAndStoresWholeRuns) {
   const Problem problem(problem_of(1, 64, 64, axis(9, 4, 2, 1), axis(17, 4, 2, 1)));
-  for (const IgemmTile& tile : kIgemmTiles) {
+  for (const igemm::Tile& tile : igemm::kTiles) {
     const Outcome outcome = run_tile(problem, tile, {.count = true});
     ASSERT_TRUE(outcome.right) << tile.name << outcome.finding;
     const emulator::Counters& counters = emulator::reports().back().counters;

@@ -4,6 +4,6 @@
 
 namespace tconv::cuda::igemm {
 
-template KernelFunction kernel_of<BFloat16, FilterOrder::hwoi>(int tile, bool wide);
+template KernelFunction kernel_of<BFloat16, FilterOrder::hwoi>(int tile, bool vec16);
 
 }  // namespace tconv::cuda::igemm

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_igemm_stationary_emulated.cpp: the row `igemm_sm80` where a block computes several boxes and
-// keeps its filters, in the emulator. A GPU of one core: it has more boxes than blocks at once.
+// test_igemm_persistent_emulated.cpp: the row `igemm_sm80` with persistent filters, in the
+// emulator. A GPU of one core: it has more M tiles than blocks at once.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -12,13 +12,13 @@
 namespace tconv::test {
 namespace {
 
-bool is_stationary(const Problem& problem, const IgemmTile& tile, Math math = Math::tf32) {
-  const IgemmPlan plan = plan_of(problem, tile, {.cores = 1}, math);
-  return plan.refused.empty() && plan.params.stationary != 0;
+bool is_persistent(const Problem& problem, const igemm::Tile& tile, Math math = Math::tf32) {
+  const igemm::Plan plan = plan_of(problem, tile, {.cores = 1}, math);
+  return plan.refused.empty() && plan.params.persistent_filters != 0;
 }
 
-/// Boxes enough for three turns of every tile; filters that fit; 8 iterations and more.
-std::vector<Problem> problems_of_many_boxes() {
+/// M tiles enough for three turns of every tile; filters that fit; 8 iterations and more.
+std::vector<Problem> problems_of_many_m_tiles() {
   std::vector<Problem> all;
   for (ProblemDesc d : {problem_of(2, 64, 32, axis(19, 4, 2, 1), axis(33, 4, 2, 1)),
                         problem_of(3, 37, 19, axis(17, 3, 1, 1), axis(21, 3, 1, 1)),
@@ -41,14 +41,14 @@ std::vector<Problem> problems_of_many_boxes() {
   return all;
 }
 
-TEST(IgemmStationary, EqualsTheReference) {
+TEST(IgemmPersistent, EqualsTheReference) {
   std::map<std::string, int> candidates, runs;
   uint64_t seed = 0;
   const int every =
       enumeration(1, 3);  // of the problems that a tile takes, beginning with its first
-  for (const Problem& problem : problems_of_many_boxes()) {
-    for (const IgemmTile& tile : kIgemmTiles) {
-      if (!is_stationary(problem, tile)) continue;
+  for (const Problem& problem : problems_of_many_m_tiles()) {
+    for (const igemm::Tile& tile : igemm::kTiles) {
+      if (!is_persistent(problem, tile)) continue;
       if (candidates[tile.name]++ % every != 0) continue;
       ++runs[tile.name];
       const Outcome outcome = run_tile(problem, tile, {.seed = ++seed, .cores = 1}, seed);
@@ -56,27 +56,27 @@ TEST(IgemmStationary, EqualsTheReference) {
                                  << outcome.finding;
     }
   }
-  EXPECT_EQ(runs.size(), static_cast<std::size_t>(kIgemmTileCount));
+  EXPECT_EQ(runs.size(), static_cast<std::size_t>(igemm::kTileCount));
   for (const auto& [tile, times] : candidates) EXPECT_GE(times, 3) << tile;
 }
 
-TEST(IgemmStationary, ThreeProductsOfTf32) {
+TEST(IgemmPersistent, ThreeProductsOfTf32) {
   const Problem problem(problem_of(1, 36, 12, axis(24, 3, 2, 1), axis(32, 4, 2, 1), DType::f32));
   int runs = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
-    if (!is_stationary(problem, tile, Math::tf32x3)) continue;
+  for (const igemm::Tile& tile : igemm::kTiles) {
+    if (!is_persistent(problem, tile, Math::tf32x3)) continue;
     ++runs;
     EXPECT_TRUE(run_tile(problem, tile, {.cores = 1}, 1, Math::tf32x3).right) << tile.name;
   }
   EXPECT_GE(runs, 2);
 }
 
-TEST(IgemmStationary, NeedsEachSynchronisation) {
-  // Two boxes and more, four iterations and more.
+TEST(IgemmPersistent, NeedsEachSynchronisation) {
+  // Two M tiles and more, four iterations and more.
   const Problem problem(problem_of(1, 64, 32, axis(15, 4, 2, 1), axis(17, 4, 2, 1)));
   int tiles = 0;
-  for (const IgemmTile& tile : kIgemmTiles) {
-    if (!is_stationary(problem, tile)) continue;
+  for (const igemm::Tile& tile : igemm::kTiles) {
+    if (!is_persistent(problem, tile)) continue;
     ++tiles;
     EXPECT_EQ(unmissed(problem, tile, "", Math::tf32, 1), "") << tile.name;
   }
@@ -84,21 +84,21 @@ TEST(IgemmStationary, NeedsEachSynchronisation) {
 }
 
 // On a GPU as it is.
-TEST(IgemmStationary, IsForManyBoxesAndFiltersThatFit) {
-  const auto stationary = [](int64_t in_c, int64_t size) {
+TEST(IgemmPersistent, IsForManyMTilesAndFiltersThatFit) {
+  const auto persistent = [](int64_t in_c, int64_t size) {
     const Axis both = axis(size, 4, 2, 1);
     const Problem problem(problem_of(1, in_c, 32, both, both));
-    const IgemmTile& tile = kIgemmTiles[4];
+    const igemm::Tile& tile = igemm::kTiles[4];
     const DeviceFacts device = device_model("h200");
-    const IgemmPlan plan = plan_igemm(problem, tile, device);
-    if (plan.params.stationary == 0) return false;
+    const igemm::Plan plan = igemm::plan_tile(problem, tile, device);
+    if (plan.params.persistent_filters == 0) return false;
     EXPECT_LE(plan.params.gemm_blocks, device.cores * plan.resident);
     EXPECT_LE(plan.shared_bytes, device.shared_bytes_per_block);
     return true;
   };
-  EXPECT_TRUE(stationary(64, 512));
-  EXPECT_FALSE(stationary(64, 32));    // a box for each block
-  EXPECT_FALSE(stationary(512, 512));  // 512 KiB of filters
+  EXPECT_TRUE(persistent(64, 512));
+  EXPECT_FALSE(persistent(64, 32));    // an M tile for each block
+  EXPECT_FALSE(persistent(512, 512));  // 512 KiB of filters
 }
 
 }  // namespace
