@@ -67,7 +67,10 @@ tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
 tconv_check(tidy_fires source 450 1 ${checks}/tidy_fires)
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 
-# Equality with other frameworks, each in the virtual environment of `setup --all`.
+# Equality with other frameworks, each in the virtual environment of `setup --all`; and what these
+# checks make of a framework that aborts, refuses or is wrong.
+tconv_check(parity_machinery parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
+  ${PROJECT_SOURCE_DIR}/tests/parity/test_parity.py)
 if(NOT TARGET tconv_cli)
   return()
 endif()

@@ -8,11 +8,11 @@ gives less. Likewise output_padding from the stride up to the dilation, which ON
 the PyTorch suite has it.
 """
 
-import onnxruntime
-from onnx import TensorProto, helper
+import numpy as np
 
 import parity
 from parity import Call, joined
+from scatter import Axis, scatter
 
 OPSET = 17
 
@@ -70,6 +70,12 @@ class OnnxRuntimeTest(parity.ParityTest):
     script = __file__
 
     @staticmethod
+    def load():
+        global onnxruntime, TensorProto, helper
+        import onnxruntime
+        from onnx import TensorProto, helper
+
+    @staticmethod
     def legal_calls(rng):
         while True:
             yield random_call(rng)
@@ -121,6 +127,27 @@ class OnnxRuntimeTest(parity.ParityTest):
         session = onnxruntime.InferenceSession(model.SerializeToString(), options,
                                                providers=["CPUExecutionProvider"])
         return session.run(None, {"x": call.x, "w": call.filters})[0]
+
+    @staticmethod
+    def scattered(call):
+        o = call.oracle
+        axes = []
+        for i in (0, 1):
+            size, stride = call.x.shape[2 + i], o["strides"][i]
+            dilation = o.get("dilations", [1, 1])[i]
+            full = ((size - 1) * stride + (call.filters.shape[2 + i] - 1) * dilation + 1 +
+                    o.get("output_padding", [0, 0])[i])
+            auto_pad = o.get("auto_pad", "NOTSET")
+            pads = o.get("pads", [0, 0, 0, 0])
+            begin, out = pads[i], full - pads[i] - pads[2 + i]
+            if "output_shape" in o or auto_pad.startswith("SAME"):
+                out = o["output_shape"][i] if "output_shape" in o else size * stride
+                total = max(0, full - out)
+                begin = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
+            axes.append(Axis(stride, dilation, begin, out))
+        y = scatter(np.transpose(call.x, (0, 2, 3, 1)), np.transpose(call.filters, (2, 3, 1, 0)),
+                    *axes, o.get("group", 1))
+        return np.transpose(y, (0, 3, 1, 2))
 
 
 if __name__ == "__main__":

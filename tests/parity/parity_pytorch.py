@@ -5,12 +5,11 @@ Left out: results without an element, which PyTorch refuses ("Output size is too
 gives. Padding below 0 is illegal in both; the JAX suite has these geometries.
 """
 
-import torch
+import numpy as np
 
 import parity
 from parity import Call, joined
-
-TYPES = {"f32": torch.float32, "f64": torch.float64}
+from scatter import Axis, scatter
 
 
 def make_call(x, weight, stride, padding, output_padding, dilation, groups, channels_last,
@@ -49,6 +48,12 @@ def random_call(rng):
 
 class PyTorchTest(parity.ParityTest):
     script = __file__
+
+    @staticmethod
+    def load():
+        global torch
+        import torch
+        torch.set_num_threads(1)
 
     @staticmethod
     def legal_calls(rng):
@@ -91,14 +96,28 @@ class PyTorchTest(parity.ParityTest):
     @staticmethod
     def ask(call):
         oracle = dict(call.oracle)
-        dtype, channels_last = TYPES[oracle.pop("dtype")], oracle.pop("channels_last")
+        dtype = {"f32": torch.float32, "f64": torch.float64}[oracle.pop("dtype")]
+        channels_last = oracle.pop("channels_last")
         x, weight = torch.from_numpy(call.x).to(dtype), torch.from_numpy(call.filters).to(dtype)
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
             weight = weight.contiguous(memory_format=torch.channels_last)
         return torch.nn.functional.conv_transpose2d(x, weight, **oracle).numpy()
 
+    @staticmethod
+    def scattered(call):
+        o = call.oracle
+        axes = []
+        for i in (0, 1):
+            stride, padding, more, dilation = (
+                o[name][-1 if len(o[name]) == 1 else i]
+                for name in ("stride", "padding", "output_padding", "dilation"))
+            full = (call.x.shape[2 + i] - 1) * stride + (call.filters.shape[2 + i] - 1) * dilation + 1
+            axes.append(Axis(stride, dilation, padding, full - 2 * padding + more))
+        y = scatter(np.transpose(call.x, (0, 2, 3, 1)), np.transpose(call.filters, (2, 3, 1, 0)),
+                    *axes, o["groups"])
+        return np.transpose(y, (0, 3, 1, 2))
+
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     parity.main(PyTorchTest)
