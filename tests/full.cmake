@@ -28,6 +28,7 @@ if(TCONV_SANITIZE)
   return()  # the rest would check the same sources again
 endif()
 tconv_check(source_rules source 1 1 ${scripts}/lint rules)
+tconv_check(lint_rules source 1 1 ${checks}/lint_rules)
 tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FILE:tconv>)
 tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
