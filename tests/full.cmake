@@ -60,7 +60,7 @@ tconv_check(fuzzers build 700 1 ${checks}/fuzzers)
 tconv_check(without_cudnn build 650 1 ${checks}/without_cudnn)
 set_tests_properties(without_cudnn PROPERTIES SKIP_RETURN_CODE 77)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
-tconv_check(tidy_fires source 450 1 ${checks}/tidy_fires)
+tconv_check(lint_tidy source 450 1 ${checks}/lint_tidy)
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 
 # Equality with other frameworks, each in the virtual environment of `setup --all`.
