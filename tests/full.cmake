@@ -35,6 +35,7 @@ if(TCONV_SANITIZE)
   return()  # the rest would check the same sources again
 endif()
 tconv_check(source_rules source 1 1 ${scripts}/lint rules)
+tconv_check(lint_rules source 1 1 ${checks}/lint_rules)
 tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FILE:tconv>)
 tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
@@ -64,7 +65,7 @@ tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)
 tconv_check(fuzzers build 700 1 ${checks}/fuzzers)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
-tconv_check(tidy_fires source 450 1 ${checks}/tidy_fires)
+tconv_check(lint_tidy source 450 1 ${checks}/lint_tidy)
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 
 # Equality with other frameworks, each in the virtual environment of `setup --all`; and what these
