@@ -64,6 +64,16 @@ function(tconv_left_out_families left_out)
 endfunction()
 tconv_left_out_families(TCONV_FAMILIES_LEFT_OUT)
 
+# tconv_without_absent_tests(TESTS): takes the tests of families that this build has not out of the
+# list TESTS. Their folders are tests/cuda/WORD/ and tests/host/cpu/WORD/.
+function(tconv_without_absent_tests name_of_list)
+  set(kept "${${name_of_list}}")
+  foreach(family IN LISTS TCONV_FAMILIES_ABSENT)
+    list(FILTER kept EXCLUDE REGEX "^${PROJECT_SOURCE_DIR}/tests/(cuda|host/cpu)/${family}/")
+  endforeach()
+  set(${name_of_list} "${kept}" PARENT_SCOPE)
+endfunction()
+
 # tconv_family_table(FOLDER FAMILY...): writes FOLDER/families.inc, from which
 # src/host/plan/kernel_table.cpp makes the table.
 function(tconv_family_table folder)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // library.cpp: see library.h.
-#include "library.h"
+#include "src/cli/library.h"
 
 #include <cstdio>
 
-#include "record.h"
+#include "src/cli/record.h"
 
 namespace tconv::cli {
 

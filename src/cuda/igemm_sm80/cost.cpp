@@ -10,7 +10,6 @@
 namespace tconv::host::igemm {
 namespace {
 
-
 // mma.sync reaches about this share of the tensor cores' peak: 62 % of wgmma on Hopper, most of it
 // where it is the only instruction. Model numbers.
 double tensor_share(const DeviceFacts& device) { return device.sm == 90 ? 0.6 : 0.85; }

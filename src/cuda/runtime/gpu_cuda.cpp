@@ -113,7 +113,8 @@ Absence find_absence() {
   if (status == cudaErrorInsufficientDriver) return {driver_too_old_message(driver, runtime), true};
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
     // Who sets the variable knows that the process sees no GPU.
-    return {no_device_message(), std::getenv("CUDA_VISIBLE_DEVICES") == nullptr && has_nvidia_gpu()};
+    return {no_device_message(),
+            std::getenv("CUDA_VISIBLE_DEVICES") == nullptr && has_nvidia_gpu()};
   }
   return status == cudaSuccess ? Absence() : Absence{cuda_failed_message(words(status)), true};
 }

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "axis.h"
+#include "src/host/problem/axis.h"
 
 namespace tconv::host {
 namespace {

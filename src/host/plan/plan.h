@@ -69,8 +69,8 @@ class Plan {
 };
 
 /// A pure function of its arguments. Throws InvalidProblem if an option names a family or tile that
-/// does not exist; where no family can be used Unsupported with every family's reason, or DeviceError
-/// if that of one of them is a failure of the device.
+/// does not exist; where no family can be used Unsupported with every family's reason, or
+/// DeviceError if that of one of them is a failure of the device.
 Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
                std::span<const Kernel* const> table);
 /// With the device that `options` asks for: a device model; the CPU; the GPU that is current on
