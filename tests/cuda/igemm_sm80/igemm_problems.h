@@ -27,11 +27,10 @@ inline ProblemDesc problem_of(int64_t batch, int64_t in_c, int64_t out_c, const 
   return d;
 }
 
-/// Channels 1, 3, 21, 33: odd rows. 130 channels: several chunks. Boxes that stick out, images of
-/// one pixel, batches within a box.
-inline std::vector<ProblemDesc> chosen_problems() {
+/// NHWC, for chosen_problems.
+inline std::vector<ProblemDesc> chosen_rows_of_channels() {
   const Axis half = axis(9, 4, 2, 1);
-  std::vector<ProblemDesc> all = {
+  return {
       problem_of(1, 40, 72, half, axis(17, 4, 2, 1)),
       problem_of(1, 130, 24, axis(7, 3, 2, 1, 1, 1), axis(10, 3, 2, 1, 1, 1), DType::bf16),
       problem_of(2, 72, 24, axis(6, 2, 2, 0), axis(9, 2, 2, 0)),
@@ -55,31 +54,39 @@ inline std::vector<ProblemDesc> chosen_problems() {
       problem_of(2, 200, 9, axis(2, 4, 2, 1), axis(3, 4, 2, 1), DType::f32),
       problem_of(1, 325, 16, axis(1, 1, 1, 0), axis(4, 1, 2, 0), DType::bf16),
   };
-  // Planes of channels: NCHW.
-  for (const ProblemDesc& d :
-       {problem_of(1, 64, 24, axis(13, 4, 2, 1), axis(11, 4, 2, 1)),
-        problem_of(3, 21, 33, axis(6, 3, 1, 1), axis(7, 5, 3, 1), DType::bf16),
-        problem_of(2, 40, 19, axis(5, 3, 2, 1, 2), axis(9, 4, 2, 1), DType::f32),
-        problem_of(1, 40, 24, axis(9, 4, 2, 1), axis(20, 4, 2, 1)),
-        problem_of(1, 330, 9, axis(3, 4, 2, 1), axis(4, 4, 2, 1)),
-        problem_of(1, 32, 40, axis(7, 3, 1, 1), axis(24, 3, 1, 1)),
-        problem_of(2, 24, 20, axis(1, 1, 1, 0), axis(40, 16, 8, 4), DType::bf16),
-        problem_of(1, 24, 136, axis(6, 4, 4, 0), axis(10, 4, 4, 0)),
-        problem_of(2, 16, 200, axis(5, 2, 2, 0), axis(12, 2, 2, 0), DType::f32),
-        problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0)),
-        problem_of(1, 21, 6, axis(4, 5, 5, 0), axis(10, 5, 5, 0)),  // pairs of part of a chunk
-        // Planes of one pixel: their channels are neighbours.
-        problem_of(70, 72, 24, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
-        problem_of(5, 130, 9, axis(1, 3, 2, 0), axis(1, 4, 2, 1), DType::f32)}) {
-    all.push_back(d);
-    all.back().layout = Layout::nchw;
-    all.back().alignment = 16;
-  }
+}
+
+/// NCHW, likewise.
+inline std::vector<ProblemDesc> chosen_planes() {
+  std::vector<ProblemDesc> all = {
+      problem_of(1, 64, 24, axis(13, 4, 2, 1), axis(11, 4, 2, 1)),
+      problem_of(3, 21, 33, axis(6, 3, 1, 1), axis(7, 5, 3, 1), DType::bf16),
+      problem_of(2, 40, 19, axis(5, 3, 2, 1, 2), axis(9, 4, 2, 1), DType::f32),
+      problem_of(1, 40, 24, axis(9, 4, 2, 1), axis(20, 4, 2, 1)),
+      problem_of(1, 330, 9, axis(3, 4, 2, 1), axis(4, 4, 2, 1)),
+      problem_of(1, 32, 40, axis(7, 3, 1, 1), axis(24, 3, 1, 1)),
+      problem_of(2, 24, 20, axis(1, 1, 1, 0), axis(40, 16, 8, 4), DType::bf16),
+      problem_of(1, 24, 136, axis(6, 4, 4, 0), axis(10, 4, 4, 0)),
+      problem_of(2, 16, 200, axis(5, 2, 2, 0), axis(12, 2, 2, 0), DType::f32),
+      problem_of(1, 20, 5, axis(4, 5, 5, 0), axis(9, 5, 5, 0)),
+      problem_of(1, 21, 6, axis(4, 5, 5, 0), axis(10, 5, 5, 0)),  // pairs of part of a chunk
+      // Planes of one pixel: their channels are neighbours.
+      problem_of(70, 72, 24, axis(1, 4, 1, 0), axis(1, 4, 1, 0)),
+      problem_of(5, 130, 9, axis(1, 3, 2, 0), axis(1, 4, 2, 1), DType::f32)};
+  for (ProblemDesc& d : all) d.layout = Layout::nchw, d.alignment = 16;
+  return all;
+}
+
+/// Channels 1, 3, 21, 33: odd rows. 130 channels: several chunks. Boxes that stick out, images of
+/// one pixel, batches within a box.
+inline std::vector<ProblemDesc> chosen_problems() {
+  std::vector<ProblemDesc> all = chosen_rows_of_channels();
+  for (const ProblemDesc& d : chosen_planes()) all.push_back(d);
   ProblemDesc grouped = problem_of(2, 99, 63, axis(8, 4, 2, 1), axis(7, 4, 2, 1));
   grouped.groups = 3;
   all.push_back(grouped);
   // Rows of columns, copied whole: several chunks of channels, groups.
-  ProblemDesc columns = problem_of(1, 176, 48, half, axis(11, 4, 2, 1));
+  ProblemDesc columns = problem_of(1, 176, 48, axis(9, 4, 2, 1), axis(11, 4, 2, 1));
   columns.filter_order = FilterOrder::ihwo, columns.alignment = 16;
   all.push_back(columns);
   columns.groups = 2;

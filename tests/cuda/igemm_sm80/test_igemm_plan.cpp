@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -341,24 +340,6 @@ TEST(IgemmPlan, TakesWhatNetworksAsk) {
   }
 }
 
-TEST(Divisor, DividesExactly) {
-  constexpr int32_t kLast = std::numeric_limits<int32_t>::max();
-  std::mt19937 random(5);
-  for (int i = 0; i < 200000; ++i) {
-    const auto shift = random() % 31;
-    const int32_t d = i < 1000 ? i + 1 : 1 + static_cast<int32_t>(random() % (kLast >> shift));
-    const cuda::FastDivmod divisor(d);
-    const auto any = static_cast<int32_t>(random() % kLast);
-    const int32_t multiple = any / d * d;
-    for (const int32_t n : {0, d - 1, any, multiple, multiple > 0 ? multiple - 1 : 0, kLast,
-                            kLast - 1, kLast / d * d, d}) {
-      ASSERT_EQ(divisor.quotient(n), n / d) << n << " / " << d;
-      ASSERT_EQ(divisor.remainder(n), n % d);
-    }
-  }
-  EXPECT_EQ(cuda::FastDivmod().quotient(kLast), kLast);
-}
-
 TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   ProblemDesc d;
   d.dtype = d.output_dtype = DType::f16;
@@ -378,32 +359,6 @@ TEST(IgemmPlan, SaysWhatItDoesNotTake) {
   EXPECT_EQ(refused(), "");
   d.out_c = 0;
   EXPECT_NE(refused().find("output is empty"), std::string::npos);
-}
-
-TEST(IgemmPlan, KnowsHowRowsOfChannelsAreAligned) {
-  ProblemDesc d;
-  d.dtype = d.output_dtype = DType::f16;
-  d.h = d.w = axis(4, 3, 1, 1);
-  const auto vector_bytes = [&](int64_t in_c) {
-    d.in_c = in_c;
-    return igemm::vector_bytes(Problem(d));
-  };
-  EXPECT_EQ(vector_bytes(64), 16);
-  EXPECT_EQ(vector_bytes(12), 8);
-  EXPECT_EQ(vector_bytes(6), 4);
-  EXPECT_EQ(vector_bytes(21), 2);
-  d.alignment = 4;
-  EXPECT_EQ(vector_bytes(64), 4);
-  // Rows of columns are aligned as the output channels of a group are.
-  const auto filter_vector_bytes = [&](FilterOrder order, int64_t out_c) {
-    d.in_c = 64, d.out_c = out_c, d.groups = 2, d.alignment = 16, d.filter_order = order;
-    EXPECT_EQ(igemm::vector_bytes(Problem(d)), 16);
-    return igemm::filter_vector_bytes(Problem(d));
-  };
-  EXPECT_EQ(filter_vector_bytes(FilterOrder::hwoi, 6), 16);
-  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 6), 2);
-  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 24), 8);
-  EXPECT_EQ(filter_vector_bytes(FilterOrder::ihwo, 32), 16);
 }
 
 // The more is issued, the later a plan comes; a problem that is bound by memory costs its bytes.
