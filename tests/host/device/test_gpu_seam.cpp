@@ -292,8 +292,12 @@ TEST(VirtualGpu, EveryRowEstimatesATime) {
     const Problem problem(random_desc(random));
     for (const Kernel* row : kernel_table()) {
       if (row->device != DeviceKind::cuda || !row->declines(problem, {}, facts).empty()) continue;
-      const double us = row->estimate_us(problem, 0, {}, facts);
-      EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
+      for (int t = 0; t < static_cast<int>(row->tiles.size()); ++t) {
+        const auto declines = row->tile_declines;
+        if (declines != nullptr && !declines(problem, t, {}, facts).empty()) continue;
+        const double us = row->estimate_us(problem, t, {}, facts);
+        EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
+      }
     }
     const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
     const IgemmPlan cut = plan_igemm(problem, tile, facts);
