@@ -56,7 +56,7 @@ class Gpu(ProgramTest):
         self.assertIn("driver is too old: it supports CUDA 11.4", why)
         write_png(self.path("p.png"), 2, 2, 1, [9] * 4)
         bench = ["bench", "--input-shape", "1,2,2,1", "--filter-shape", "2,2,1,1", "--strides", "2",
-                 "--seconds", "0.1"]
+                 "--seconds", "20", "--rounds", "3"]
         for command in (RUN, ["verify", *RUN[1:7]], ["upscale", "p.png", "q.png"],
                         ["explain", *PROBLEM], ["explain", "--suite", "core"],
                         bench, [*bench, "--kernel", "all"]):
