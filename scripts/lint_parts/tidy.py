@@ -9,7 +9,7 @@ checked, and so is one in ten of the listed, chosen anew each time, for what the
 others) or a list that is wrong. Whoever forgets to renew the list loses time, and nothing else.
 
   --all     checks the listed as well
-  --write   renews the list: what is clean now
+  --write   renews the list: what is known to be clean now
 
 TCONV_JOBS=N: so many at a time (default: one per core). Exit codes: 0 nothing found, 1 something found.
 """
@@ -86,32 +86,36 @@ def check(root, path):
 
 
 def check_all(root, paths):
-    """The paths with a finding, whose text is printed."""
-    unclean = []
+    """(path, found nothing) of each, as soon as it is known; prints what clang-tidy says."""
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("TCONV_JOBS", os.cpu_count()))) as pool:
-        for path, (fine, said) in zip(paths, pool.map(lambda path: check(root, path), paths)):
+        path_of = {pool.submit(check, root, path): path for path in paths}
+        for future in concurrent.futures.as_completed(path_of):
+            fine, said = future.result()
             print(said, end="", flush=True)
-            if not fine:
-                unclean.append(path)
-    return unclean
+            yield path_of[future], fine
 
 
 def main(arguments):
     root = arguments.root.absolute()
     files = read_all(root)
     digests = {path: digest_of(files, path) for path in compiled_sources(root, files)}
-    known = read_list(root)
-    listed = [path for path in digests if known.get(path) == digests[path]]
-    chosen = listed
-    if not arguments.all:
-        chosen = random.Random(arguments.seed).sample(listed, math.ceil(len(listed) / 10))
+    listed = {path: digest for path, digest in read_list(root).items() if digests.get(path) == digest}
     changed = [path for path in digests if path not in listed]
+    again = sorted(listed)
+    if not arguments.all:
+        again = random.Random(arguments.seed).sample(again, math.ceil(len(again) / 10))
     print(f"-- {len(digests)} sources: {len(changed)} not known to be clean; "
-          f"of the other {len(listed)}, {len(chosen)} again (--seed {arguments.seed})", flush=True)
-    unclean = check_all(root, changed + sorted(chosen))
-    if arguments.write:
-        write_list(root, {path: digest for path, digest in digests.items() if path not in unclean})
-    for path in unclean:
+          f"of the other {len(listed)}, {len(again)} again (--seed {arguments.seed})", flush=True)
+    clean, unclean = dict(listed), []
+    for path, fine in check_all(root, changed + again):
+        if fine:
+            clean[path] = digests[path]
+        else:
+            unclean.append(path)
+            clean.pop(path, None)
+        if arguments.write:  # each time: what is known counts also where the rest is interrupted
+            write_list(root, clean)
+    for path in sorted(unclean):
         print(f"not clean: {path}" + (f", which {LIST} lists" if path in listed else ""))
     return 1 if unclean else 0
 
