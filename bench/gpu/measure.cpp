@@ -3,38 +3,25 @@
 #include "bench/gpu/measure.h"
 
 #include <algorithm>
-#include <optional>
 
-#include "bench/gpu/timed_plan.h"
+#include "bench/gpu/unit_lines.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::bench {
 namespace {
 
-/// Runs that are longer than this are timed apart, a few times: they would stretch every round.
-constexpr double kSlowUs = 50e3;
+/// Samples of a slow run (Entry::slow).
 constexpr int kSlowSamples = 3;
 /// A sample of gather's that takes longer is taken once, not again beside every few rivals.
 constexpr double kPatienceUs = 20e3;
 /// So many proposals share their rounds.
 constexpr std::size_t kChunk = 6;
 constexpr int64_t kMostSets = TimedPlan::kMostLaunches;
-constexpr const char* kStates[] = {"cold", "warm"};
 
 /// A plan of a row other than gather, to be timed.
 struct Wanted {
   std::string row;
   host::Proposal proposal;
-};
-
-/// A row's plan on the way to its results.
-struct Entry {
-  std::string row;
-  host::Proposal proposal;  ///< of gather: empty but for the tile
-  std::optional<TimedPlan> timed;
-  Verdict verdict;
-  bool no_bound = false;
-  bool slow() const { return timed->first_us() > kSlowUs; }
 };
 
 class Measurement {
@@ -44,7 +31,7 @@ class Measurement {
         unit_(unit),
         layer_(*unit.layer),
         problem_(layer_.problem),
-        results_(results),
+        lines_(machine, unit, results),
         data_(problem_, 1),
         buffers_(problem_, data_,
                  rotating_sets(static_cast<int64_t>(problem_.least_bytes()),
@@ -85,78 +72,6 @@ class Measurement {
     return options;
   }
 
-  // ---- Lines. -----------------------------------------------------------------------------------
-
-  Json line(const Entry& entry, const char* status) const {
-    Json json = {
-        {"kind", "timing"},         {"id", result_id(problem_, entry.row, entry.proposal.tile)},
-        {"unit", unit_.id()},       {"problem", problem_.key()},
-        {"suite_row", layer_.name}, {"batch", layer_.batch},
-        {"row", entry.row},         {"plan", entry.proposal.tile},
-        {"status", status}};
-    if (!layer_.structure.empty()) json["structure"] = layer_.structure;
-    if (!entry.proposal.from.empty()) json["heuristic"] = entry.proposal.from;
-    if (!entry.proposal.notes.empty()) json["notes"] = entry.proposal.notes;
-    return json;
-  }
-
-  void not_timed(const Entry& entry, const char* status, const std::string& reason) {
-    Json json = line(entry, status);
-    json["reason"] = reason;
-    if (std::string(status) == "mismatch") json["verified"] = false;
-    results_.append(json);
-  }
-
-  void add_verdict(const Entry& entry, Json& json) const {
-    const Verdict& verdict = entry.verdict;
-    json["verified"] = verdict.right;
-    json["bound"] = entry.no_bound ? "none derived: 2 % of the sum of magnitudes" : "derived";
-    json["sampled"] = verdict.sampled;
-    json["sample_error_over_bound"] = verdict.sample_ratio;
-    if (verdict.whole_bound <= 0) return;
-    json["largest_distance_from_gather"] = verdict.whole_worst;
-    json["distance_bound"] = verdict.whole_bound;
-  }
-
-  void append_timed(const Entry& entry, bool cold, const std::vector<double>& us,
-                    const std::vector<double>& gather_us, const Rounds& rounds) {
-    Json json = line(entry, "timed");
-    const char* state = kStates[cold ? 0 : 1];
-    // What is slow has one result: its operands leave the caches anyway.
-    if (!entry.slow()) json["id"] = json["id"].get<std::string>() + "|" + state;
-    json["state"] = state;
-    const double middle = median(us);
-    json["us"] = middle;
-    const Interval interval = bootstrap_median(us, 1);
-    json["us_low"] = interval.low, json["us_high"] = interval.high;
-    if (!gather_us.empty() && entry.row != "gather") {
-      const Interval ratio = bootstrap_ratio(gather_us, us, 1);
-      json["gather_over_this"] = median(gather_us) / middle;
-      json["ratio_low"] = ratio.low, json["ratio_high"] = ratio.high;
-    }
-    const double roofline = machine_.ceilings.roofline_us(problem_);
-    if (roofline > 0) json["roofline_us"] = roofline, json["roofline_share"] = roofline / middle;
-    json["rounds"] = us.size();
-    json["rounds_dropped"] = rounds.dropped;
-    json["steady"] = rounds.steady;
-    json["launches"] = entry.timed->launches();
-    json["sets"] = cold ? buffers_.sets() : 1;
-    json["footprint_bytes"] =
-        cold ? buffers_.footprint_bytes() : static_cast<int64_t>(problem_.least_bytes());
-    json["workspace_bytes"] = entry.timed->plan().workspace_bytes();
-    json["filters"] =
-        entry.timed->plan().options().prepacked_filters ? "prepacked, not timed" : "as they are";
-    add_verdict(entry, json);
-    results_.append(json);
-  }
-
-  bool has(const Entry& entry) const {
-    const std::string id = result_id(problem_, entry.row, entry.proposal.tile);
-    return results_.has(id) || (results_.has(id + "|cold") && results_.has(id + "|warm"));
-  }
-
-  // ---- Rows. ------------------------------------------------------------------------------------
-
   /// Plans, poisons, runs, verifies. False, with a line that says why, where that does not work.
   bool start(Entry& entry) {
     try {
@@ -176,7 +91,7 @@ class Measurement {
         entry.verdict = check_.check(output, entry.no_bound);
       }
     } catch (const host::Unsupported& reason) {
-      not_timed(entry, "not run", reason.what());
+      lines_.not_timed(entry, "not run", reason.what());
       return false;
     } catch (const host::DeviceError& error) {
       fail(entry, error);
@@ -184,14 +99,14 @@ class Measurement {
     }
     if (entry.verdict.right) return true;
     ++result_.mismatches;
-    not_timed(entry, "mismatch", entry.verdict.words);
+    lines_.not_timed(entry, "mismatch", entry.verdict.words);
     return false;
   }
 
   /// A device error ends the program, unless the device still answers (out of memory, say).
   void fail(Entry& entry, const host::DeviceError& error) {
     entry.timed.reset();
-    not_timed(entry, "device error", error.what());
+    lines_.not_timed(entry, "device error", error.what());
     machine_.launcher.forget_error();
     host::gpu().synchronise(stream());
   }
@@ -214,7 +129,7 @@ class Measurement {
 
   /// Its own result: beside no rival, and only where there is none yet.
   void time_gather() {
-    if (has(gather_)) return;
+    if (lines_.has(gather_)) return;
     Entry* alone[] = {&gather_};
     time(alone);
   }
@@ -249,7 +164,7 @@ class Measurement {
       }
       for (const std::string& tile : tiles_of(*row)) {
         Wanted own{.row = name, .proposal = {.tile = tile}};
-        if (!has({.row = name, .proposal = own.proposal})) wanted.push_back(std::move(own));
+        if (!lines_.has({.row = name, .proposal = own.proposal})) wanted.push_back(std::move(own));
       }
     }
     return wanted;
@@ -284,37 +199,19 @@ class Measurement {
     if (std::ranges::none_of(all, admitted)) {
       if (reason.empty()) reason = "all that cuDNN proposes is excluded: " + all.front().excluded;
       const Entry none{.row = "cudnn"};
-      if (!has(none)) not_timed(none, "not run", reason);
+      if (!lines_.has(none)) lines_.not_timed(none, "not run", reason);
     }
-    if (!first && !all.empty()) append_list(all);
+    if (!first && !all.empty()) lines_.append_proposals(all);
     constexpr int kFirst = 3;
     int fused = 0, after = 0;
     for (host::Proposal& proposal : all) {
       if (!admitted(proposal)) continue;
       int& of_form = proposal.tile.ends_with("+epilogue") ? after : fused;
       if (first && of_form++ >= kFirst) continue;
-      if (!has({.row = "cudnn", .proposal = proposal})) {
+      if (!lines_.has({.row = "cudnn", .proposal = proposal})) {
         wanted.push_back({.row = "cudnn", .proposal = std::move(proposal)});
       }
     }
-  }
-
-  /// What the heuristics propose, with what is not timed and why.
-  void append_list(const std::vector<host::Proposal>& all) {
-    const std::string id = "proposals|" + problem_.key();
-    if (results_.has(id)) return;
-    Json json = {{"kind", "proposals"},
-                 {"id", id},
-                 {"problem", problem_.key()},
-                 {"suite_row", layer_.name},
-                 {"list", Json::array()}};
-    for (const host::Proposal& proposal : all) {
-      Json one = {{"plan", proposal.tile}, {"heuristic", proposal.from}};
-      if (!proposal.notes.empty()) one["notes"] = proposal.notes;
-      if (!proposal.excluded.empty()) one["not_timed"] = proposal.excluded;
-      json["list"].push_back(std::move(one));
-    }
-    results_.append(json);
   }
 
   /// Whether gather is quick enough to be in every chunk's rounds.
@@ -360,7 +257,7 @@ class Measurement {
     if (again.right) return true;
     ++result_.mismatches;
     entry.timed.reset();
-    not_timed(entry, "mismatch", "after it was timed: " + again.words);
+    lines_.not_timed(entry, "mismatch", "after it was timed: " + again.words);
     return false;
   }
 
@@ -393,7 +290,7 @@ class Measurement {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (entries[i] == &gather_ && entries.size() > 1) continue;
       if (!still_right(*entries[i])) continue;
-      append_timed(*entries[i], cold, rounds.us[i], gather_us, rounds);
+      lines_.append_timed(*entries[i], buffers_, cold, rounds, i, gather_us);
     }
   }
 
@@ -401,7 +298,7 @@ class Measurement {
   const Unit& unit_;
   const Layer& layer_;
   const host::Problem& problem_;
-  ResultLines& results_;
+  UnitLines lines_;
   HostData data_;
   RotatingBuffers buffers_;
   OutputCheck check_;
@@ -410,11 +307,6 @@ class Measurement {
 };
 
 }  // namespace
-
-std::string result_id(const host::Problem& problem, const std::string& row,
-                      const std::string& plan) {
-  return problem.key() + "|" + row + "|" + plan;
-}
 
 double Ceilings::roofline_us(const host::Problem& problem) const {
   const double macs_per_us =

@@ -47,8 +47,4 @@ struct UnitResult {
 /// where the device can no longer be used; the plan that did it has a line by then.
 UnitResult measure(const Machine& machine, const Unit& unit, ResultLines& results);
 
-/// The id of a row's or plan's result on a problem, but for cold or warm.
-std::string result_id(const host::Problem& problem, const std::string& row,
-                      const std::string& plan);
-
 }  // namespace tconv::bench

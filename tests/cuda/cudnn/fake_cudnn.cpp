@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// fake_cudnn.cpp: see fake_cudnn.h. Descriptors are bags of attributes; executing a plan walks
-// them.
+// fake_cudnn.cpp: see fake_cudnn.h. The library's functions; what a plan computes is in
+// fake_execution.cpp.
 #include "tests/cuda/cudnn/fake_cudnn.h"
 
 #include <cudnn.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "src/host/problem/dtype.h"
+#include "tests/cuda/cudnn/fake_execution.h"
 
-using tconv::host::DType;
+using tconv::test::at;
+using tconv::test::Descriptor;
 using tconv::test::FakeCudnn;
 using tconv::test::FakeEngine;
+using tconv::test::Node;
+using tconv::test::operations_of;
 
 struct cudnnContext {
   cudaStream_t stream = nullptr;
@@ -28,39 +30,6 @@ struct cudnnContext {
 namespace {
 
 FakeCudnn fake;
-
-struct Node {
-  cudnnBackendDescriptorType_t type{};
-  std::map<int, std::vector<std::byte>> values;
-  std::map<int, std::vector<std::shared_ptr<Node>>> nodes;
-  FakeEngine engine;  // of an engine configuration and its engine
-  std::atomic<int> users{0};
-  std::atomic<int64_t> executions{0};  // of a plan, where it matters
-
-  template <typename T>
-  std::vector<T> all(int name) const {
-    const auto found = values.find(name);
-    if (found == values.end()) return {};
-    std::vector<T> result(found->second.size() / sizeof(T));
-    std::memcpy(result.data(), found->second.data(), result.size() * sizeof(T));
-    return result;
-  }
-  template <typename T>
-  T one(int name) const {
-    return all<T>(name).at(0);
-  }
-  const Node& node(int name) const { return *nodes.at(name).at(0); }
-  bool has(int name) const { return nodes.contains(name); }
-};
-
-/// What the caller holds: many descriptors may share a node.
-struct Descriptor {
-  std::shared_ptr<Node> node;
-};
-
-Descriptor& at(cudnnBackendDescriptor_t descriptor) {
-  return *static_cast<Descriptor*>(descriptor);
-}
 
 std::size_t size_of(cudnnBackendAttributeType_t type) {
   switch (type) {
@@ -72,133 +41,6 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
     case CUDNN_TYPE_CHAR: return sizeof(char);
     default: return 4;  // enumerations, int32, float
   }
-}
-
-// ---- Computing. ---------------------------------------------------------------------------------
-
-DType dtype_of(const Node& tensor) {
-  switch (tensor.one<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE)) {
-    case CUDNN_DATA_HALF: return DType::f16;
-    case CUDNN_DATA_BFLOAT16: return DType::bf16;
-    case CUDNN_DATA_DOUBLE: return DType::f64;
-    default: return DType::f32;
-  }
-}
-
-using Index = std::array<int64_t, 4>;
-
-/// A tensor of a running plan: in the caller's memory, or between two operations.
-class Values {
- public:
-  Values(const Node& tensor, std::map<int64_t, void*>& memory,
-         std::map<int64_t, std::vector<double>>& between)
-      : type_(dtype_of(tensor)) {
-    const auto extents = tensor.all<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS);
-    const auto strides = tensor.all<int64_t>(CUDNN_ATTR_TENSOR_STRIDES);
-    std::copy_n(extents.begin(), 4, extents_.begin());
-    std::copy_n(strides.begin(), 4, strides_.begin());
-    const auto id = tensor.one<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID);
-    const bool is_virtual = !tensor.all<char>(CUDNN_ATTR_TENSOR_IS_VIRTUAL).empty();
-    if (is_virtual) {  // the frontend sets the attribute only where it is true
-      virtual_ = &between[id];
-      virtual_->resize(static_cast<std::size_t>(count()));
-      strides_ = {extents_[1] * extents_[2] * extents_[3], extents_[2] * extents_[3], extents_[3],
-                  1};
-    } else {
-      memory_ = memory.at(id);
-    }
-  }
-  const Index& extents() const { return extents_; }
-  int64_t count() const { return extents_[0] * extents_[1] * extents_[2] * extents_[3]; }
-  Index index(int64_t i) const {
-    const int64_t w = i % extents_[3], row = i / extents_[3], h = row % extents_[2];
-    return {row / extents_[2] / extents_[1], row / extents_[2] % extents_[1], h, w};
-  }
-  double load(Index i) const {
-    for (std::size_t d = 0; d < 4; ++d) i[d] = extents_[d] == 1 ? 0 : i[d];  // broadcast
-    return virtual_ != nullptr ? (*virtual_)[static_cast<std::size_t>(offset(i))]
-                               : tconv::host::load(type_, memory_, offset(i));
-  }
-  void store(const Index& i, double x) {
-    if (virtual_ != nullptr) {
-      (*virtual_)[static_cast<std::size_t>(offset(i))] = tconv::host::rounded(type_, x);
-    } else {
-      tconv::host::store(type_, memory_, offset(i), x);
-    }
-  }
-
- private:
-  int64_t offset(const Index& i) const {
-    return i[0] * strides_[0] + i[1] * strides_[1] + i[2] * strides_[2] + i[3] * strides_[3];
-  }
-  DType type_;
-  Index extents_{}, strides_{};
-  void* memory_ = nullptr;
-  std::vector<double>* virtual_ = nullptr;
-};
-
-/// The gradient of a convolution with respect to its input, as its definition says it.
-void convolve(const Node& operation, int64_t skips, std::map<int64_t, void*>& memory,
-              std::map<int64_t, std::vector<double>>& between) {
-  const Values dy(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY), memory, between);
-  const Values w(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W), memory, between);
-  Values dx(operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX), memory, between);
-  const Node& conv = operation.node(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC);
-  const auto pads = conv.all<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
-  const auto strides = conv.all<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
-  const auto dilations = conv.all<int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS);
-  const int64_t per_group = w.extents()[1], groups = dx.extents()[1] / per_group;
-  std::vector<double> sums(static_cast<std::size_t>(dx.count()));
-  for (int64_t i = 0; i < dy.count(); ++i) {
-    const auto [n, c, h, x] = dy.index(i);
-    const int64_t group = c / (dy.extents()[1] / groups);
-    for (int64_t k = 0; k < per_group; ++k) {
-      for (int64_t r = 0; r < w.extents()[2]; ++r) {
-        for (int64_t s = 0; s < w.extents()[3]; ++s) {
-          const int64_t p = h * strides[0] - pads[0] + r * dilations[0];
-          const int64_t q = x * strides[1] - pads[1] + s * dilations[1];
-          if (p < 0 || p >= dx.extents()[2] || q < 0 || q >= dx.extents()[3]) continue;
-          const int64_t channel = group * per_group + k;
-          const int64_t at_sum =
-              ((n * dx.extents()[1] + channel) * dx.extents()[2] + p) * dx.extents()[3] + q;
-          sums[static_cast<std::size_t>(at_sum)] += dy.load({n, c, h, x}) * w.load({c, k, r, s});
-        }
-      }
-    }
-  }
-  for (int64_t i = 0; i < dx.count(); ++i) {
-    if (i != skips) dx.store(dx.index(i), sums[static_cast<std::size_t>(i)]);
-  }
-}
-
-void combine(const Node& operation, std::map<int64_t, void*>& memory,
-             std::map<int64_t, std::vector<double>>& between) {
-  const Node& what = operation.node(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
-  const auto mode = what.one<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
-  const Values x(operation.node(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), memory, between);
-  Values y(operation.node(CUDNN_ATTR_OPERATION_POINTWISE_YDESC), memory, between);
-  for (int64_t i = 0; i < y.count(); ++i) {
-    const Index index = y.index(i);
-    double value = x.load(index);
-    if (mode == CUDNN_POINTWISE_ADD) {
-      value +=
-          Values(operation.node(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), memory, between).load(index);
-    } else if (mode == CUDNN_POINTWISE_RELU_FWD) {
-      const auto lower = what.one<double>(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP);
-      const auto upper = what.one<double>(CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP);
-      const auto slope = what.one<double>(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE);
-      if (value < lower) value = lower + slope * (value - lower);
-      if (value > upper) value = upper;
-    }
-    y.store(index, value);
-  }
-}
-
-const std::vector<std::shared_ptr<Node>>& operations_of(const Node& plan) {
-  return plan.node(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)
-      .node(CUDNN_ATTR_ENGINECFG_ENGINE)
-      .node(CUDNN_ATTR_ENGINE_OPERATION_GRAPH)
-      .nodes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS);
 }
 
 // ---- Engines. -----------------------------------------------------------------------------------
@@ -394,30 +236,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   const Node& pack = *at(pack_descriptor).node;
   const Use handle_use(handle->users), plan_use(plan.users);
   if (fake.fails_to_execute) return CUDNN_STATUS_EXECUTION_FAILED;
-  const FakeEngine& engine = plan.node(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).engine;
-  std::map<int64_t, void*> memory;
-  std::map<int64_t, std::vector<double>> between;
-  const auto ids = pack.all<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
-  const auto pointers = pack.all<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
-  for (std::size_t i = 0; i < ids.size(); ++i) memory[ids[i]] = pointers[i];
-  // The workspace is its own from the beginning to the end: whatever overlaps it is lost.
-  const auto scribble = [&] {
-    std::memset(pack.one<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE), 0xee,
-                static_cast<size_t>(engine.workspace_bytes));
-  };
-  scribble();
-  const bool writes = engine.wrong_after < 0 || plan.executions++ < engine.wrong_after;
-  for (const auto& operation : operations_of(plan)) {
-    if (!writes) break;
-    const bool is_convolution =
-        operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
-    if (is_convolution) {
-      convolve(*operation, engine.skips, memory, between);
-    } else {
-      combine(*operation, memory, between);
-    }
-  }
-  scribble();
+  execute(plan, pack);
   if (fake.is_slow) std::this_thread::sleep_for(std::chrono::microseconds(100));
   ++fake.executions;
   fake.last_stream = handle->stream;
