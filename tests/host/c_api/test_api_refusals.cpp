@@ -113,7 +113,7 @@ const BadTensorFlow kBadTensorFlow[] = {
     {"data_format", [](auto& a) { a.data_format = "NWHC"; }},
     {"groups", [](auto& a) { a.groups = 3; }},
     {"groups", [](auto& a) { a.groups = -1; }},
-    {"bias_dtype", [](auto& a) { a.bias = true, a.bias_dtype = DType::f16; }},
+    {"bias_dtype", [](auto& a) { a.has_bias = true, a.bias_dtype = DType::f16; }},
     {"alignment", [](auto& a) { a.alignment = 24; }},
 };
 
