@@ -16,7 +16,6 @@ PROBES = ROOT / "bench" / "probes"
 SANITIZER_SUITE = ROOT / "tests" / "gpu" / "sanitizer_suite.csv"
 # The two that differ in everything first.
 CASES = (("f16", "NHWC"), ("f32", "NCHW"), ("f16", "NCHW"), ("f32", "NHWC"))
-TAKES_ALL = "gather"  # the row that declines no problem
 MODEL = "h200"  # what a dry run plans for
 BENCH_MARGIN_S = 20  # bench_gpu ends a measurement that it has begun
 
@@ -52,7 +51,8 @@ class Context:
         return append
 
     def kernels(self):
-        """The rows for CUDA that are built in; empty if the program does not say."""
+        """The rows for CUDA that are built in, the last of which declines no problem; empty if the
+        program does not say."""
         program = self.build.program("tconv_cli", "tconv")
         listed = run([program, "kernels", "--json"], 60, self.environment)
         try:
@@ -150,20 +150,22 @@ def sanitizer_steps(context):
     for tool in SANITIZERS if compare else ():
         listing = [compare, "--gtest_list_tests"]
         yield sanitizer_step(context, tool, "test_compare_gpu", [compare], listing)
+    kernels = context.kernels()
     for dtype, data_format in CASES:
-        for kernel in context.kernels():
+        for kernel in kernels:
             for tool in SANITIZERS if kernel != "cudnn" else ():
                 words = (program, kernel, dtype, data_format, SANITIZER_SUITE)
                 yield sanitizer_step(
                     context, tool, f"{kernel} {dtype} {data_format}", suite_command(*words),
-                    suite_command(*words, "explain"), kernel == TAKES_ALL,
+                    suite_command(*words, "explain"), kernel == kernels[-1],
                 )  # fmt: skip
 
 
 def verify_steps(context):
     program = context.build.program("tconv_cli", "tconv")
+    kernels = context.kernels()
     for dtype, data_format in CASES:
-        for kernel in context.kernels():
+        for kernel in kernels:
             sink = context.sink(
                 "verify.jsonl", kernel=kernel, dtype=dtype, data_format=data_format
             )
@@ -172,8 +174,8 @@ def verify_steps(context):
             rehearsal = None if kernel == "cudnn" else suite_command(*words, "explain")
             yield Step(
                 "verify", f"{kernel} {dtype} {data_format}", suite_command(*words), 40, 150,
-                judges.judge_verification(kernel == TAKES_ALL, sink), rehearsal,
-                may_decline=kernel != TAKES_ALL,
+                judges.judge_verification(kernel == kernels[-1], sink), rehearsal,
+                may_decline=kernel != kernels[-1],
             )  # fmt: skip
 
 
