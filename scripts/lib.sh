@@ -18,8 +18,9 @@ help_of() { sed -n '3,/^$/s/^# \{0,1\}//p' "$1"; }
 jobs="${TCONV_JOBS:-$(nproc)}"
 
 # Where ccache is present: what is compiled alike in two build folders is compiled once. (It would tell
-# folders apart for the one in the debugging information, which nobody asks for.)
-export CCACHE_NOHASHDIR=1
+# folders apart for the one in the debugging information, which nobody asks for, and copies of the
+# project for the path in front of its own.)
+export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR="$root"
 
 # Machine code for these and PTX run on every GPU since Ampere, and build in a third of the time that
 # the library's default takes. -DTCONV_CUDA_ARCHITECTURES=... goes on to CMake and wins.
