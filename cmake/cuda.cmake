@@ -101,8 +101,8 @@ if(tconv_cuda_compiler)
   if(CMAKE_CUDA_RUNTIME_LIBRARY STREQUAL Shared)
     set(TCONV_CUDART CUDA::cudart)
   endif()
-  message(STATUS "tconv: rows for CUDA: gather (nvcc ${CMAKE_CUDA_COMPILER_VERSION}; "
-    "${TCONV_CUDA_BUILT}; CUDA runtime ${CMAKE_CUDA_RUNTIME_LIBRARY})")
+  message(STATUS "tconv: CUDA: nvcc ${CMAKE_CUDA_COMPILER_VERSION}; ${TCONV_CUDA_BUILT}; "
+    "CUDA runtime ${CMAKE_CUDA_RUNTIME_LIBRARY}")
 else()
   message(STATUS "tconv: left out: CUDA (${tconv_cuda_reason}); plans are for the CPU")
 endif()

@@ -22,8 +22,8 @@ else()
   endif()
 endif()
 if(TCONV_WITH_CUDNN)
-  message(STATUS "tconv: rows for CUDA: cudnn (headers of cuDNN ${CUDNN_VERSION_STRING}, "
-    "cudnn_frontend ${CudnnFrontend_VERSION}; opened at run time)")
+  message(STATUS "tconv: cuDNN: headers of ${CUDNN_VERSION_STRING}, cudnn_frontend "
+    "${CudnnFrontend_VERSION}; opened at run time")
 else()
   message(STATUS "tconv: left out: the row cudnn (${tconv_cudnn_reason})")
 endif()
