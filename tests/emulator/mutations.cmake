@@ -1,109 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
 # mutations.cmake: does the test of a kernel notice when the kernel is broken? (mutate.py)
+#
+# A family has its own folder with mutations.json, and needs nothing here.
+file(GLOB TCONV_MUTATED_FAMILIES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cuda/*/mutations.json
+  ${CMAKE_CURRENT_LIST_DIR}/mutations/*/mutations.json)
+
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(NOT Python3_Interpreter_FOUND OR NOT CMAKE_EXPORT_COMPILE_COMMANDS)
   message(STATUS "tconv: left out: mutations of kernels (they need Python 3 and "
     "CMAKE_EXPORT_COMPILE_COMMANDS)")
   return()
 endif()
-set(mutate ${CMAKE_CURRENT_LIST_DIR}/mutate.py)
-add_test(NAME mutate_driver COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/test_mutate.py
-  ${CMAKE_CXX_COMPILER})
-set_tests_properties(mutate_driver PROPERTIES LABELS mutation COST 20 TIMEOUT 300)
+foreach(test IN ITEMS mutate mutation_results)
+  add_test(NAME test_${test} COMMAND Python3::Interpreter
+    ${CMAKE_CURRENT_LIST_DIR}/test_${test}.py ${CMAKE_CXX_COMPILER})
+  set_tests_properties(test_${test} PROPERTIES LABELS mutation COST 20 TIMEOUT 600)
+endforeach()
 
-# tconv_mutations(NAME SOURCE file... IN objects TEST program FILTER tests [FIRST tests]
-#                 [HOST file...] [WITHOUT file...] [TIMEOUT s] [JOBS n] [FILES file...]
-#                 [RANDOM count [BEGIN text END text]]):
-# broken/NAME.json, and RANDOM random mutations of FILES (default: SOURCE), whose survivors
-# explained/NAME.json explains. SOURCE are the kernel's translation units, IN the library of
-# tconv_emulated_kernels() that has them, TEST a program of this folder that links it, FILTER which
-# of its tests are run, FIRST those that need only the first of SOURCE: they are run before the
-# others are compiled. HOST are units of the library that the list breaks, too, WITHOUT those that
-# others of SOURCE stand for.
-function(tconv_mutations name)
-  cmake_parse_arguments(m "" "IN;TEST;FILTER;FIRST;TIMEOUT;JOBS;RANDOM;BEGIN;END" "SOURCE;FILES;HOST;WITHOUT" ${ARGN})
-  if(NOT TARGET ${m_TEST})  # of a family that this build has not
-    return()
-  endif()
-  set(sources "")
-  foreach(source IN LISTS m_SOURCE)
-    list(APPEND sources --source ${source}@${m_IN})
-  endforeach()
-  set(units "")
-  foreach(source IN LISTS m_SOURCE m_HOST m_WITHOUT)
-    get_filename_component(unit ${source} NAME)
-    string(REPLACE "." "[.]" unit "${unit}")
-    list(APPEND units ${unit})
-  endforeach()
-  list(JOIN units "|" units)
-  if(m_HOST)
-    list(APPEND sources --copy src/host)
-    list(TRANSFORM m_HOST REPLACE "(.+)" "--source=\\1@tconv_objects" OUTPUT_VARIABLE host)
-    list(APPEND sources ${host})
-  endif()
-  # Everything that the test links, but the units.
-  set(objects $<TARGET_OBJECTS:${m_TEST}> $<TARGET_OBJECTS:emulated_test_kernels>
+find_program(TCONV_QUICK_LINKER ld.gold)  # links in half the time, of a sixth of what a mutation costs
+
+# tconv_mutations(FILE): the target renew_mutations_FAMILY tries all and writes results.json, the test
+# mutations_FAMILY (TCONV_TEST_ALL) compares with it.
+function(tconv_mutations file)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  get_filename_component(folder ${file} DIRECTORY)
+  get_filename_component(name ${folder} NAME)
+  file(READ ${file} json)
+  string(JSON test GET "${json}" test)
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/mutations)
+  # Everything that the test links; the driver leaves out the units that it compiles itself.
+  set(objects $<TARGET_OBJECTS:${test}> $<TARGET_OBJECTS:emulated_test_kernels>
     $<TARGET_PROPERTY:tconv_emulated_library,INTERFACE_SOURCES>)
   set(libraries $<TARGET_FILE:GTest::gtest_main> $<TARGET_FILE:GTest::gmock>
     $<TARGET_FILE:GTest::gtest> $<TARGET_FILE:Boost::context> ${TCONV_BACKTRACE}
     $<$<TARGET_EXISTS:DNNL::dnnl>:$<TARGET_FILE:DNNL::dnnl>>
     $<$<TARGET_EXISTS:OpenMP::OpenMP_CXX>:${OpenMP_CXX_FLAGS}> -pthread)
-  # Behind the unit: of functions in headers its copies win, the mutated ones.
-  set(rest ${CMAKE_CURRENT_BINARY_DIR}/mutations_${name})
-  file(GENERATE OUTPUT ${rest}.objects
-    CONTENT "$<JOIN:$<FILTER:${objects},EXCLUDE,/(${units})[.]>,\n>\n")
-  file(GENERATE OUTPUT ${rest}.libraries CONTENT "$<JOIN:${libraries},\n>\n")
-  if(NOT m_TIMEOUT)
-    set(m_TIMEOUT 30)
+  file(GENERATE OUTPUT ${made}/${name}.objects CONTENT "$<JOIN:${objects},\n>\n")
+  file(GENERATE OUTPUT ${made}/${name}.libraries CONTENT "$<JOIN:${libraries},\n>\n")
+  set(link ${CMAKE_CXX_COMPILER})
+  if(TCONV_QUICK_LINKER)
+    string(APPEND link " -fuse-ld=gold")
   endif()
-  if(NOT m_JOBS)
-    set(m_JOBS 1)  # CTest runs something else beside it
+  set(launcher "")
+  if(CMAKE_CXX_COMPILER_LAUNCHER)
+    set(launcher --launcher ${CMAKE_CXX_COMPILER_LAUNCHER})
   endif()
-  set(run "{program} --gtest_fail_fast=1 --gtest_filter")
-  set(first "")
-  if(m_FIRST)
-    set(first --first-run "${run}=${m_FIRST}")
+  set(arguments ${file} --project ${PROJECT_SOURCE_DIR}
+    --database ${PROJECT_BINARY_DIR}/compile_commands.json --link ${link}
+    --objects ${made}/${name}.objects --libraries ${made}/${name}.libraries ${launcher}
+    --compiler "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}" --output ${made})
+  set(mutate Python3::Interpreter ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/mutate.py)
+  add_custom_target(renew_mutations_${name} COMMAND ${mutate} renew ${arguments} USES_TERMINAL VERBATIM)
+  add_dependencies(renew_mutations_${name} ${test})
+  add_dependencies(renew_mutations renew_mutations_${name})
+  if(TCONV_TEST_ALL)
+    add_test(NAME mutations_${name} COMMAND ${mutate} check ${arguments} --jobs 1)
+    set_tests_properties(mutations_${name} PROPERTIES LABELS mutation COST 120 TIMEOUT 1800)
   endif()
-  set(command Python3::Interpreter ${mutate} --project ${PROJECT_SOURCE_DIR}
-    --copy src/cuda --copy tests/emulator/kernels --one-by-one src/cuda ${sources}
-    --database ${PROJECT_BINARY_DIR}/compile_commands.json
-    --timeout ${m_TIMEOUT} --jobs ${m_JOBS}
-    --link "${CMAKE_CXX_COMPILER} {objects} @${rest}.objects @${rest}.libraries -o {program}"
-    --run "${run}=${m_FILTER}" ${first})
-  add_test(NAME mutations_broken_${name}
-    COMMAND ${command} broken ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/broken/${name}.json)
-  set(tests mutations_broken_${name})
-  if(m_RANDOM)
-    if(NOT m_FILES)
-      set(m_FILES ${m_SOURCE})
-    endif()
-    list(TRANSFORM m_FILES PREPEND --file= OUTPUT_VARIABLE files)
-    set(explained ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/explained/${name}.json)
-    add_test(NAME mutations_random_${name}
-      COMMAND ${command} random ${m_RANDOM} ${files} --explained ${explained}
-        "--begin=${m_BEGIN}" "--end=${m_END}")
-    list(APPEND tests mutations_random_${name})
-  endif()
-  set_tests_properties(${tests} PROPERTIES LABELS mutation COST 600 PROCESSORS ${m_JOBS} TIMEOUT 1800)
 endfunction()
 
-if(TCONV_TEST_ALL)
-  # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
-  tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
-    FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
-  set(igemm src/cuda/igemm_sm80/)
-  tconv_mutations(igemm_sm80 SOURCE tests/cuda/igemm_sm80/narrow/narrow_phases.cu
-      tests/cuda/igemm_sm80/narrow/narrow.cu src/cuda/igemm_sm80/row.cu
-    IN emulated_narrow_igemm_sm80 WITHOUT ${igemm}instances/f16.cu ${igemm}instances/f16_ihwo.cu ${igemm}instances/tf32.cu
-      ${igemm}instances/3xtf32.cu
-    TEST test_igemm_narrow_emulated FILTER * FIRST *.Phases* TIMEOUT 120 HOST src/cuda/igemm_sm80/box.cpp src/cuda/igemm_sm80/plan.cpp
-    RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}producer.cuh
-      ${igemm}store.cuh ${igemm}tile.cuh)
-  set(kernels tests/emulator/kernels)
-  tconv_mutations(matrix_product SOURCE ${kernels}/matrix_product.cu IN emulated_test_kernels
-    TEST test_teaching_kernels FILTER TeachingMatrixProduct.* RANDOM 60)
-  tconv_mutations(reduction SOURCE ${kernels}/reduction.cu IN emulated_test_kernels
-    TEST test_teaching_kernels FILTER TeachingReduction.* RANDOM 30)
-  tconv_mutations(transpose SOURCE ${kernels}/transpose.cu IN emulated_test_kernels
-    TEST test_teaching_kernels FILTER *TeachingTranspose.* RANDOM 30)
-endif()
+add_custom_target(renew_mutations)
+foreach(file IN LISTS TCONV_MUTATED_FAMILIES)
+  tconv_mutations(${file})
+endforeach()

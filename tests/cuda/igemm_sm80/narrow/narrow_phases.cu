@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // narrow_phases.cu: one of the instances of narrow.cu, in a unit of its own. Nearly all
-// mutations show in it alone, and it compiles in a third of the time: see mutations.cmake.
+// mutations show in it alone, and it compiles in a third of the time: see mutations.json.
 #include "src/cuda/igemm_sm80/kernel.cuh"
 
 namespace tconv::cuda::igemm {
