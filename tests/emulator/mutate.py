@@ -76,7 +76,7 @@ def print_complaints(outcomes):
 def try_family(runner, jobs):
     family, project = runner.family, runner.project
     runner.check_baseline()
-    listed = list(listed_mutations(project, family.list_path(family.broken)))
+    listed = list(listed_mutations(project, family.broken_path))
     drawn = drawn_mutations(project, family)
     broken = try_all(runner, listed, len(listed), jobs)
     chance = try_all(runner, drawn, family.random.count, jobs)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """mutation_lists.py: which changes are made to a family's sources, by hand or at random.
 
-A family is a folder with `mutations.json` (class Family says what may be in it) and two lists:
+A family is a folder with `mutations.json` (class Family says what may be in it) and two lists,
+`broken.json` and `explained.json`:
 [{"name": ..., "file": ..., "from": ..., "to": ..., "why": ...}]: in `file` the text `from`, which is
 there once, becomes `to`. Explained survivors have no name; there `from` and `to` are lines.
 """
@@ -60,8 +61,6 @@ class Family:
     without: tuple = ()  # units of the library that others of `units` stand for
     decide: tuple = ()  # other files on which the outcomes depend: patterns
     timeout: float = 30  # of a run, in seconds; less of the processor's where it is quick otherwise
-    broken: str = "broken.json"  # the lists, relative to the folder
-    explained: str = "explained.json"
 
     @property
     def name(self):
@@ -71,8 +70,13 @@ class Family:
     def random_files(self):
         return self.random.files or self.units
 
-    def list_path(self, which):
-        return self.folder / which
+    @property
+    def broken_path(self):
+        return self.folder / "broken.json"
+
+    @property
+    def explained_path(self):
+        return self.folder / "explained.json"
 
     @property
     def results_path(self):

@@ -16,7 +16,7 @@ class Outcomes:
     def __init__(self, project, family, broken, chance):
         self.family = family
         self.broken, self.chance = broken, with_outcome(chance, *COUNTED)
-        self.explained = explained_survivors(project, family.list_path(family.explained))
+        self.explained = explained_survivors(project, family.explained_path)
 
     def why(self, result):
         """Why a random survivor changes nothing, or None."""
@@ -79,9 +79,9 @@ def recorded_hash(path):
 def read(path, project, family):
     """The Outcomes of a file, each with the mutation that it belongs to today."""
     entries = read_json(path)
-    listed = list(listed_mutations(project, family.list_path(family.broken)))
+    listed = list(listed_mutations(project, family.broken_path))
     if list(entries["broken"]) != [m.name for m in listed]:
-        raise WrongList(f"{path}: \"broken\" are other mutations than those of {family.broken}")
+        raise WrongList(f"{path}: \"broken\" are other mutations than those of broken.json")
     broken = [Result(m, entries["broken"][m.name]) for m in listed]
     chance, drawn = [], drawn_mutations(project, family)
     for outcome, *changed in entries["random"]:  # in the order of the draw, so each is found once

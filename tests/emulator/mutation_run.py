@@ -11,7 +11,6 @@ import hashlib
 import math
 import os
 import pathlib
-import re
 import resource
 import shutil
 import signal
@@ -19,6 +18,7 @@ import subprocess
 import tempfile
 
 from mutation_lists import Mutation, WrongList
+from mutation_sources import normal
 
 CAUGHT, SURVIVED, CRASHED, HUNG = "caught", "survived", "crashed", "hung"
 NOT_COMPILED, SAME_OBJECT = "not compiled", "same object"
@@ -96,11 +96,10 @@ class Runner:
     def rest_of_objects(self):
         """A file with the objects that the test links besides the units. They are linked behind them:
         of functions in headers the mutated copies win."""
-        units = [*self.sources.units, *self.family.without]
-        names = "|".join(re.escape(pathlib.Path(unit).name) for unit in units)
-        objects = pathlib.Path(self.options.objects).read_text().split("\n")
+        left_out = self.sources.objects_of([*self.sources.units, *self.family.without])
+        objects = pathlib.Path(self.options.objects).read_text().split()
         rest = self.kept / "objects"
-        rest.write_text("\n".join(o for o in objects if not re.search(rf"/({names})\.", o)))
+        rest.write_text("\n".join(o for o in objects if normal(o) not in left_out))
         return rest
 
     def copy_sources(self, copy, mutated=""):

@@ -33,6 +33,10 @@ def decisive_text(text):
     return "\n".join(line for line in lines if line)
 
 
+def normal(path):
+    return pathlib.Path(os.path.normpath(path))
+
+
 class Unit:
     """A translation unit as an entry of compile_commands.json says."""
 
@@ -41,7 +45,7 @@ class Unit:
         self.words = shlex.split(entry["command"])
         if pathlib.Path(self.words[0]).name == "ccache":
             self.words = self.words[1:]
-        self.object = pathlib.Path(entry["directory"]) / self.after("-o")[0]
+        self.object = normal(pathlib.Path(entry["directory"]) / self.after("-o")[0])
         folders = [w[2:] for w in self.words if w.startswith("-I") and len(w) > 2]
         inside = (os.path.relpath(f, project) for f in folders + self.after("-isystem"))
         self.folders = [project / f for f in inside if not f.startswith(("..", "build"))]
@@ -72,7 +76,7 @@ class Unit:
                 folders = ([file.parent] if bracket == '"' else []) + self.folders
                 there = next((f / name for f in folders if (f / name).is_file()), None)
                 if there:
-                    waiting.append(pathlib.Path(os.path.normpath(there)))
+                    waiting.append(normal(there))
         return found
 
 
@@ -97,6 +101,11 @@ class Sources:
 
     def of_target(self, target):
         return [e for e in self.entries if f"/{target}.dir/" in e["command"]]
+
+    def objects_of(self, sources):
+        """What these are compiled to, for whatever target."""
+        files = {str(self.project / source) for source in sources}
+        return {Unit(self.project, e).object for e in self.entries if e["file"] in files}
 
     def mutable(self):
         """The files of which a mutation reaches a unit, relative to the project."""
@@ -123,8 +132,8 @@ class Sources:
     def hash(self):
         family = self.family
         texts = [decisive_text(f.read_text(errors="replace")) for f in self.decisive_files()]
-        listed = listed_mutations(self.project, family.list_path(family.broken))
-        explained = json.loads(family.list_path(family.explained).read_text())
+        listed = listed_mutations(self.project, family.broken_path)
+        explained = json.loads(family.explained_path.read_text())
         facts = {
             "sources": sorted(hashlib.sha256(text.encode()).hexdigest() for text in texts),
             "driver": [(THIS_FOLDER / name).read_text() for name in DRIVER],
