@@ -22,8 +22,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "src/host/plan.h"
-#include "tests/support.h"
+#include "src/host/plan/plan.h"
+#include "tests/support/support.h"
 
 namespace {
 

@@ -5,9 +5,9 @@
 
 #include <vector>
 
-#include "src/host/plan.h"
-#include "tests/fake_gpu.h"
-#include "tests/fake_rows.h"
+#include "src/host/plan/plan.h"
+#include "tests/support/fake_gpu.h"
+#include "tests/support/fake_rows.h"
 
 namespace tconv::host {
 namespace {

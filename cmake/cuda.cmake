@@ -91,7 +91,7 @@ if(tconv_cuda_compiler)
   set(CMAKE_CUDA_EXTENSIONS OFF)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O2 -DNDEBUG")
-  if(NOT CMAKE_CUDA_COMPILER_LAUNCHER)  # keep_messages: what ptxas warns of, for scripts/static_gates
+  if(NOT CMAKE_CUDA_COMPILER_LAUNCHER)  # keep_messages: what ptxas warns of, for tests/static_gates/static_gates
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/scripts/keep_messages)
     if(CCACHE)
       list(APPEND CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})

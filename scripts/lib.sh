@@ -25,19 +25,40 @@ export CCACHE_NOHASHDIR=1
 # the library's default takes. -DTCONV_CUDA_ARCHITECTURES=... goes on to CMake and wins.
 two_architectures='-DTCONV_CUDA_ARCHITECTURES=80;90a'
 
-# configure PRESET OWN_ARGUMENT USER_ARGUMENT...: configures build/PRESET. Other user arguments than
-# last time start from a fresh cache, so that an option given once does not stay.
+# Of the GPU that is here, as -DTCONV_CUDA_ARCHITECTURES wants it, e.g. 90a; nothing where there is none
+# that the kernels run on.
+gpu_architecture() {
+  local capability
+  capability="$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1)" || return 0
+  [[ "$capability" =~ ^([0-9]+)\.([0-9])$ ]] && ((BASH_REMATCH[1] >= 8)) || return 0
+  [[ "$capability" == 9.0 ]] && printf 90a || printf '%s' "${capability/./}"
+}
+
+# for_this_machine: sets `machine`, what to build of CUDA here: code for the GPU that there is; without
+# one nothing, for nothing of it could run.
+for_this_machine() {
+  local architecture
+  architecture="$(gpu_architecture)"
+  machine=(-DTCONV_CUDA=OFF)
+  if [[ -n "$architecture" ]]; then
+    machine=("-DTCONV_CUDA_ARCHITECTURES=$architecture")
+  fi
+}
+
+# configure PRESET ARGUMENT...: configures build/PRESET. Other arguments than last time start from a
+# fresh cache, so that an option given once does not stay. (Not by --fresh: objects that are compiled
+# alike stay.)
 configure() {
-  local preset="$1" own="$2" folder="build/$1" fresh=()
-  shift 2
+  local preset="$1" folder="build/$1"
+  shift
   local stamp="$folder/tconv_arguments"
   if [[ -f "$folder/CMakeCache.txt" && "$(cat "$stamp" 2>/dev/null)" != "arguments: $*" ]]; then
-    fresh=(--fresh)
+    rm -rf "$folder/CMakeCache.txt" "$folder"/CMakeFiles/[0-9]*
   fi
   mkdir -p "$folder"
   rm -f "$stamp"  # a configure that fails must not look like one that was done
   say "configure: cmake --preset $preset $*"
-  cmake "${fresh[@]}" --preset "$preset" "$own" "$two_architectures" "$@" >"$folder/configure.log" 2>&1 || {
+  cmake --preset "$preset" "$@" >"$folder/configure.log" 2>&1 || {
     cat "$folder/configure.log" >&2
     die 4 "cmake could not configure build/$preset"
   }

@@ -2,9 +2,9 @@
 // probe_l2_paths.cu: how many bytes a second reach shared memory from the L2 cache: by cp.async
 // past and through L1, by TMA, by TMA multicast to a cluster. Not yet run on a GPU.
 #include "bench/probes/tma_rate.cuh"
+#include "src/cuda/common/wgmma_descriptor.cuh"
 #include "src/cuda/ptx/cluster.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
-#include "src/cuda/wgmma_descriptor.cuh"
 
 namespace tconv::probes {
 namespace {

@@ -11,12 +11,12 @@
 #include "bench/probes/device.cuh"
 #include "bench/probes/launch.cuh"
 #include "bench/probes/probe.h"
+#include "src/cuda/common/wgmma_descriptor.cuh"
 #include "src/cuda/ptx/fence.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
 #include "src/cuda/ptx/pin.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/cuda/ptx/wgmma_sm90.cuh"
-#include "src/cuda/wgmma_descriptor.cuh"
 
 namespace tconv::probes {
 

@@ -12,7 +12,8 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COMPILED = ("CMakeLists.txt", "cmake", "include", "src", "bench", "tests/gpu", "tests/*.h")
+COMPILED = ("CMakeLists.txt", "cmake", "include", "src", "bench", "tests/gpu", "tests/support",
+            "tests/**/*_gpu.cpp")
 PACKED = ROOT / "gpu_deps" / "sources.json"
 
 

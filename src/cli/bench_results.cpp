@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_results.cpp: see bench_results.h.
-#include "bench_results.h"
+#include "src/cli/bench_results.h"
 
 #include <cerrno>
 #include <cmath>
@@ -9,8 +9,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "failure.h"
-#include "text.h"
+#include "src/cli/failure.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 

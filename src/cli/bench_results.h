@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "record.h"
+#include "src/cli/arguments.h"
+#include "src/cli/record.h"
 
 namespace tconv::cli {
 

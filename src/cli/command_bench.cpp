@@ -10,11 +10,11 @@
 #include <functional>
 #include <thread>
 
-#include "bench_results.h"
-#include "commands.h"
-#include "runner.h"
-#include "suite.h"
-#include "text.h"
+#include "src/cli/bench_results.h"
+#include "src/cli/commands.h"
+#include "src/cli/runner.h"
+#include "src/cli/suite.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

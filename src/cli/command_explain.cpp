@@ -2,14 +2,14 @@
 // command_explain.cpp: tconv explain, shape, kernels and devices: what the library says.
 #include <cstdio>
 
-#include "commands.h"
-#include "convention_options.h"
-#include "counters_table.h"
-#include "operands.h"
-#include "record.h"
-#include "runner.h"
-#include "suite.h"
-#include "text.h"
+#include "src/cli/commands.h"
+#include "src/cli/convention_options.h"
+#include "src/cli/counters_table.h"
+#include "src/cli/operands.h"
+#include "src/cli/record.h"
+#include "src/cli/runner.h"
+#include "src/cli/suite.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

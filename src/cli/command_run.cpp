@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "commands.h"
-#include "output_file.h"
-#include "runner.h"
-#include "text.h"
+#include "src/cli/commands.h"
+#include "src/cli/output_file.h"
+#include "src/cli/runner.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <cstdio>
 
-#include "commands.h"
-#include "image.h"
-#include "record.h"
-#include "resample.h"
-#include "runner.h"
-#include "text.h"
+#include "src/cli/commands.h"
+#include "src/cli/image.h"
+#include "src/cli/record.h"
+#include "src/cli/resample.h"
+#include "src/cli/runner.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

@@ -4,12 +4,12 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "commands.h"
-#include "output_file.h"
-#include "record.h"
-#include "runner.h"
-#include "suite.h"
-#include "text.h"
+#include "src/cli/commands.h"
+#include "src/cli/output_file.h"
+#include "src/cli/record.h"
+#include "src/cli/runner.h"
+#include "src/cli/suite.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

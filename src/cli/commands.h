@@ -2,7 +2,7 @@
 // commands.h: one function a command; each returns the exit code or throws Failure.
 #pragma once
 
-#include "arguments.h"
+#include "src/cli/arguments.h"
 
 namespace tconv::cli {
 

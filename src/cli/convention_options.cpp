@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // convention_options.cpp: see convention_options.h.
-#include "convention_options.h"
+#include "src/cli/convention_options.h"
 
 #include <cctype>
 
-#include "library.h"
-#include "text.h"
+#include "src/cli/library.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

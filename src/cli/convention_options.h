@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "arguments.h"
+#include "src/cli/arguments.h"
 
 namespace tconv::cli {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // convert.cpp: see convert.h.
-#include "convert.h"
+#include "src/cli/convert.h"
 
 #include <algorithm>
 #include <bit>

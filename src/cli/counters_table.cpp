@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // counters_table.cpp: see counters_table.h.
-#include "counters_table.h"
+#include "src/cli/counters_table.h"
 
 #include <cmath>
 
-#include "text.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

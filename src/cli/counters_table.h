@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "record.h"
+#include "src/cli/record.h"
 
 namespace tconv::cli {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // image.cpp: see image.h. The only file that compiles stb.
-#include "image.h"
+#include "src/cli/image.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "failure.h"
+#include "src/cli/failure.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"

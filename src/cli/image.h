@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "output_file.h"
+#include "src/cli/output_file.h"
 
 namespace tconv::cli {
 

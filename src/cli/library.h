@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "failure.h"
+#include "src/cli/failure.h"
 
 namespace tconv::cli {
 

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "program.h"
+#include "src/cli/program.h"
 
 int main(int argc, char** argv) { return tconv::cli::run_program(argc, argv); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // memory.cpp: see memory.h.
-#include "memory.h"
+#include "src/cli/memory.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,8 +8,8 @@
 #include <fstream>
 #include <limits>
 
-#include "failure.h"
-#include "text.h"
+#include "src/cli/failure.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

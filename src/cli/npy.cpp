@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // npy.cpp: see npy.h. The header is a Python dictionary literal; only what NumPy writes is taken.
-#include "npy.h"
+#include "src/cli/npy.h"
 
 #include <algorithm>
 #include <bit>
@@ -10,9 +10,9 @@
 #include <optional>
 #include <string_view>
 
-#include "convert.h"
-#include "failure.h"
-#include "text.h"
+#include "src/cli/convert.h"
+#include "src/cli/failure.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // operands.cpp: see operands.h.
-#include "operands.h"
+#include "src/cli/operands.h"
 
 #include <algorithm>
 #include <array>
 
-#include "text.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

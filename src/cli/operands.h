@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "memory.h"
-#include "problem_options.h"
+#include "src/cli/memory.h"
+#include "src/cli/problem_options.h"
 
 namespace tconv::cli {
 

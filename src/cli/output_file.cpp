@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // output_file.cpp: see output_file.h.
-#include "output_file.h"
+#include "src/cli/output_file.h"
 
 #include <unistd.h>
 
@@ -11,8 +11,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "failure.h"
-#include "npy.h"
+#include "src/cli/failure.h"
+#include "src/cli/npy.h"
 
 namespace tconv::cli {
 namespace {

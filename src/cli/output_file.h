@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "convert.h"
+#include "src/cli/convert.h"
 
 namespace tconv::cli {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // problem_options.cpp: see problem_options.h.
-#include "problem_options.h"
+#include "src/cli/problem_options.h"
 
-#include "convention_options.h"
-#include "text.h"
+#include "src/cli/convention_options.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "convert.h"
-#include "library.h"
-#include "npy.h"
+#include "src/cli/arguments.h"
+#include "src/cli/convert.h"
+#include "src/cli/library.h"
+#include "src/cli/npy.h"
 
 namespace tconv::cli {
 

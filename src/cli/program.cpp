@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // program.cpp: the program: commands, options, help, exit codes. The only file that compiles CLI11.
-#include "program.h"
+#include "src/cli/program.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
 #include <new>
 
-#include "commands.h"
-#include "failure.h"
+#include "src/cli/commands.h"
+#include "src/cli/failure.h"
 
 namespace tconv::cli {
 namespace {

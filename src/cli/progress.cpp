@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // progress.cpp: see progress.h.
-#include "progress.h"
+#include "src/cli/progress.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
-#include "text.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {

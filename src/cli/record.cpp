@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // record.cpp: see record.h.
-#include "record.h"
+#include "src/cli/record.h"
 
 #include <nlohmann/json.hpp>
 

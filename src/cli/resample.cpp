@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // resample.cpp: see resample.h.
-#include "resample.h"
+#include "src/cli/resample.h"
 
 #include <cmath>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // runner.cpp: see runner.h.
-#include "runner.h"
+#include "src/cli/runner.h"
 
 #include <algorithm>
 #include <chrono>
 
-#include "text.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "operands.h"
-#include "progress.h"
-#include "record.h"
+#include "src/cli/arguments.h"
+#include "src/cli/operands.h"
+#include "src/cli/progress.h"
+#include "src/cli/record.h"
 
 namespace tconv::cli {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // suite.cpp: see suite.h.
-#include "suite.h"
+#include "src/cli/suite.h"
 
 #include <regex.h>
 
@@ -9,7 +9,7 @@
 #include <iterator>
 #include <memory>
 
-#include "text.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "problem_options.h"
+#include "src/cli/arguments.h"
+#include "src/cli/problem_options.h"
 
 namespace tconv::cli {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // text.cpp: see text.h.
-#include "text.h"
+#include "src/cli/text.h"
 
 #include <charconv>
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
-#include "failure.h"
+#include "src/cli/failure.h"
 
 namespace tconv::cli {
 namespace {

@@ -13,12 +13,12 @@
 #include <memory>
 #include <string>
 
-#include "src/cuda/dtype.cuh"
-#include "src/cuda/epilogue.cuh"
-#include "src/cuda/index.cuh"
-#include "src/cuda/launch.cuh"
+#include "src/cuda/common/dtype.cuh"
+#include "src/cuda/common/epilogue.cuh"
+#include "src/cuda/common/index.cuh"
 #include "src/cuda/ptx/fma.cuh"
-#include "src/host/kernel_table.h"
+#include "src/cuda/runtime/launch.cuh"
+#include "src/host/plan/kernel_table.h"
 
 namespace tconv::cuda {
 namespace {
@@ -164,6 +164,7 @@ constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
 
 namespace tconv::host {
 
+extern const Kernel gather_kernel;  // the table's name of it (cmake/families.cmake)
 constinit const Kernel gather_kernel = {.name = "gather",
                                         .device = DeviceKind::cuda,
                                         .tiles = cuda::kTiles,

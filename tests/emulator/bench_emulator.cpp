@@ -7,10 +7,10 @@
 #include <numeric>
 #include <vector>
 
-#include "src/host/plan.h"
+#include "src/host/plan/plan.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/kernels/faults.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace tconv::emulator {
 namespace {

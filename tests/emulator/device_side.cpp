@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "src/host/dtype.h"
+#include "src/host/problem/dtype.h"
 #include "tests/emulator/findings.h"
 #include "tests/emulator/memory.h"
 #include "tests/emulator/requests.h"

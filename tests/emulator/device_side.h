@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// device_side.h: what the emulated CUDA functions (shim.h, replaced/) call. Each is one real call
+// device_side.h: what the emulated CUDA functions (shim.h, shims/) call. Each is one real call
 // from a kernel, with scalars and pointers alone.
 #pragma once
 

@@ -2,8 +2,8 @@
 // emulator.h: runs the kernels' own source on the CPU, every CUDA thread a fiber, and watches.
 //
 // The tests' side. Kernels reach it through the second implementations of launch.cuh and ptx/
-// (tests/emulator/replaced), the library through the seam src/host/gpu.h (gpu_emulated.cpp). One
-// launch at a time, on the thread that asks for it; the same seed gives the same run. README.md
+// (tests/emulator/shims), the library through the seam src/host/device/gpu.h (gpu_emulated.cpp).
+// One launch at a time, on the thread that asks for it; the same seed gives the same run. README.md
 // says what is checked and what cannot be.
 #pragma once
 
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
 
 namespace tconv::emulator {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gpu_emulated.cpp: the seam to a GPU (src/host/gpu.h) over the emulator: the third implementation.
-// Everything is done before a call returns, so streams are nothing.
+// gpu_emulated.cpp: the seam to a GPU (src/host/device/gpu.h) over the emulator: the third
+// implementation. Everything is done before a call returns, so streams are nothing.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -8,11 +8,11 @@
 #include <new>
 #include <utility>
 
-#include "src/host/device_models.h"
-#include "src/host/errors.h"
-#include "src/host/gpu.h"
-#include "src/host/gpu_words.h"
-#include "src/host/problem.h"
+#include "src/host/device/device_models.h"
+#include "src/host/device/gpu.h"
+#include "src/host/device/gpu_messages.h"
+#include "src/host/problem/errors.h"
+#include "src/host/problem/problem.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/launch.h"
 #include "tests/emulator/state.h"

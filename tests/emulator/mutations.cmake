@@ -88,12 +88,12 @@ if(TCONV_TEST_ALL)
   # Of the kernel alone: index ranges, estimates and the epilogue's functions have tests of their own.
   tconv_mutations(gather SOURCE src/cuda/gather.cu IN emulated_kernels TEST test_gather_emulated
     FILTER * RANDOM 23 BEGIN "// Prologue" END "// ---- The row")
-  set(igemm src/cuda/igemm_)
-  tconv_mutations(igemm_sm80 SOURCE tests/emulator/kernels/igemm_narrow_phases.cu
-      tests/emulator/kernels/igemm_narrow.cu src/cuda/igemm_sm80.cu
-    IN emulated_narrow_kernels WITHOUT ${igemm}sm80_f16.cu ${igemm}sm80_f16_ihwo.cu ${igemm}sm80_tf32.cu
-      ${igemm}sm80_3xtf32.cu
-    TEST test_igemm_narrow FILTER * FIRST *.Phases* TIMEOUT 120 HOST src/host/igemm_box.cpp src/host/igemm_plan.cpp
+  set(igemm src/cuda/igemm_sm80/)
+  tconv_mutations(igemm_sm80 SOURCE tests/cuda/igemm_sm80/narrow/narrow_phases.cu
+      tests/cuda/igemm_sm80/narrow/narrow.cu src/cuda/igemm_sm80/row.cu
+    IN emulated_narrow_kernels WITHOUT ${igemm}instances/f16.cu ${igemm}instances/f16_ihwo.cu ${igemm}instances/tf32.cu
+      ${igemm}instances/3xtf32.cu
+    TEST test_igemm_narrow_emulated FILTER * FIRST *.Phases* TIMEOUT 120 HOST src/cuda/igemm_sm80/box.cpp src/cuda/igemm_sm80/plan.cpp
     RANDOM 60 FILES ${igemm}copy.cuh ${igemm}kernel.cuh ${igemm}multiply.cuh ${igemm}producer.cuh
       ${igemm}store.cuh ${igemm}tile.cuh)
   set(kernels tests/emulator/kernels)

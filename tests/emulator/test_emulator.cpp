@@ -7,7 +7,7 @@
 #include <functional>
 #include <numeric>
 
-#include "src/host/errors.h"
+#include "src/host/problem/errors.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/kernels/faults.h"
 

@@ -9,8 +9,8 @@
 #include <numeric>
 #include <random>
 
-#include "src/host/dtype.h"
-#include "src/host/errors.h"
+#include "src/host/problem/dtype.h"
+#include "src/host/problem/errors.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/kernels/matrix_product.h"
 #include "tests/emulator/kernels/reduction.h"

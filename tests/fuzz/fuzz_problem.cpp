@@ -15,10 +15,10 @@
 #include <string>
 #include <type_traits>
 
-#include "src/host/conventions.h"
-#include "src/host/decomposition.h"
-#include "src/host/errors.h"
-#include "src/host/problem.h"
+#include "src/host/conventions/conventions.h"
+#include "src/host/problem/decomposition.h"
+#include "src/host/problem/errors.h"
+#include "src/host/problem/problem.h"
 
 namespace {
 

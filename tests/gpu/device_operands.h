@@ -3,10 +3,10 @@
 // included.
 #pragma once
 
-#include "src/host/device_memory.h"
-#include "src/host/gpu.h"
-#include "src/host/plan.h"
-#include "tests/support.h"
+#include "src/host/device/device_memory.h"
+#include "src/host/device/gpu.h"
+#include "src/host/plan/plan.h"
+#include "tests/support/support.h"
 
 namespace tconv::test {
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bad_kernels.cu: each breaks a rule of scripts/static_gates; test_fires.py demands that it speaks.
+// bad_kernels.cu: each breaks a rule of tests/static_gates/static_gates; test_fires.py demands that
+// it speaks.
 
 // 96 live sums a thread, and 64 registers.
 __global__ void __launch_bounds__(1024) spills(const float* x, float* y, int n) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// good_kernels.cu: kernels that keep the rules of scripts/static_gates; with -DCHANGED one has
-// other loads than before.
+// good_kernels.cu: kernels that keep the rules of tests/static_gates/static_gates; with -DCHANGED
+// one has other loads than before.
 #include "src/cuda/ptx/ldmatrix.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
 

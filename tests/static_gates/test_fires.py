@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_fires.py NVCC: that scripts/static_gates speaks where it should, on kernels compiled here.
+"""test_fires.py NVCC: that tests/static_gates/static_gates speaks where it should, on kernels compiled here.
 
 Exit code 77 where the disassembler is missing (scripts/setup).
 """
@@ -13,7 +13,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-GATES = ROOT / "scripts/static_gates"
+GATES = ROOT / "tests/static_gates/static_gates"
 TOOLS = ROOT / "build/deps/sass/nvidia/cu13/bin"
 NVCC = "nvcc"
 
@@ -21,7 +21,7 @@ NVCC = "nvcc"
 def compile_to(target, source, *options, architectures=("80", "90a"), warn=True):
     targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in architectures]
     ccache = [name for name in [shutil.which("ccache")] if name]
-    command = [ROOT / "scripts/keep_messages", *ccache, NVCC, "-std=c++20", f"-I{ROOT}", *targets, *options,
+    command = [ROOT / "cmake/keep_messages", *ccache, NVCC, "-std=c++20", f"-I{ROOT}", *targets, *options,
                *(["-Xptxas=-warn-spills"] if warn else []), "-c", HERE / source, "-o", target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_sass.py: how scripts/static_gates reads a disassembly, on listings written by hand."""
+"""test_sass.py: how tests/static_gates/static_gates reads a disassembly, on listings written by hand."""
 import pathlib
 import sys
 import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from gates import counts, cubin, rules, sass, table  # noqa: E402
 
 PADDING = "L_end: BRA L_end; NOP; NOP"

@@ -4,10 +4,10 @@
 // section "Asynchronous Warpgroup Level Matrix Instructions: wgmma". All 128 threads must call.
 //
 // N is twice the length of `sum`: 8, 16, 24, 32, 48, 64, 96, 128, 192 or 256. `a` and `b` are
-// descriptors (src/cuda/wgmma_descriptor.cuh) of K-major tiles in shared memory; `_rs` takes `a`
-// from registers, in the order of the fragment of mma. kTransB = 1 takes an MN-major `b` (16-bit
-// types only). Thread t holds in sum[4*i + j] row 16*(t/32) + (t%32)/4 + 8*(j/2), column 8*i +
-// 2*(t%4) + j%2.
+// descriptors (src/cuda/common/wgmma_descriptor.cuh) of K-major tiles in shared memory; `_rs` takes
+// `a` from registers, in the order of the fragment of mma. kTransB = 1 takes an MN-major `b`
+// (16-bit types only). Thread t holds in sum[4*i + j] row 16*(t/32) + (t%32)/4 + 8*(j/2), column
+// 8*i + 2*(t%4) + j%2.
 //
 // The product goes on after the call. Before the first one, and after other code wrote `sum` or
 // registers of `a`: wgmma_fence. After the last: wgmma_commit_group, and `sum` and the shared

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu.cpp: in a library whose kernels are emulated, the emulator is the GPU that the build has.
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
 
 #include "tests/emulator/emulator.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/barrier.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/shared.cuh"
+#include "src/cuda/runtime/launch.cuh"
 #include "tests/emulator/kernels/faults.h"
 
 namespace tconv::cuda::faults {

@@ -4,11 +4,11 @@
 // the 16-byte chunks of a row are swizzled. Edges are filled with zeros where they are loaded.
 #include <cstdint>
 
-#include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/cp_async.cuh"
 #include "src/cuda/ptx/ldmatrix.cuh"
 #include "src/cuda/ptx/mma_sm80.cuh"
 #include "src/cuda/ptx/shared.cuh"
+#include "src/cuda/runtime/launch.cuh"
 #include "tests/emulator/kernels/matrix_product.h"
 
 namespace tconv::cuda::teaching {

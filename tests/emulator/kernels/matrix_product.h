@@ -3,8 +3,8 @@
 // small, and with everything that the library's kernels for tensor cores have.
 #pragma once
 
-#include "src/host/dtype.h"
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
+#include "src/host/problem/dtype.h"
 
 namespace tconv::cuda::teaching {
 

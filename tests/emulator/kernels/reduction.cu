@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/shared.cuh"
 #include "src/cuda/ptx/warp.cuh"
+#include "src/cuda/runtime/launch.cuh"
 #include "tests/emulator/kernels/reduction.h"
 
 namespace tconv::cuda::teaching {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
 
 namespace tconv::cuda::teaching {
 

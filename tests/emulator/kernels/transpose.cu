@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 
-#include "src/cuda/launch.cuh"
 #include "src/cuda/ptx/shared.cuh"
+#include "src/cuda/runtime/launch.cuh"
 #include "tests/emulator/kernels/transpose.h"
 
 namespace tconv::cuda::teaching {

@@ -3,7 +3,7 @@
 // the same tile with and without bank conflicts.
 #pragma once
 
-#include "src/host/gpu.h"
+#include "src/host/device/gpu.h"
 
 namespace tconv::cuda::teaching {
 

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-// igemm_sm80_3xtf32.cu: the instances of the kernel for f32 in three products of TF32.
-#include "src/cuda/igemm_kernel.cuh"
-
-namespace tconv::cuda::igemm {
-
-template KernelFunction kernel_of<Tf32x3, FilterOrder::hwoi>(int tile, bool wide);
-
-}  // namespace tconv::cuda::igemm

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-// igemm_sm80_bf16_ihwo.cu: the instances of the kernel for bf16 and filters in the order IHWO.
-#include "src/cuda/igemm_kernel.cuh"
-
-namespace tconv::cuda::igemm {
-
-template KernelFunction kernel_of<BFloat16, FilterOrder::ihwo>(int tile, bool wide);
-
-}  // namespace tconv::cuda::igemm

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+// c_api.cpp: the C boundary. Translates structs and exceptions; decides nothing.
+#include <cstring>
+#include <exception>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "src/host/c_api/c_translate.h"
+#include "src/host/conventions/conventions.h"
+#include "src/host/device/device_models.h"
+#include "src/host/plan/log.h"
+#include "src/host/plan/plan.h"
+#include "src/host/problem/errors.h"
+#include "src/host/verify/diagnose.h"
+#include "src/host/verify/verify.h"
+#include "tconv/tconv_c.h"
+
+struct tconv_problem {
+  tconv::host::Problem problem;
+};
+
+struct tconv_plan {
+  tconv::host::Plan plan;
+};
+
+namespace tconv::host {
+namespace {
+
+thread_local std::string last_error;
+
+tconv_status fail(tconv_status status, const char* message) noexcept {
+  try {
+    last_error = message;
+  } catch (...) {
+    last_error.clear();
+  }
+  return status;
+}
+
+/// Runs `body`, which throws or succeeds; nothing leaves as an exception.
+template <typename Body>
+tconv_status guarded(Body&& body) noexcept {
+  try {
+    body();
+    return TCONV_OK;
+  } catch (const InvalidProblem& e) {
+    return fail(TCONV_INVALID, e.what());
+  } catch (const Unsupported& e) {
+    return fail(TCONV_UNSUPPORTED, e.what());
+  } catch (const Mismatch& e) {
+    return fail(TCONV_MISMATCH, e.what());
+  } catch (const std::bad_alloc&) {
+    return fail(TCONV_DEVICE_ERROR, "out of host memory");
+  } catch (const std::exception& e) {
+    return fail(TCONV_DEVICE_ERROR, e.what());
+  } catch (...) {
+    return fail(TCONV_DEVICE_ERROR, "unknown error");
+  }
+}
+
+template <typename T>
+T& need(T* pointer, const char* name) {
+  if (pointer == nullptr) refuse(name, "null", "a valid pointer");
+  return *pointer;
+}
+
+char* new_text(const std::string& text) {
+  auto* copy = new char[text.size() + 1];
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+/// The JSON switch, checked before anything is computed.
+bool is_json(tconv_text_format format) {
+  if (format != TCONV_TEXT && format != TCONV_JSON) {
+    refuse("format", format, "TCONV_TEXT (0) or TCONV_JSON (1)");
+  }
+  return format == TCONV_JSON;
+}
+
+template <typename Make>
+tconv_status text_call(tconv_text_format format, char** text, Make&& make) noexcept {
+  return guarded([&] {
+    need(text, "text");
+    *text = new_text(make(is_json(format)));
+  });
+}
+
+void log_plan(const Plan& plan) {
+  if (!log_is_heard(plan.options())) return;
+  const std::string& name = plan.problem().name();
+  std::string line = "tconv: " + (name.empty() ? "" : name + ": ") + plan.problem().key() + " -> " +
+                     plan.kernel().name + "/" + plan.tile() + " on " + plan.device().name;
+  if (!plan.device_note().empty()) line += " (no GPU: " + plan.device_note() + ")";
+  for (const Candidate& candidate : plan.candidates()) {
+    if (candidate.reason.empty()) continue;
+    line += std::string("; ") + candidate.kernel->name + ": " + candidate.reason;
+  }
+  log_line(plan.options(), line);
+}
+
+tconv_plan* new_plan(Plan plan) {
+  auto made = std::make_unique<tconv_plan>(tconv_plan{std::move(plan)});
+  log_plan(made->plan);
+  return made.release();
+}
+
+template <typename CArgs>
+tconv_status from_convention(const CArgs* args, tconv_problem_desc* desc) noexcept {
+  return guarded([&] {
+    check_struct(need(desc, "desc"), "desc");
+    const auto host_args = to_host(need(args, "args"));
+    ProblemDesc translated;
+    translate(host_args, translated);
+    write_geometry(translated, *desc);
+  });
+}
+
+template <typename CArgs>
+tconv_status sizes_of_convention(const CArgs* args, tconv_output_sizes* sizes) noexcept {
+  return guarded([&] {
+    check_struct(need(sizes, "sizes"), "sizes");
+    const OutputSizes legal = output_sizes(to_host(need(args, "args")));
+    for (std::size_t axis = 0; axis < 2; ++axis) {
+      sizes->low[axis] = legal.low[axis];
+      sizes->high[axis] = legal.high[axis];
+    }
+  });
+}
+
+std::string list_kernels(bool json) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  std::string text;
+  for (const Kernel* kernel : kernel_table()) {
+    nlohmann::ordered_json dtypes = nlohmann::ordered_json::array();
+    for (const DType type : kernel->dtypes) dtypes.push_back(name_of(type));
+    nlohmann::ordered_json tiles = nlohmann::ordered_json::array();
+    for (const char* tile : kernel->tiles) tiles.push_back(tile);
+    list.push_back({{"name", kernel->name},
+                    {"device", name_of(kernel->device)},
+                    {"tiles", tiles},
+                    {"dtypes", dtypes},
+                    {"layouts", {"NHWC", "NCHW"}}});
+    text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
+            "  dtypes " + dtypes.dump() + "  layouts [\"NHWC\",\"NCHW\"]\n";
+  }
+  return json ? list.dump() : text;
+}
+
+}  // namespace
+}  // namespace tconv::host
+
+using namespace tconv::host;
+
+extern "C" {
+
+const char* tconv_last_error(void) { return last_error.c_str(); }
+
+const char* tconv_version(void) { return TCONV_VERSION; }
+
+void tconv_text_free(char* text) { delete[] text; }
+
+// ---- Problem ---------------------------------------------------------------------------------
+
+tconv_status tconv_problem_create(const tconv_problem_desc* desc, tconv_problem** problem) {
+  return guarded([&] {
+    need(problem, "problem");
+    *problem = new tconv_problem{Problem(to_host(need(desc, "desc")))};
+  });
+}
+
+tconv_status tconv_problem_from_key(const char* key, tconv_problem** problem) {
+  return guarded([&] {
+    need(problem, "problem");
+    *problem = new tconv_problem{Problem(parse_key(&need(key, "key")))};
+  });
+}
+
+void tconv_problem_destroy(tconv_problem* problem) { delete problem; }
+
+const char* tconv_problem_key(const tconv_problem* problem) {
+  return problem == nullptr ? "" : problem->problem.key().c_str();
+}
+
+tconv_status tconv_problem_get_desc(const tconv_problem* problem, tconv_problem_desc* desc) {
+  return guarded([&] {
+    check_struct(need(desc, "desc"), "desc");
+    write_desc(need(problem, "problem").problem.desc(), *desc);
+  });
+}
+
+tconv_status tconv_problem_get_info(const tconv_problem* problem, tconv_problem_info* info) {
+  return guarded([&] {
+    check_struct(need(info, "info"), "info");
+    const Problem& p = need(problem, "problem").problem;
+    *info = {.struct_size = info->struct_size,
+             .useful_macs = p.useful_macs(),
+             .least_bytes = p.least_bytes(),
+             .input_bytes = p.input_bytes(),
+             .filter_bytes = p.filter_bytes(),
+             .bias_bytes = p.bias_bytes(),
+             .slopes_bytes = p.slopes_bytes(),
+             .residual_bytes = p.residual_bytes(),
+             .output_bytes = p.output_bytes()};
+  });
+}
+
+tconv_status tconv_problem_describe(const tconv_problem* problem, tconv_text_format format,
+                                    char** text) {
+  return text_call(format, text,
+                   [&](bool json) { return describe(need(problem, "problem").problem, json); });
+}
+
+// ---- Conventions -----------------------------------------------------------------------------
+
+tconv_status tconv_problem_desc_from_tensorflow(const tconv_tensorflow_args* args,
+                                                tconv_problem_desc* desc) {
+  return from_convention(args, desc);
+}
+tconv_status tconv_problem_desc_from_pytorch(const tconv_pytorch_args* args,
+                                             tconv_problem_desc* desc) {
+  return from_convention(args, desc);
+}
+tconv_status tconv_problem_desc_from_onnx(const tconv_onnx_args* args, tconv_problem_desc* desc) {
+  return from_convention(args, desc);
+}
+tconv_status tconv_tensorflow_output_sizes(const tconv_tensorflow_args* args,
+                                           tconv_output_sizes* sizes) {
+  return sizes_of_convention(args, sizes);
+}
+tconv_status tconv_pytorch_output_sizes(const tconv_pytorch_args* args, tconv_output_sizes* sizes) {
+  return sizes_of_convention(args, sizes);
+}
+tconv_status tconv_onnx_output_sizes(const tconv_onnx_args* args, tconv_output_sizes* sizes) {
+  return sizes_of_convention(args, sizes);
+}
+
+// ---- Plan ------------------------------------------------------------------------------------
+
+tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options* options,
+                               tconv_plan** plan) {
+  return guarded([&] {
+    need(plan, "plan");
+    const Options host_options = options == nullptr ? Options{} : to_host(*options);
+    *plan = new_plan(make_plan(need(problem, "problem").problem, host_options));
+  });
+}
+
+tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, int64_t w,
+                                tconv_plan** resized_plan) {
+  return guarded([&] {
+    need(resized_plan, "resized");
+    *resized_plan = new_plan(resized(need(plan, "plan").plan, n, h, w));
+  });
+}
+
+void tconv_plan_destroy(tconv_plan* plan) { delete plan; }
+
+const char* tconv_plan_kernel(const tconv_plan* plan) {
+  return plan == nullptr ? "" : plan->plan.kernel().name;
+}
+const char* tconv_plan_tile(const tconv_plan* plan) {
+  return plan == nullptr ? "" : plan->plan.tile();
+}
+tconv_device_kind tconv_plan_device(const tconv_plan* plan) {
+  return plan == nullptr ? TCONV_DEVICE_AUTO
+                         : static_cast<tconv_device_kind>(plan->plan.device().kind);
+}
+double tconv_plan_estimate_us(const tconv_plan* plan) {
+  return plan == nullptr ? 0 : plan->plan.estimate_us();
+}
+size_t tconv_plan_workspace_bytes(const tconv_plan* plan) {
+  return plan == nullptr ? 0 : plan->plan.workspace_bytes();
+}
+tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, int64_t h,
+                                             int64_t w, size_t* bytes) {
+  return guarded([&] {
+    need(bytes, "bytes");
+    *bytes = workspace_bytes_upto(need(plan, "plan").plan, n, h, w);
+  });
+}
+size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan) {
+  return plan == nullptr ? 0 : plan->plan.state().packed_filter_bytes;
+}
+size_t tconv_plan_device_bytes(const tconv_plan* plan) {
+  return plan == nullptr ? 0 : plan->plan.state().device_bytes;
+}
+
+tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_format format, char** text) {
+  return text_call(format, text, [&](bool json) { return need(plan, "plan").plan.explain(json); });
+}
+
+tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format, char** text) {
+  return text_call(format, text,
+                   [&](bool json) { return explain_counters(need(plan, "plan").plan, json); });
+}
+
+tconv_status tconv_plan_explain_at(const tconv_plan* plan, const void* input, const void* filters,
+                                   int64_t n, int64_t p, int64_t q, int64_t k,
+                                   tconv_text_format format, char** text) {
+  return text_call(format, text, [&](bool json) {
+    return explain_at(need(plan, "plan").plan, input, filters, n, p, q, k, json);
+  });
+}
+
+tconv_status tconv_prepack(const tconv_plan* plan, const void* filters, void* packed,
+                           size_t packed_bytes, void* stream) {
+  return guarded([&] { prepack(need(plan, "plan").plan, filters, packed, packed_bytes, stream); });
+}
+
+tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors, void* stream) {
+  return guarded([&] {
+    check_struct(need(tensors, "tensors"), "tensors");
+    run(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), stream);
+  });
+}
+
+tconv_status tconv_run_host(const tconv_plan* plan, const tconv_tensors* tensors) {
+  return tconv_time_host(plan, tensors, 1, 1, nullptr);
+}
+
+tconv_status tconv_time_host(const tconv_plan* plan, const tconv_tensors* tensors, int32_t samples,
+                             int32_t runs, double* us_per_run) {
+  return guarded([&] {
+    check_struct(need(tensors, "tensors"), "tensors");
+    run_host(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), samples, runs,
+             us_per_run);
+  });
+}
+
+// ---- Trust -----------------------------------------------------------------------------------
+
+tconv_status tconv_verify(const tconv_problem* problem, const tconv_tensors* tensors,
+                          const tconv_verify_options* options, tconv_verify_report* report) {
+  return guarded([&] {
+    const Problem& p = need(problem, "problem").problem;
+    check_struct(need(tensors, "tensors"), "tensors");
+    check_struct(need(report, "report"), "report");
+    check_tensors(p, to_host(*tensors), stated_bytes(*tensors));
+    const VerifyReport result = verify(p, to_host(*tensors), to_host(options));
+    write_report(result, *report);
+    if (!result.right()) throw Mismatch(describe_mismatch(p, result));
+  });
+}
+
+tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
+                                const tconv_tensors* tensors, tconv_comparison* comparison) {
+  return guarded([&] {
+    const Plan& p = need(plan, "plan").plan;
+    check_struct(need(tensors, "tensors"), "tensors");
+    check_struct(need(comparison, "comparison"), "comparison");
+    const Agreement result = compare_host(p, other == nullptr ? p : other->plan, to_host(*tensors),
+                                          stated_bytes(*tensors));
+    write_comparison(result, *comparison);
+    if (!result.right()) throw Mismatch(describe(p.problem(), result));
+  });
+}
+
+tconv_status tconv_diagnose(const tconv_problem* problem, const tconv_tensors* tensors,
+                            const tconv_verify_options* options, tconv_text_format format,
+                            char** text) {
+  return text_call(format, text, [&](bool json) {
+    const Problem& p = need(problem, "problem").problem;
+    check_struct(need(tensors, "tensors"), "tensors");
+    check_tensors(p, to_host(*tensors), stated_bytes(*tensors));
+    return describe(diagnose(p, to_host(*tensors), to_host(options)), json);
+  });
+}
+
+// ---- What is there ---------------------------------------------------------------------------
+
+tconv_status tconv_kernels(tconv_text_format format, char** text) {
+  return text_call(format, text, list_kernels);
+}
+
+tconv_status tconv_devices(tconv_text_format format, char** text) {
+  return text_call(format, text,
+                   [](bool json) { return list_devices(all_devices(json), cuda_absence(), json); });
+}
+
+}  // extern "C"

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/host/c_api/c_translate.h"
+
+#include <functional>
+#include <optional>
+#include <string_view>
+
+namespace tconv::host {
+namespace {
+
+Axis to_host(const tconv_axis& axis) {
+  return {.in = axis.in,
+          .kernel = axis.kernel,
+          .stride = axis.stride,
+          .dilation = axis.dilation,
+          .pad_begin = axis.pad_begin,
+          .out = axis.out};
+}
+
+tconv_axis to_c(const Axis& axis) {
+  return {.in = axis.in,
+          .kernel = axis.kernel,
+          .stride = axis.stride,
+          .dilation = axis.dilation,
+          .pad_begin = axis.pad_begin,
+          .out = axis.out};
+}
+
+Strides to_host(const tconv_strides& s) { return {.n = s.n, .h = s.h, .w = s.w, .c = s.c}; }
+tconv_strides to_c(const Strides& s) { return {.n = s.n, .h = s.h, .w = s.w, .c = s.c}; }
+
+/// 0 is the default; what is out of range is left to Problem, which names the field.
+template <typename Enum>
+Enum or_default(int32_t value, Enum fallback) {
+  return value == 0 ? fallback : static_cast<Enum>(value);
+}
+
+/// A list that must be there; a null pointer with a count is refused.
+Numbers list(const char* name, const int64_t* numbers, int32_t count) {
+  if (count < 0) refuse(std::string(name) + " count", count, "at least 0");
+  if (numbers == nullptr && count > 0) {
+    refuse(name, "null", "a pointer to " + std::to_string(count) + " numbers");
+  }
+  return numbers == nullptr ? Numbers{} : Numbers(numbers, numbers + count);
+}
+
+std::optional<Numbers> optional_list(const char* name, const int64_t* numbers, int32_t count) {
+  if (numbers == nullptr && count == 0) return std::nullopt;
+  return list(name, numbers, count);
+}
+
+std::string text_or(const char* text, const char* fallback) {
+  return text == nullptr ? fallback : text;
+}
+
+}  // namespace
+
+ProblemDesc to_host(const tconv_problem_desc& desc) {
+  check_struct(desc, "desc");
+  const auto dtype = or_default(desc.dtype, DType::f32);
+  return {.name = text_or(desc.name, ""),
+          .batch = desc.batch,
+          .in_c = desc.in_c,
+          .out_c = desc.out_c,
+          .groups = desc.groups,
+          .h = to_host(desc.h),
+          .w = to_host(desc.w),
+          .dtype = dtype,
+          .output_dtype = or_default(desc.output_dtype, dtype),
+          .bias_dtype = or_default(desc.bias_dtype, dtype),
+          .layout = or_default(desc.layout, Layout::nhwc),
+          .filter_order = or_default(desc.filter_order, FilterOrder::hwoi),
+          .input_strides = to_host(desc.input_strides),
+          .output_strides = to_host(desc.output_strides),
+          .residual_strides = to_host(desc.residual_strides),
+          .has_bias = desc.has_bias != 0,
+          .has_residual = desc.has_residual != 0,
+          .activation = static_cast<Activation>(desc.activation),
+          .activation_a = desc.activation_a,
+          .activation_b = desc.activation_b,
+          .alignment = desc.alignment == 0 ? 16 : desc.alignment};
+}
+
+namespace {
+
+/// "a,b" -> {"a", "b"}; an empty name is refused by the planner, which knows all names.
+std::vector<std::string> split_names(const char* names) {
+  std::vector<std::string> result;
+  if (names == nullptr) return result;
+  for (std::string_view rest = names;;) {
+    const std::size_t comma = rest.find(',');
+    result.emplace_back(rest.substr(0, comma));
+    if (comma == std::string_view::npos) return result;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+std::function<void(const std::string&)> log_of(const tconv_options& options) {
+  if (options.log == nullptr) return nullptr;
+  return [call = options.log, user = options.log_user](const std::string& line) {
+    call(line.c_str(), user);
+  };
+}
+
+void check_number(const char* name, int64_t value, int64_t low, int64_t high, const char* legal) {
+  if (value < low || value > high) refuse(name, value, legal);
+}
+
+}  // namespace
+
+Options to_host(const tconv_options& options) {
+  check_struct(options, "options");
+  check_number("options.device", options.device, 0, 2, "0 (auto), 1 (cpu) or 2 (cuda)");
+  check_number("options.math", options.math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
+  check_number("options.workspace_limit", options.workspace_limit, TCONV_NO_WORKSPACE, INT64_MAX,
+               "bytes, 0 for no limit, or TCONV_NO_WORKSPACE (-1)");
+  check_number("options.threads", options.threads, 0, 4096, "in [0, 4096], 0 for one per core");
+  const int64_t limit = options.workspace_limit;
+  return {.device = static_cast<DeviceKind>(options.device),
+          .kernels = split_names(options.kernels),
+          .tile = text_or(options.tile, ""),
+          .workspace_limit = limit == TCONV_NO_WORKSPACE ? 0
+                             : limit == 0                ? -1
+                                                         : limit,
+          .math = static_cast<Math>(options.math),
+          .deterministic = options.allow_nondeterministic == 0,
+          .prepacked_filters = options.prepacked_filters != 0,
+          .verify = options.verify != 0,
+          .threads = options.threads,
+          .device_model = text_or(options.device_model, ""),
+          .log = log_of(options)};
+}
+
+Tensors to_host(const tconv_tensors& t) {
+  return {.input = t.input,
+          .filters = t.filters,
+          .bias = t.bias,
+          .slopes = t.slopes,
+          .residual = t.residual,
+          .output = t.output,
+          .workspace = t.workspace};
+}
+
+StatedBytes stated_bytes(const tconv_tensors& t) {
+  return {.input = t.input_bytes,
+          .filters = t.filters_bytes,
+          .bias = t.bias_bytes,
+          .slopes = t.slopes_bytes,
+          .residual = t.residual_bytes,
+          .output = t.output_bytes,
+          .workspace = t.workspace_bytes};
+}
+
+VerifyOptions to_host(const tconv_verify_options* options) {
+  if (options == nullptr) return {};
+  check_struct(*options, "options");
+  check_number("options.scope", options->scope, 0, 2, "0 (auto), 1 (whole) or 2 (sample)");
+  check_number("options.threads", options->threads, 0, 4096, "in [0, 4096], 0 for one per core");
+  check_number("options.math", options->math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
+  VerifyOptions result{.scope = static_cast<VerifyScope>(options->scope),
+                       .threads = options->threads,
+                       .seed = options->seed,
+                       .math = static_cast<Math>(options->math)};
+  if (options->progress != nullptr) {
+    result.progress = [call = options->progress, user = options->progress_user](double done) {
+      call(done, user);
+    };
+  }
+  return result;
+}
+
+TensorFlowArgs to_host(const tconv_tensorflow_args& args) {
+  check_struct(args, "args");
+  return {.input_shape = list("input_shape", args.input_shape, args.input_rank),
+          .filter_shape = list("filter_shape", args.filter_shape, args.filter_rank),
+          .output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count),
+          .strides = list("strides", args.strides, args.strides_count),
+          .dilations = optional_list("dilations", args.dilations, args.dilations_count),
+          .padding = text_or(args.padding, "SAME"),
+          .explicit_paddings =
+              list("explicit_paddings", args.explicit_paddings, args.explicit_paddings_count),
+          .data_format = text_or(args.data_format, "NHWC"),
+          .groups = args.groups};
+}
+
+PyTorchArgs to_host(const tconv_pytorch_args& args) {
+  check_struct(args, "args");
+  return {.input_shape = list("input_shape", args.input_shape, args.input_rank),
+          .weight_shape = list("weight_shape", args.weight_shape, args.weight_rank),
+          .stride = optional_list("stride", args.stride, args.stride_count),
+          .padding = optional_list("padding", args.padding, args.padding_count),
+          .output_padding =
+              optional_list("output_padding", args.output_padding, args.output_padding_count),
+          .dilation = optional_list("dilation", args.dilation, args.dilation_count),
+          .groups = args.groups,
+          .memory_format = text_or(args.memory_format, "contiguous")};
+}
+
+OnnxArgs to_host(const tconv_onnx_args& args) {
+  check_struct(args, "args");
+  return {.x_shape = list("x_shape", args.x_shape, args.x_rank),
+          .w_shape = list("w_shape", args.w_shape, args.w_rank),
+          .strides = optional_list("strides", args.strides, args.strides_count),
+          .pads = optional_list("pads", args.pads, args.pads_count),
+          .output_padding =
+              optional_list("output_padding", args.output_padding, args.output_padding_count),
+          .output_shape = optional_list("output_shape", args.output_shape, args.output_shape_count),
+          .dilations = optional_list("dilations", args.dilations, args.dilations_count),
+          .auto_pad = text_or(args.auto_pad, "NOTSET"),
+          .group = args.group};
+}
+
+void write_geometry(const ProblemDesc& desc, tconv_problem_desc& out) {
+  out.batch = desc.batch;
+  out.in_c = desc.in_c;
+  out.out_c = desc.out_c;
+  out.groups = desc.groups;
+  out.h = to_c(desc.h);
+  out.w = to_c(desc.w);
+  out.layout = static_cast<tconv_layout>(desc.layout);
+  out.filter_order = static_cast<tconv_filter_order>(desc.filter_order);
+}
+
+void write_desc(const ProblemDesc& desc, tconv_problem_desc& out) {
+  write_geometry(desc, out);
+  out.name = desc.name.c_str();
+  out.dtype = static_cast<tconv_dtype>(desc.dtype);
+  out.output_dtype = static_cast<tconv_dtype>(desc.output_dtype);
+  out.bias_dtype = static_cast<tconv_dtype>(desc.bias_dtype);
+  out.input_strides = to_c(desc.input_strides);
+  out.output_strides = to_c(desc.output_strides);
+  out.residual_strides = to_c(desc.residual_strides);
+  out.has_bias = desc.has_bias ? 1 : 0;
+  out.has_residual = desc.has_residual ? 1 : 0;
+  out.activation = static_cast<tconv_activation>(desc.activation);
+  out.activation_a = desc.activation_a;
+  out.activation_b = desc.activation_b;
+  out.alignment = desc.alignment;
+}
+
+void write_report(const VerifyReport& report, tconv_verify_report& out) {
+  out = {.struct_size = out.struct_size,
+         .whole = report.whole ? 1 : 0,
+         .checked = report.checked,
+         .total = report.total,
+         .mismatches = report.mismatches,
+         .largest_bound = report.largest_bound,
+         .worst_ratio = report.worst_ratio,
+         .n = report.n,
+         .p = report.p,
+         .q = report.q,
+         .k = report.k,
+         .expected = report.expected,
+         .got = report.got,
+         .bound = report.bound};
+}
+
+void write_comparison(const Agreement& agreement, tconv_comparison& out) {
+  out = {.struct_size = sizeof out,
+         .total = agreement.total,
+         .differ = agreement.differ,
+         .worst = agreement.worst,
+         .allowed = agreement.allowed,
+         .n = agreement.first.n,
+         .p = agreement.first.p,
+         .q = agreement.first.q,
+         .k = agreement.first.k,
+         .got = agreement.got,
+         .other = agreement.other};
+}
+
+}  // namespace tconv::host

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// reference.cpp: transposed convolution as its definition says it. Takes every problem.
+//
+//   output[n,p,q,k] = round(activation(sum + bias[k] + residual[n,p,q,k]))
+//   sum = over taps (r,s), input channels c of the group:  input[n,h,w,c] * filters[r,s,k,c]
+//   where  p = h*stride_h - pad_begin_h + r*dilation_h  and likewise  q, w, s.
+//
+// Sums are f64 in a fixed order. This file is the judge of all others: it is read, not optimised.
+#include "src/host/cpu/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "src/host/device/device.h"
+
+namespace tconv::host {
+namespace {
+
+template <typename T>
+ExactElement exact_sum(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
+                       int64_t q, int64_t k) {
+  const ProblemDesc& d = problem.desc();
+  const FilterStrides filter = problem.filter_strides();
+  const auto* input = static_cast<const T*>(tensors.input);
+  const auto* filters = static_cast<const T*>(tensors.filters);
+  const int64_t k_in_group = k % problem.out_c_per_group();
+  const int64_t first_c = k / problem.out_c_per_group() * problem.in_c_per_group();
+
+  ExactElement element;
+  for (int64_t r = 0; r < d.h.kernel; ++r) {
+    const int64_t h = input_index(d.h, p, r);
+    if (h == kNoInput) continue;
+    for (int64_t s = 0; s < d.w.kernel; ++s) {
+      const int64_t w = input_index(d.w, q, s);
+      if (w == kNoInput) continue;
+      for (int64_t c = first_c; c < first_c + problem.in_c_per_group(); ++c) {
+        const double x = widen(input[d.input_strides.offset(n, h, w, c)]);
+        const double f = widen(filters[filter.offset(r, s, k_in_group, c)]);
+        element.value += x * f;
+        element.magnitude += std::fabs(x * f);
+      }
+      element.terms += problem.in_c_per_group();
+    }
+  }
+  return element;
+}
+
+/// bias, residual, activation, in this order.
+void epilogue(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p, int64_t q,
+              int64_t k, ExactElement& element) {
+  const ProblemDesc& d = problem.desc();
+  const auto add = [&](double term) {
+    element.value += term;
+    element.magnitude += std::fabs(term);
+  };
+  if (d.has_bias) add(load(d.bias_dtype, tensors.bias, k));
+  if (d.has_residual) {
+    add(load(d.output_dtype, tensors.residual, d.residual_strides.offset(n, p, q, k)));
+  }
+  if (d.activation == Activation::prelu) {
+    element.slope = load(problem.slopes_dtype(), tensors.slopes, k);
+  }
+  element.value = activate(d, element.value, element.slope);
+}
+
+}  // namespace
+
+double activate(const ProblemDesc& d, double x, double prelu_slope) {
+  using std::numbers::inv_sqrtpi, std::numbers::sqrt2;
+  switch (d.activation) {
+    case Activation::identity: break;
+    // Written so that NaN stays NaN.
+    case Activation::relu: return x < 0 ? 0 : x;
+    case Activation::leaky_relu: return x < 0 ? d.activation_a * x : x;
+    case Activation::prelu: return x < 0 ? prelu_slope * x : x;
+    case Activation::clamp:
+      return x < d.activation_a ? d.activation_a : x > d.activation_b ? d.activation_b : x;
+    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
+    case Activation::tanh: return std::tanh(x);
+    case Activation::gelu: return 0.5 * x * std::erfc(-x / sqrt2);
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(sqrt2 * inv_sqrtpi * (x + 0.044715 * x * x * x)));
+    case Activation::silu: return x / (1 + std::exp(-x));
+  }
+  return x;
+}
+
+ExactElement exact_element(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
+                           int64_t q, int64_t k) {
+  ExactElement element = with_type(problem.desc().dtype, [&]<typename T>() {
+    return exact_sum<T>(problem, tensors, n, p, q, k);
+  });
+  epilogue(problem, tensors, n, p, q, k, element);
+  return element;
+}
+
+void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors,
+                                [[maybe_unused]] int threads) {
+  const ProblemDesc& d = problem.desc();
+  const int64_t rows = d.batch * d.h.out;
+  // Each output row belongs to one thread, so the result does not depend on their number.
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t n = row / d.h.out, p = row % d.h.out;
+    for (int64_t q = 0; q < d.w.out; ++q) {
+      for (int64_t k = 0; k < d.out_c; ++k) {
+        store(d.output_dtype, tensors.output, d.output_strides.offset(n, p, q, k),
+              exact_element(problem, tensors, n, p, q, k).value);
+      }
+    }
+  }
+}
+
+// ---- The row of the table. --------------------------------------------------------------------
+
+namespace {
+
+struct ReferenceState : KernelState {
+  int threads = 1;
+};
+
+std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
+
+double estimate_us(const Problem& problem, int, const Options& options, const DeviceFacts&) {
+  // Measured by `tconv bench --kernel reference` on one core of an AMD EPYC (Zen 5), f32: about
+  // 400 multiply-adds per microsecond and 30 outputs per microsecond besides.
+  const double threads = thread_count(options.threads);
+  const auto outputs = static_cast<double>(problem.output_extents().count());
+  return 1 + (problem.useful_macs() / 400 + outputs / 30) / threads;
+}
+
+/// The row's own filter order is the problem's: packing copies.
+std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Options& options,
+                                           const DeviceFacts&) {
+  auto state = std::make_shared<ReferenceState>();
+  state->threads = thread_count(options.threads);
+  if (options.prepacked_filters) {
+    state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
+  }
+  return state;
+}
+
+void prepack(const Problem&, const KernelState& state, const void* filters, void* packed, Stream) {
+  std::memcpy(packed, filters, state.packed_filter_bytes);
+}
+
+void launch(const Problem& problem, const KernelState& state, const Tensors& tensors, Stream) {
+  reference_conv2d_transpose(problem, tensors, static_cast<const ReferenceState&>(state).threads);
+}
+
+constexpr const char* kTiles[] = {"element"};
+constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
+
+}  // namespace
+
+extern const Kernel reference_kernel;  // the table's name of it (cmake/families.cmake)
+constinit const Kernel reference_kernel = {.name = "reference",
+                                           .device = DeviceKind::cpu,
+                                           .tiles = kTiles,
+                                           .dtypes = kTypes,
+                                           .declines = declines,
+                                           .estimate_us = estimate_us,
+                                           .prepare = prepare,
+                                           .launch = launch,
+                                           .prepack = prepack};
+
+}  // namespace tconv::host

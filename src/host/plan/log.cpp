@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/host/plan/log.h"
+
+#include <cstdio>
+
+#include "src/host/plan/environment.h"
+
+namespace tconv::host {
+
+bool log_is_heard(const Options& options) { return options.log || environment().log; }
+
+void log_line(const Options& options, const std::string& line) {
+  if (options.log) {
+    options.log(line);
+  } else if (environment().log) {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+}
+
+}  // namespace tconv::host

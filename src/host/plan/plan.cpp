@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan.cpp: the planner walks the table, cheapest estimate first, until a row can be prepared.
+#include "src/host/plan/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "src/host/device/device_models.h"
+#include "src/host/device/gpu.h"
+#include "src/host/plan/environment.h"
+#include "src/host/problem/errors.h"
+
+namespace tconv::host {
+namespace {
+
+/// A row for another device is no candidate: nobody asked for it.
+std::vector<const Kernel*> rows_of(std::span<const Kernel* const> table, DeviceKind device) {
+  std::vector<const Kernel*> rows;
+  std::ranges::copy_if(table, std::back_inserter(rows),
+                       [&](const Kernel* kernel) { return kernel->device == device; });
+  return rows;
+}
+
+bool proposes(const Kernel& kernel, const std::string& tile) {
+  return kernel.proposed_tiles != nullptr && tile.starts_with(kernel.proposed_tiles);
+}
+
+/// A misspelt row or tile would otherwise read "no kernel takes this".
+void check_names(const Options& options, std::span<const Kernel* const> table) {
+  std::string kernels, tiles;
+  for (const Kernel* kernel : table) {
+    kernels += std::string(kernels.empty() ? "" : ", ") + kernel->name;
+    for (const char* tile : kernel->tiles) tiles += std::string(tiles.empty() ? "" : ", ") + tile;
+    if (kernel->proposals != nullptr) tiles += std::string(", ") + kernel->proposed_tiles + "...";
+  }
+  for (const std::string& name : options.kernels) {
+    const auto same = [&](const Kernel* kernel) { return name == kernel->name; };
+    if (std::ranges::none_of(table, same)) refuse("kernels", "'" + name + "'", "among " + kernels);
+  }
+  const auto has_tile = [&](const Kernel* kernel) {
+    return proposes(*kernel, options.tile) ||
+           std::ranges::any_of(kernel->tiles, [&](const char* t) { return options.tile == t; });
+  };
+  if (!options.tile.empty() && std::ranges::none_of(table, has_tile)) {
+    refuse("tile", "'" + options.tile + "'", "among " + tiles);
+  }
+}
+
+/// Why `options` exclude this tile, before anything is asked of the row.
+std::string excluded(const Kernel& kernel, int tile, const Options& options) {
+  const auto& allowed = options.kernels;
+  if (!allowed.empty() && std::ranges::find(allowed, kernel.name) == allowed.end()) {
+    return "not among the allowed kernels";
+  }
+  if (!options.tile.empty() && options.tile != kernel.tiles[static_cast<std::size_t>(tile)] &&
+      !proposes(kernel, options.tile)) {
+    return "not the tile asked for";
+  }
+  return "";
+}
+
+std::vector<Candidate> make_candidates(const Problem& problem, const Options& options,
+                                       const DeviceFacts& device,
+                                       std::span<const Kernel* const> rows) {
+  std::vector<Candidate> candidates;
+  for (const Kernel* kernel : rows) {
+    const std::string declined = kernel->declines(problem, options, device);
+    for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
+      Candidate candidate{
+          .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
+      std::string why = declined;
+      if (why.empty() && kernel->tile_declines != nullptr) {
+        why = kernel->tile_declines(problem, tile, options, device);
+      }
+      candidate.estimate_us = why.empty() ? kernel->estimate_us(problem, tile, options, device) : 0;
+      if (candidate.reason.empty()) candidate.reason = std::move(why);
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  return candidates;
+}
+
+struct DeviceChoice {
+  DeviceFacts facts;
+  std::string note;  ///< see Plan::device_note
+};
+
+/// True if somebody named rows and none of them is a GPU's: then no GPU is asked for.
+bool only_cpu_rows(const Options& options, std::span<const Kernel* const> table) {
+  return !options.kernels.empty() && std::ranges::none_of(table, [&](const Kernel* kernel) {
+    return kernel->device == DeviceKind::cuda &&
+           std::ranges::find(options.kernels, kernel->name) != options.kernels.end();
+  });
+}
+
+DeviceChoice choose_device(const Options& options, std::span<const Kernel* const> table) {
+  if (!options.device_model.empty()) {
+    if (options.device == DeviceKind::cpu) {
+      refuse("device_model", "'" + options.device_model + "'", "absent with device cpu");
+    }
+    return {device_model(options.device_model), ""};
+  }
+  const bool automatic = options.device == DeviceKind::automatic;
+  if (options.device == DeviceKind::cpu || (automatic && only_cpu_rows(options, table))) {
+    return {cpu_facts(), ""};
+  }
+  if (automatic) {
+    if (std::string absence = cuda_absence(); !absence.empty()) return {cpu_facts(), absence};
+  }
+  DeviceFacts facts = cuda_facts();
+  if (facts.unusable.empty()) return {std::move(facts), ""};
+  if (automatic) return {cpu_facts(), facts.name + ": " + facts.unusable};
+  throw Unsupported("no device cuda: " + facts.name + ": " + facts.unusable);
+}
+
+std::string workspace_reason(const KernelState& state, const Options& options) {
+  const auto bytes = static_cast<int64_t>(state.workspace_bytes);
+  if (options.workspace_limit < 0 || bytes <= options.workspace_limit) return "";
+  return "needs " + std::to_string(bytes) + " bytes of workspace, the limit is " +
+         std::to_string(options.workspace_limit);
+}
+
+/// Prepares `candidate`; null, with the reason filled in, if that fails.
+std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Problem& problem,
+                                               const Options& options, const DeviceFacts& device) {
+  try {
+    auto state = candidate.kernel->prepare(problem, candidate.tile, options, device);
+    candidate.reason = workspace_reason(*state, options);
+    return candidate.reason.empty() ? state : nullptr;
+  } catch (const Unsupported& declined) {
+    candidate.reason = declined.what();
+    return nullptr;
+  } catch (const DeviceError& error) {
+    throw DeviceError("plan for " + problem.key() + ", row " + candidate.kernel->name + ": " +
+                      error.what());
+  }
+}
+
+[[noreturn]] void throw_unsupported(const Problem& problem,
+                                    const std::vector<Candidate>& candidates,
+                                    const DeviceFacts& device) {
+  std::string message = "no kernel for " + problem.key() + " on " + device.name;
+  for (const Candidate& candidate : candidates) {
+    message += "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
+  }
+  if (candidates.empty())
+    message += ": " + std::string("this build of tconv has no rows for ") + name_of(device.kind);
+  throw Unsupported(message);
+}
+
+}  // namespace
+
+Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
+               std::span<const Kernel* const> table) {
+  if (options.verify && options.prepacked_filters) {
+    refuse("verify", "1",
+           "0 with prepacked_filters: the reference reads the problem's filter order");
+  }
+  environment();  // read before the first run, which must not do first-use work
+  check_names(options, table);
+  Plan plan(problem, options);
+  plan.device_ = device;
+  plan.candidates_ = make_candidates(problem, options, device, rows_of(table, device.kind));
+
+  std::vector<std::size_t> order(plan.candidates_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // Stable: where estimates tie, the order of the table decides.
+  std::ranges::stable_sort(order, {},
+                           [&](std::size_t i) { return plan.candidates_[i].estimate_us; });
+  for (const std::size_t i : order) {
+    Candidate& candidate = plan.candidates_[i];
+    if (!candidate.reason.empty()) continue;
+    if (plan.kernel_ != nullptr) {
+      candidate.reason = "slower by estimate";
+      continue;
+    }
+    plan.state_ = try_prepare(candidate, problem, options, device);
+    if (plan.state_ == nullptr) continue;
+    plan.kernel_ = candidate.kernel;
+    plan.tile_ = candidate.tile;
+    plan.estimate_us_ = candidate.estimate_us;
+  }
+  if (plan.kernel_ == nullptr) throw_unsupported(problem, plan.candidates_, device);
+  return plan;
+}
+
+Plan make_plan(const Problem& problem, const Options& options,
+               std::span<const Kernel* const> table) {
+  const auto [device, note] = choose_device(options, table);
+  Plan plan = make_plan(problem, options, device, table);
+  plan.device_note_ = note;
+  return plan;
+}
+
+}  // namespace tconv::host

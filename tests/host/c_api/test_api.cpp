@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_api.cpp: the public faces, C and C++, against every bad input that crashed some framework,
+// and the good path through both.
+#include <gtest/gtest.h>
+#include <tconv/tconv.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "tests/support/count_allocations.h"
+#include "tests/support/fake_gpu.h"
+
+namespace tconv {
+namespace {
+
+TensorFlowArgs good_tensorflow() {
+  TensorFlowArgs a;
+  a.input_shape = {1, 8, 8, 4};
+  a.filter_shape = {3, 3, 2, 4};
+  a.output_shape = Numbers{1, 16, 16, 2};
+  a.strides = {2};
+  return a;
+}
+
+struct BadTensorFlow {
+  const char* what;
+  std::function<void(TensorFlowArgs&)> spoil;
+};
+
+// The list of semantics: each of these crashed, hung or corrupted a framework that was shipped.
+const BadTensorFlow kBadTensorFlow[] = {
+    {"filter_shape[0] = 0",
+     [](auto& a) {
+       a.filter_shape = {0, 3, 2, 4};
+     }},
+    {"filter_shape[1] = 0",
+     [](auto& a) {
+       a.filter_shape = {3, 0, 2, 4};
+     }},
+    {"input_shape", [](auto& a) { a.input_shape = {}; }},
+    {"input_shape",
+     [](auto& a) {
+       a.input_shape = {8, 8, 4};
+     }},
+    {"input_shape",
+     [](auto& a) {
+       a.input_shape = {1, 1, 8, 8, 4};
+     }},
+    {"filter_shape", [](auto& a) { a.filter_shape = {}; }},
+    {"filter_shape",
+     [](auto& a) {
+       a.filter_shape = {3, 2, 4};
+     }},
+    {"output_shape", [](auto& a) { a.output_shape = Numbers{}; }},
+    {"output_shape", [](auto& a) { a.output_shape = Numbers{16}; }},
+    {"output_shape",
+     [](auto& a) {
+       a.output_shape = Numbers{16, 16, 2};
+     }},
+    {"output_shape",
+     [](auto& a) {
+       a.output_shape = Numbers{1, 1, 16, 16, 2};
+     }},
+    {"strides", [](auto& a) { a.strides = {0}; }},
+    {"strides",
+     [](auto& a) {
+       a.strides = {2, -1};
+     }},
+    {"strides", [](auto& a) { a.strides = {}; }},
+    {"strides",
+     [](auto& a) {
+       a.strides = {1, 2, 2};
+     }},
+    {"strides",
+     [](auto& a) {
+       a.strides = {2, 2, 2, 1};
+     }},
+    {"dilations", [](auto& a) { a.dilations = Numbers{0}; }},
+    {"dilations",
+     [](auto& a) {
+       a.dilations = Numbers{1, -2};
+     }},
+    {"output_shape",
+     [](auto& a) {
+       a.output_shape = Numbers{2, -2};
+     }},
+    {"output_shape",
+     [](auto& a) {
+       a.output_shape = Numbers{1, 17, 16, 2};
+     }},
+    {"output_shape",
+     [](auto& a) {
+       a.strides = {10}, a.output_shape = Numbers{114078056, 179835296};
+     }},
+    {"output_shape",
+     [](auto& a) {
+       a.output_shape = Numbers{INT64_MAX, INT64_MAX};
+     }},
+    {"input_shape",
+     [](auto& a) {
+       a.input_shape = {1, INT64_MAX, INT64_MAX, 4};
+     }},
+    {"",
+     [](auto& a) {
+       a.input_shape = {1 << 20, 1 << 22, 1 << 22, 4}, a.output_shape.reset();
+     }},
+    {"filter_shape",
+     [](auto& a) {
+       a.filter_shape = {3, 3, 2, 5};
+     }},
+    {"padding", [](auto& a) { a.padding = "same"; }},
+    {"padding", [](auto& a) { a.padding = "FULL"; }},
+    {"data_format", [](auto& a) { a.data_format = "NWHC"; }},
+    {"groups", [](auto& a) { a.groups = 3; }},
+    {"groups", [](auto& a) { a.groups = -1; }},
+    {"bias_dtype", [](auto& a) { a.bias = true, a.bias_dtype = DType::f16; }},
+    {"alignment", [](auto& a) { a.alignment = 24; }},
+};
+
+TEST(CppFace, RefusesEveryBadInputByNameBeforeAnyLargeAllocation) {
+  ASSERT_NO_THROW(Problem{good_tensorflow()});
+  for (const BadTensorFlow& bad : kBadTensorFlow) {
+    TensorFlowArgs a = good_tensorflow();
+    bad.spoil(a);
+    test::take_largest_allocation();
+    try {
+      const Problem problem(a);
+      ADD_FAILURE() << "accepted " << problem.key() << ", expected a refusal of " << bad.what;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Code::invalid) << e.what();
+      EXPECT_NE(std::string(e.what()).find(bad.what), std::string::npos) << e.what();
+      EXPECT_GT(std::string(e.what()).size(), 10U);
+    }
+    EXPECT_LT(test::take_largest_allocation(), 4096U);
+  }
+}
+
+TEST(CFace, RefusesTheSameListAndWritesNothing) {
+  for (const BadTensorFlow& bad : kBadTensorFlow) {
+    TensorFlowArgs a = good_tensorflow();
+    bad.spoil(a);
+    const tconv_tensorflow_args args = detail::to_args(a);
+    tconv_problem_desc desc = detail::to_c(static_cast<const Details&>(a));
+    const tconv_problem_desc before = desc;
+    const tconv_status translated = tconv_problem_desc_from_tensorflow(&args, &desc);
+    auto* const sentinel = reinterpret_cast<tconv_problem*>(&desc);
+    tconv_problem* problem = sentinel;
+    if (translated == TCONV_OK) {
+      EXPECT_EQ(tconv_problem_create(&desc, &problem), TCONV_INVALID) << bad.what;
+    } else {
+      EXPECT_EQ(translated, TCONV_INVALID) << bad.what;
+      EXPECT_EQ(std::memcmp(&desc, &before, sizeof desc), 0) << bad.what;
+    }
+    EXPECT_EQ(problem, sentinel);
+    EXPECT_NE(std::string(tconv_last_error()).find(bad.what), std::string::npos)
+        << tconv_last_error();
+  }
+}
+
+TEST(CFace, RefusesNullAndUnsizedStructs) {
+  tconv_problem* problem = nullptr;
+  tconv_plan* plan = nullptr;
+  char* text = nullptr;
+  tconv_problem_desc desc{};
+  EXPECT_EQ(tconv_problem_create(nullptr, &problem), TCONV_INVALID);
+  EXPECT_EQ(tconv_problem_create(&desc, &problem), TCONV_INVALID);
+  EXPECT_NE(std::string(tconv_last_error()).find("struct_size = 0"), std::string::npos);
+  desc.struct_size = sizeof desc;
+  EXPECT_EQ(tconv_problem_create(&desc, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_problem_create(&desc, &problem), TCONV_INVALID);  // a kernel of 0 taps
+  EXPECT_EQ(tconv_plan_create(nullptr, nullptr, &plan), TCONV_INVALID);
+  EXPECT_EQ(tconv_run(nullptr, nullptr, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_run_host(nullptr, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_time_host(nullptr, nullptr, 1, 1, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_plan_resized(nullptr, 1, 1, 1, &plan), TCONV_INVALID);
+  std::size_t bytes = 7;
+  EXPECT_EQ(tconv_plan_workspace_bytes_upto(nullptr, 1, 1, 1, &bytes), TCONV_INVALID);
+  EXPECT_EQ(bytes, 7U);
+  EXPECT_EQ(tconv_verify(nullptr, nullptr, nullptr, nullptr), TCONV_INVALID);
+  EXPECT_EQ(tconv_diagnose(nullptr, nullptr, nullptr, TCONV_TEXT, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_problem_describe(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_plan_explain(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_plan_counters(nullptr, TCONV_TEXT, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_kernels(7, &text), TCONV_INVALID);
+  EXPECT_EQ(tconv_kernels(TCONV_TEXT, nullptr), TCONV_INVALID);
+  EXPECT_EQ(text, nullptr);
+  EXPECT_STREQ(tconv_problem_key(nullptr), "");
+  EXPECT_STREQ(tconv_plan_kernel(nullptr), "");
+  EXPECT_EQ(tconv_plan_workspace_bytes(nullptr), 0U);
+  tconv_problem_destroy(nullptr);
+  tconv_plan_destroy(nullptr);
+  tconv_text_free(nullptr);
+}
+
+TEST(CFace, RefusesOptionsOutOfRange) {
+  const Problem problem(good_tensorflow());
+  const std::pair<const char*, std::function<void(tconv_options&)>> bad[] = {
+      {"options.device = 3", [](auto& o) { o.device = 3; }},
+      {"options.math = -1", [](auto& o) { o.math = -1; }},
+      {"options.workspace_limit = -2", [](auto& o) { o.workspace_limit = -2; }},
+      {"options.threads = -1", [](auto& o) { o.threads = -1; }},
+      {"kernels = 'gahter'", [](auto& o) { o.kernels = "gahter"; }},
+      {"kernels = ''", [](auto& o) { o.kernels = "reference,"; }},
+      {"tile = 'x'", [](auto& o) { o.tile = "x"; }},
+      {"device_model = 'h300'", [](auto& o) { o.device_model = "h300"; }},
+      {"device_model = 'h200'", [](auto& o) { o.device_model = "h200", o.device = 1; }},
+      {"options.struct_size", [](auto& o) { o.struct_size = 8; }},
+  };
+  for (const auto& [what, spoil] : bad) {
+    auto options = detail::sized<tconv_options>();
+    spoil(options);
+    tconv_plan* plan = nullptr;
+    EXPECT_EQ(tconv_plan_create(problem.c_handle(), &options, &plan), TCONV_INVALID) << what;
+    EXPECT_NE(std::string(tconv_last_error()).find(what), std::string::npos) << tconv_last_error();
+    EXPECT_EQ(plan, nullptr);
+  }
+}
+
+/// TFLite's "Simple": arange 4x4 by arange 3x3, stride 1, SAME.
+struct Simple {
+  alignas(64) float input[16], filters[9], output[16] = {};
+  alignas(64) std::byte workspace[1 << 16];
+  Tensors tensors;
+  TensorFlowArgs args;
+  Simple() {
+    for (int i = 0; i < 16; ++i) input[i] = static_cast<float>(i + 1);
+    for (int i = 0; i < 9; ++i) filters[i] = static_cast<float>(i + 1);
+    args.input_shape = {1, 4, 4, 1};
+    args.filter_shape = {3, 3, 1, 1};
+    tensors.input = input, tensors.input_bytes = sizeof input;
+    tensors.filters = filters, tensors.filters_bytes = sizeof filters;
+    tensors.output = output, tensors.output_bytes = sizeof output;
+    tensors.workspace = workspace, tensors.workspace_bytes = sizeof workspace;
+  }
+  float sum() const {
+    float total = 0;
+    for (const float y : output) total += y;
+    return total;
+  }
+};
+
+TEST(CppFace, TheWholeWay) {
+  Simple s;
+  const Problem problem(s.args);
+  EXPECT_EQ(problem.output_shape(), (Numbers{1, 4, 4, 1}));
+  EXPECT_EQ(problem.info().output_bytes, 64);
+  EXPECT_EQ(problem.key(), "f32:nhwc:n1:c1:k1:h4k3s1p1o4:w4k3s1p1o4");
+  EXPECT_EQ(Problem(problem.key()).key(), problem.key());
+  Options options;
+  options.kernels = "reference";
+  const Plan plan(problem, options);
+  EXPECT_EQ(plan.kernel(), "reference");
+  EXPECT_EQ(plan.device(), Device::cpu);
+  EXPECT_EQ(plan.workspace_bytes(), 0U);
+  plan.run(s.tensors);
+  EXPECT_EQ(s.sum(), 3860);
+  VerifyReport report;
+  EXPECT_TRUE(verify(problem, s.tensors, report).ok());
+  EXPECT_EQ(report.checked, 16);
+  EXPECT_EQ(report.whole, 1);
+  s.output[5] += 1;
+  EXPECT_EQ(verify(problem, s.tensors, report).code(), Code::mismatch);
+  EXPECT_EQ(report.mismatches, 1);
+  EXPECT_EQ(report.p, 1);
+  EXPECT_EQ(report.q, 1);
+  EXPECT_EQ(report.got, report.expected + 1);
+  EXPECT_NE(plan.explain().find("reference"), std::string::npos);
+  EXPECT_NE(plan.counters().find("reference, tile"), std::string::npos);
+  EXPECT_NE(plan.counters().find("predicts no counters"), std::string::npos);
+}
+
+TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {
+  Simple s;
+  const Problem problem(s.args);
+  Options options;
+  options.device = Device::cpu;
+  const Plan plan(problem, options);
+  options.kernels = "reference";
+  const Plan reference(problem, options);
+  s.tensors.output = nullptr, s.tensors.output_bytes = 0;
+  Comparison comparison;
+  EXPECT_TRUE(compare_host(plan, reference, s.tensors, comparison).ok());
+  EXPECT_EQ(comparison.total, 16);
+  EXPECT_EQ(comparison.differ, 0);
+  ASSERT_EQ(tconv_compare_host(plan.c_handle(), nullptr, &s.tensors, &comparison), TCONV_OK);
+  EXPECT_EQ(comparison.allowed, 0);
+  const Problem other(std::string("f32:nhwc:n1:c1:k1:h4k3s1p1o5:w4k3s1p1o4"));
+  EXPECT_EQ(compare_host(plan, Plan(other, options), s.tensors, comparison).code(), Code::invalid);
+  EXPECT_NE(std::string(tconv_last_error()).find("the same problem"), std::string::npos);
+}
+
+TEST(CppFace, EveryDefaultPlanAgrees) {
+  Simple s;
+  const Problem problem(s.args);
+  Plan(problem).run_host(s.tensors);  // on whatever device
+  EXPECT_EQ(s.sum(), 3860);
+  std::fill(std::begin(s.output), std::end(s.output), 0.0F);
+  Options options;
+  options.device = Device::cpu;
+  const Plan plan(problem, options);
+  ASSERT_LE(plan.workspace_bytes(), sizeof s.workspace);
+  // The declared workspace must be 256-byte aligned.
+  void* workspace = s.workspace;
+  std::size_t space = sizeof s.workspace;
+  s.tensors.workspace = std::align(256, plan.workspace_bytes(), workspace, space);
+  s.tensors.workspace_bytes = space;
+  plan.run(s.tensors);
+  EXPECT_EQ(s.sum(), 3860);
+}
+
+TEST(CppFace, HostRunsAreTimedAndBringTheirWorkspace) {
+  Simple s;
+  Options options;
+  options.device = Device::cpu;
+  options.prepacked_filters = true;
+  const Plan plan(Problem(s.args), options);
+  s.tensors.workspace = nullptr, s.tensors.workspace_bytes = 0;
+  double us[4] = {};
+  ASSERT_EQ(tconv_time_host(plan.c_handle(), &s.tensors, 4, 2, us), TCONV_OK) << tconv_last_error();
+  EXPECT_EQ(s.sum(), 3860);
+  for (const double time : us) EXPECT_GT(time, 0);
+  EXPECT_EQ(tconv_time_host(plan.c_handle(), &s.tensors, 0, 1, us), TCONV_INVALID);
+  s.tensors.output_bytes = 60;
+  EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_INVALID);
+}
+
+TEST(CppFace, PlansAreResized) {
+  Simple s;
+  Options options;
+  options.kernels = "reference";
+  const Plan plan(Problem(std::string("f32:nhwc:n1:c1:k1:h2k3s1p1o2:w9k3s1p1o9")), options);
+  const Plan resized = plan.resized(1, 4, 4);
+  EXPECT_EQ(resized.kernel(), "reference");
+  EXPECT_EQ(plan.workspace_bytes_upto(1, 4, 4), resized.workspace_bytes());
+  resized.run(s.tensors);
+  EXPECT_EQ(s.sum(), 3860);
+  EXPECT_THROW(plan.resized(1, -4, 4), Error);
+  Plan none;
+  EXPECT_EQ(plan.resized(1, 4, -4, none).code(), Code::invalid);
+  EXPECT_EQ(none.c_handle(), nullptr);
+}
+
+TEST(CppFace, AModelIsPlannedForButNotRun) {
+  Simple s;
+  Options options;
+  options.device_model = "rtx4090";
+  Plan plan;
+  const Status status = Plan::create(Problem(s.args), options, plan);
+  if (!status.ok()) {  // a build without CUDA
+    EXPECT_EQ(status.code(), Code::unsupported);
+    EXPECT_NE(status.message().find("no rows for cuda"), std::string::npos) << status.message();
+    return;
+  }
+  EXPECT_EQ(plan.device(), Device::cuda);
+  EXPECT_NE(plan.explain().find("rtx4090 (model)"), std::string::npos);
+  EXPECT_EQ(tconv_run(plan.c_handle(), &s.tensors, nullptr), TCONV_UNSUPPORTED);
+  EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_UNSUPPORTED);
+  EXPECT_NE(std::string(tconv_last_error()).find("not here"), std::string::npos);
+}
+
+TEST(CppFace, WrongBufferSizesAreRefused) {
+  Simple s;
+  const Plan plan{Problem(s.args)};
+  s.tensors.output_bytes = 60;
+  EXPECT_THROW(plan.run(s.tensors), Error);
+  s.tensors.output_bytes = 64;
+  s.tensors.input = nullptr;
+  EXPECT_THROW(plan.run(s.tensors), Error);
+  for (const float y : s.output) EXPECT_EQ(y, 0);  // nothing was written
+}
+
+TEST(CppFace, TheLogCallbackGetsOneLinePerPlan) {
+  Simple s;
+  s.args.name = "decoder.3";
+  std::vector<std::string> lines;
+  Options options;
+  options.kernels = "reference";
+  options.log = [](const char* line, void* user) {
+    static_cast<std::vector<std::string>*>(user)->emplace_back(line);
+  };
+  options.log_user = &lines;
+  const Plan plan{Problem(s.args), options};
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_NE(lines[0].find("decoder.3: f32:nhwc"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[0].find("reference/element"), std::string::npos) << lines[0];
+  EXPECT_EQ(lines[0].find('\n'), std::string::npos);
+}
+
+TEST(CppFace, ConventionsDifferAsTheyShould) {
+  TensorFlowArgs tf = good_tensorflow();
+  PyTorchArgs pt;
+  pt.input_shape = {1, 4, 8, 8};
+  pt.weight_shape = {4, 2, 3, 3};
+  pt.stride = Numbers{2};
+  pt.padding = Numbers{1};
+  pt.output_padding = Numbers{1};
+  OnnxArgs onnx;
+  onnx.x_shape = {1, 4, 8, 8};
+  onnx.w_shape = {4, 2, 3, 3};
+  onnx.strides = Numbers{2, 2};
+  onnx.auto_pad = "SAME_UPPER";
+  EXPECT_EQ(Problem(tf).desc().h.pad_begin, 0);
+  EXPECT_EQ(Problem(pt).desc().h.pad_begin, 1);
+  EXPECT_EQ(Problem(onnx).desc().h.pad_begin, 0);
+  for (const Problem& problem : {Problem(tf), Problem(pt), Problem(onnx)}) {
+    EXPECT_EQ(problem.output_shape(), (Numbers{1, 16, 16, 2}));
+  }
+}
+
+TEST(CFace, ListsKernelsAndDevices) {
+  char* text = nullptr;
+  ASSERT_EQ(tconv_kernels(TCONV_JSON, &text), TCONV_OK);
+  EXPECT_NE(std::string(text).find("\"name\":\"reference\""), std::string::npos);
+  tconv_text_free(text);
+  ASSERT_EQ(tconv_devices(TCONV_JSON, &text), TCONV_OK);
+  EXPECT_NE(std::string(text).find("\"device\":\"cpu\""), std::string::npos);
+  tconv_text_free(text);
+}
+
+TEST(CFace, CudaIsRefusedWithASentence) {
+  test::FakeGpu fake;
+  fake.absent = "there is none";
+  const Problem problem(good_tensorflow());
+  auto options = detail::sized<tconv_options>();
+  options.device = TCONV_DEVICE_CUDA;
+  tconv_plan* plan = nullptr;
+  EXPECT_EQ(tconv_plan_create(problem.c_handle(), &options, &plan), TCONV_UNSUPPORTED);
+  EXPECT_NE(std::string(tconv_last_error()).find("no device cuda: there is none"),
+            std::string::npos);
+}
+
+TEST(CFace, DevicesAreListedWithTheirFacts) {
+  test::FakeGpu fake("a100", 2);
+  char* text = nullptr;
+  ASSERT_EQ(tconv_devices(TCONV_JSON, &text), TCONV_OK);
+  const std::string list = text;
+  tconv_text_free(text);
+  EXPECT_NE(list.find("\"name\":\"fake a100\""), std::string::npos) << list;
+  EXPECT_NE(list.find("\"ordinal\":1"), std::string::npos) << list;
+  EXPECT_NE(list.find("\"cuda\":\"\""), std::string::npos) << list;
+  EXPECT_LT(list.find("cuda"), list.find("\"cpu\"")) << "the preferred first: " << list;
+}
+
+}  // namespace
+}  // namespace tconv
