@@ -41,6 +41,7 @@ tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
 tconv_check(doc_paths source 1 1 ${checks}/doc_paths)
+tconv_check(other_onednn source 4 1 ${checks}/other_onednn)
 tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
 
 if(TCONV_WITH_CUDA)

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_onednn.cpp: the row `onednn` against the row `reference`, bit for bit on small integers and
-// within the derived bound on everything else; and the conversions that it is made of.
+// within the derived bound on everything else.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <cstdlib>
+#include <dnnl.hpp>
+#include <map>
+#include <optional>
+#include <string>
 #include <thread>
 
-#include "src/host/cpu/onednn/convert.h"
 #include "src/host/cpu/reference.h"
+#include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
 #include "src/host/verify/verify.h"
 #include "tests/support/support.h"
@@ -198,8 +201,7 @@ TEST(OneDnn, StaysWithinTheBoundOnRandomProblems) {
   }
 }
 
-// ---- Memory.
-// --------------------------------------------------------------------------------------
+// ---- Memory. ------------------------------------------------------------------------------------
 
 TEST(OneDnn, ResidualMayBeTheOutput) {
   for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
@@ -269,25 +271,53 @@ TEST(OneDnn, WritesNothingBehindItsWorkspaceAndPackedFilters) {
   }
 }
 
-TEST(OneDnn, TakesTheSmallerImplementationUnderAWorkspaceLimit) {
-  const Axis axis{.in = 32, .kernel = 4, .stride = 2, .dilation = 1, .pad_begin = 1, .out = 64};
-  const Problem problem(dense_desc(1, 64, 3, axis, axis));
-  const auto bytes = [&](int64_t limit) {
-    return onednn_kernel.prepare(problem, 0, {.workspace_limit = limit, .threads = 1}, cpu_facts())
-        ->workspace_bytes;
-  };
-  const std::size_t unlimited = bytes(-1);
-  const std::size_t limited = bytes(static_cast<int64_t>(unlimited) - 1);
-  EXPECT_LT(limited, unlimited);
+/// The plan for `limit` bytes, run in exactly as many; or a sentence with what is needed. Returns
+/// whether there was a plan.
+bool check_limit(const Problem& problem, std::size_t limit) {
+  const auto bytes = static_cast<int64_t>(limit);
+  std::optional<Plan> plan;
+  try {
+    plan = make_plan(problem, {.kernels = {"onednn"}, .workspace_limit = bytes, .threads = 1});
+  } catch (const Unsupported& declined) {
+    const std::string what = declined.what(), words = "onednn: needs ";
+    const std::size_t at = what.find(words);
+    EXPECT_NE(what.find(" bytes of workspace, the limit is " + std::to_string(bytes)),
+              std::string::npos)
+        << what;
+    EXPECT_GT(at == std::string::npos ? 0 : std::stoll(what.substr(at + words.size())), bytes)
+        << what;
+    return false;
+  }
+  EXPECT_LE(plan->workspace_bytes(), limit) << problem.key();
   Operands operands = small_integers(problem, 9);
   const Bytes expected = reference_output(problem, operands);
-  Prepared(problem, {.workspace_limit = static_cast<int64_t>(limited)}, operands.filters.data())
-      .launch(operands.tensors());
-  EXPECT_EQ(first_difference(operands.output, expected), -1);
+  operands.workspace = Bytes(limit + 1, kPoison);
+  run(*plan, operands.tensors(), {.workspace = limit}, nullptr);
+  EXPECT_EQ(first_difference(operands.output, expected), -1) << problem.key() << " in " << limit;
+  EXPECT_EQ(operands.workspace.back(), kPoison) << problem.key() << " in " << limit;
+  return true;
 }
 
-// ---- Threads.
-// -------------------------------------------------------------------------------------
+// Whichever implementations oneDNN has here, and whatever scratch they want.
+TEST(OneDnn, KeepsToAWorkspaceLimitOrSaysWhatItNeeds) {
+  const Axis axis{.in = 32, .kernel = 4, .stride = 2, .dilation = 1, .pad_begin = 1, .out = 64};
+  for (const int64_t out_c : {3, 24}) {
+    for (const DType type : {DType::f32, DType::f16}) {
+      ProblemDesc d = dense_desc(1, 64, out_c, axis, axis);
+      d.dtype = d.output_dtype = d.bias_dtype = type;
+      const Problem problem(d);
+      const auto unlimited =
+          onednn_kernel.prepare(problem, 0, {.threads = 1}, cpu_facts())->workspace_bytes;
+      EXPECT_TRUE(check_limit(problem, unlimited)) << problem.key();
+      if (unlimited > 0) check_limit(problem, unlimited - 1);
+      check_limit(problem, unlimited / 2);
+      // f16 operands are widened into the workspace.
+      EXPECT_FALSE(check_limit(problem, 0) && type == DType::f16) << problem.key();
+    }
+  }
+}
+
+// ---- Threads. -----------------------------------------------------------------------------------
 
 TEST(OneDnn, ThreadsShareAPlan) {
   ProblemDesc d = dense_desc(2, 24, 20, kUp2, kUp2);
@@ -327,8 +357,22 @@ TEST(OneDnn, AnyNumberOfThreadsGivesTheSameBits) {
   }
 }
 
-// ---- What it declines.
-// -----------------------------------------------------------------------------
+// ---- The processor. -----------------------------------------------------------------------------
+
+// So that a run under a cap (see tests/CMakeLists.txt) cannot be one without.
+TEST(OneDnn, UsesNoMoreInstructionsThanItsEnvironmentAllows) {
+  const char* cap = std::getenv("DNNL_MAX_CPU_ISA");
+  if (cap == nullptr) GTEST_SKIP() << "DNNL_MAX_CPU_ISA is not set";
+  const std::map<std::string, dnnl::cpu_isa> caps = {
+      {"SSE41", dnnl::cpu_isa::sse41}, {"AVX", dnnl::cpu_isa::avx}, {"AVX2", dnnl::cpu_isa::avx2}};
+  const auto allowed = caps.find(cap);
+  if (allowed == caps.end()) GTEST_SKIP() << "DNNL_MAX_CPU_ISA=" << cap;
+  // A set of instructions has the bits of all that it contains.
+  const auto used = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  EXPECT_EQ(used & ~static_cast<unsigned>(allowed->second), 0U) << cap << ", but " << used;
+}
+
+// ---- What it declines. --------------------------------------------------------------------------
 
 TEST(OneDnn, DeclinesWithASentence) {
   ProblemDesc d = dense_desc(1, 2, 2, kUp2, kUp2);
@@ -350,45 +394,6 @@ TEST(OneDnn, DeclinesWithASentence) {
   strided.h = {
       .in = 2, .kernel = 1, .stride = int64_t{1} << 31, .dilation = 1, .pad_begin = 0, .out = 3};
   EXPECT_EQ(why_not(Problem(strided)), "") << "one input reaches the output: the stride is moot";
-}
-
-// ---- Conversions.
-// ------------------------------------------------------------------------------------
-
-template <typename T>
-void expect_conversions_agree(DType type) {
-  for (uint32_t bits = 0; bits < 65536; ++bits) {
-    const T value{static_cast<uint16_t>(bits)};
-    float wide = 0;
-    widen_row(type, &value, 1, &wide, 1);
-    if (std::isnan(widen(value))) {
-      EXPECT_TRUE(std::isnan(wide)) << bits;
-      T back{};
-      narrow_row(type, &wide, 1, &back);
-      EXPECT_TRUE(std::isnan(widen(back))) << bits;
-    } else {
-      EXPECT_EQ(std::bit_cast<uint32_t>(wide), std::bit_cast<uint32_t>(widen(value))) << bits;
-    }
-  }
-  // Every 16-bit pattern of the upper half with lower halves around the ties.
-  for (uint32_t upper = 0; upper < 65536; ++upper) {
-    for (const uint32_t lower : {0u, 1u, 0x0fffu, 0x1000u, 0x1001u, 0x7fffu, 0x8000u, 0x8001u,
-                                 0xefffu, 0xf000u, 0xf001u, 0xffffu}) {
-      const auto x = std::bit_cast<float>(upper << 16 | lower);
-      T narrowed{};
-      narrow_row(type, &x, 1, &narrowed);
-      if (std::isnan(x)) {
-        EXPECT_TRUE(std::isnan(widen(narrowed)));
-      } else {
-        ASSERT_EQ(narrowed.bits, round_to<T>(x).bits) << x;
-      }
-    }
-  }
-}
-
-TEST(Convert, AgreesWithTheDefinitionForHalf) { expect_conversions_agree<Half>(DType::f16); }
-TEST(Convert, AgreesWithTheDefinitionForBFloat16) {
-  expect_conversions_agree<BFloat16>(DType::bf16);
 }
 
 }  // namespace
