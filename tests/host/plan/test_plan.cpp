@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_plan.cpp: the planner over tables of fake rows, and the cost of run on a row that does
-// nothing.
+// test_plan.cpp: the planner over tables of fake families, and the cost of run on one that is idle.
 #include <gtest/gtest.h>
 
 #include <atomic>
