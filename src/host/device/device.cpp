@@ -65,15 +65,13 @@ bool has_nvidia_gpu(const std::string& folder) {
     std::ifstream(file) >> word;
     return word;
   };
+  // Class 03: display controllers, those without a display included.
+  const auto is_gpu = [&](const std::filesystem::directory_entry& device) {
+    return text(device.path() / "vendor") == "0x10de" &&
+           text(device.path() / "class").starts_with("0x03");
+  };
   std::error_code error;
-  for (const auto& device : std::filesystem::directory_iterator(folder, error)) {
-    // Class 03: display controllers, those without a display included.
-    if (text(device.path() / "vendor") == "0x10de" &&
-        text(device.path() / "class").starts_with("0x03")) {
-      return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(std::filesystem::directory_iterator(folder, error), is_gpu);
 }
 
 DeviceFacts cuda_facts() {
