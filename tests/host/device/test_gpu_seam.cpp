@@ -50,7 +50,7 @@ TEST(BuiltInGpu, IsThereOrSaysWhyNot) {
 
 TEST(BuiltInGpu, FailuresOfOursAreNotLeftBehind) {
   Gpu& g = built_in_gpu();
-  if (g.absence() == "" || has(g.absence(), "no CUDA kernels")) {
+  if (g.absence().empty() || has(g.absence(), "no CUDA kernels")) {
     GTEST_SKIP() << "needs a CUDA build on a machine without a GPU";
   }
   const std::string before = g.pending_error();
