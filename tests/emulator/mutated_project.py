@@ -68,7 +68,7 @@ class Project(unittest.TestCase):
 
     def program_is(self, text):
         (self.root / "tests/test.cpp").write_text(text)
-        subprocess.run([COMPILER, "-c", self.root / "tests/test.cpp", "-o", self.build / "test.o"],
+        subprocess.run([COMPILER, "-c", self.root / "tests/test.cpp", "-o", self.build / "clamp.cpp.o"],
                        check=True)
 
     def broken(self, *entries):
@@ -91,7 +91,8 @@ class Project(unittest.TestCase):
         entries.insert(0, {**entries[0], "command": entries[0]["command"].replace(
             f"ccache {COMPILER}", "false").replace("kernels.dir", "else.dir")})
         (self.build / "compile_commands.json").write_text(json.dumps(entries))
-        (self.build / "objects").write_text(f"{self.build}/test.o\n{self.build}/part/./kernels.dir/clamp.cpp.o\n")
+        (self.build / "objects").write_text(
+            f"{self.build}/clamp.cpp.o\n{self.build}/part/./kernels.dir/clamp.cpp.o\n")
         (self.build / "libraries").write_text("-lm\n")
         (self.folder / "mutations.json").write_text(json.dumps(
             {"units": self.units, "kernels": "kernels", "test": "test_clamp", "timeout": 60,
