@@ -25,5 +25,6 @@ if(TCONV_WITH_CUDNN)
   message(STATUS "tconv: cuDNN: headers of ${CUDNN_VERSION_STRING}, cudnn_frontend "
     "${CudnnFrontend_VERSION}; opened at run time")
 else()
+  list(APPEND TCONV_FAMILIES_UNAVAILABLE cudnn)
   message(STATUS "tconv: left out: the row cudnn (${tconv_cudnn_reason})")
 endif()

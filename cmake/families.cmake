@@ -7,11 +7,10 @@
 #   src/cuda/WORD/, or src/cuda/WORD.cu                a family whose device is CUDA
 #   src/host/cpu/WORD/, or src/host/cpu/WORD.cpp       a family of the CPU
 #
-# Each defines `constinit const Kernel WORD_kernel` (src/host/plan/kernel.h). A folder's .cpp files plan:
-# they are compiled with and without CUDA, unless the folder is of a vendor's library.
+# Each defines `constinit const Kernel WORD_kernel` (src/host/plan/kernel_table.h). A folder's .cpp files
+# plan: they are compiled with and without CUDA, unless a vendor's library that they need is not there.
 set(TCONV_FAMILIES cudnn igemm_sm80 gather onednn reference)
-# What these need, beside the folder, is found by cudnn.cmake and by the project: they may be absent.
-set(TCONV_VENDOR_FAMILIES cudnn onednn)
+set(TCONV_FAMILIES_UNAVAILABLE "")  # who looks for a vendor's library and finds none adds the family here
 set(TCONV_ROWS "all" CACHE STRING
   "Families to build: all, or a list such as reference,gather,cudnn")
 

@@ -42,6 +42,12 @@ tconv_check(needed_libraries package 1 1
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
 tconv_check(doc_paths source 1 1 ${checks}/doc_paths)
 tconv_check(other_onednn source 4 1 ${checks}/other_onednn)
+foreach(family IN LISTS TCONV_FAMILIES)
+  if(TARGET print_plan_${family})
+    tconv_check(example_${family} source 1 1 ${PROJECT_SOURCE_DIR}/tests/cuda/${family}/draw_example
+      $<TARGET_FILE:print_plan_${family}>)
+  endif()
+endforeach()
 tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
 
 if(TCONV_WITH_CUDA)
