@@ -17,6 +17,22 @@ help_of() { sed -n '3,/^$/s/^# \{0,1\}//p' "$1"; }
 
 jobs="${TCONV_JOBS:-$(nproc)}"
 
+# The CUDA compiler: the one that was named, PATH's, the toolkit's in its usual place, or else NVIDIA's
+# from PyPI, which scripts/setup fetches.
+fetched_nvcc="$root/build/deps/cuda/bin/nvcc"
+installed_nvcc() {
+  local named="${CUDACXX:-nvcc}"
+  [[ "$named" != "$fetched_nvcc" ]] || named=nvcc
+  command -v "$named" || command -v "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"
+}
+find_nvcc() { installed_nvcc || command -v "$fetched_nvcc"; }
+# CMake looks in PATH alone, unless it is told.
+tell_cmake_nvcc() {
+  [[ -n "${CUDACXX:-}" ]] || command -v nvcc >/dev/null || CUDACXX="$(find_nvcc)" || return 0
+  [[ -z "${CUDACXX:-}" ]] || export CUDACXX
+}
+tell_cmake_nvcc
+
 # Where ccache is present: what is compiled alike in two build folders is compiled once. (It would tell
 # folders apart for the one in the debugging information, which nobody asks for, and copies of the
 # project for the path in front of its own.)
@@ -46,14 +62,15 @@ for_this_machine() {
   fi
 }
 
-# configure PRESET ARGUMENT...: configures build/PRESET. Other arguments than last time start from a
-# fresh cache, so that an option given once does not stay. (Not by --fresh: objects that are compiled
-# alike stay.)
+# configure PRESET ARGUMENT...: configures build/PRESET. Other arguments than last time, or another CUDA
+# compiler, start from a fresh cache, so that an option given once does not stay. (Not by --fresh:
+# objects that are compiled alike stay.)
 configure() {
   local preset="$1" folder="build/$1"
   shift
-  local stamp="$folder/tconv_arguments"
-  if [[ -f "$folder/CMakeCache.txt" && "$(cat "$stamp" 2>/dev/null)" != "arguments: $*" ]]; then
+  tell_cmake_nvcc  # scripts/setup may have fetched one by now
+  local stamp="$folder/tconv_arguments" arguments="arguments: $*${CUDACXX:+ CUDACXX=$CUDACXX}"
+  if [[ -f "$folder/CMakeCache.txt" && "$(cat "$stamp" 2>/dev/null)" != "$arguments" ]]; then
     rm -rf "$folder/CMakeCache.txt" "$folder"/CMakeFiles/[0-9]*
   fi
   mkdir -p "$folder"
@@ -64,7 +81,7 @@ configure() {
     die 4 "cmake could not configure build/$preset"
   }
   grep '^-- tconv' "$folder/configure.log" || true
-  printf 'arguments: %s' "$*" >"$stamp"
+  printf '%s' "$arguments" >"$stamp"
 }
 
 # build PRESET TARGET...: builds quietly; everything is in build.log.

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 GPU_FIELDS = {  # of nvidia-smi, and their names in the head line
     "name": "gpu", "compute_cap": "compute_capability", "driver_version": "driver",
     "memory.total": "memory", "clocks.sm": "clock_sm", "clocks.mem": "clock_memory",
@@ -60,6 +61,7 @@ def nvcc():
     candidates = [os.environ.get("CUDACXX", ""), "nvcc"]
     candidates += [os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin", "nvcc")]
     candidates += sorted(glob.glob("/usr/local/cuda*/bin/nvcc"), reverse=True)
+    candidates += [str(ROOT / "build" / "deps" / "cuda" / "bin" / "nvcc")]  # scripts/setup's
     candidates += wheels("cu*/bin/nvcc")
     return next(filter(None, (shutil.which(name) for name in candidates if name)), None)
 

@@ -2,11 +2,14 @@
 // device.cpp: the CPU's facts, and the GPUs' from the seam.
 #include "src/host/device/device.h"
 
+#if defined(__linux__)
 #include <sched.h>
+#endif
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "src/host/device/gpu.h"
 #include "src/host/problem/errors.h"
@@ -23,11 +26,14 @@ std::string cpu_name() {
   return "CPU";
 }
 
-/// Cores that this process may use: a container's share, not the machine's.
+/// Cores that this process may use: a container's share, not the machine's, where the system tells.
 int usable_cores() {
+#if defined(__linux__)
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 /// f32 multiply-adds per clock and core: two vector units of the widest kind.
