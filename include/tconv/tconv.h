@@ -76,7 +76,7 @@ class Problem {
   /// From the one-line text that key() gives.
   static Status create(const std::string& key, Problem& problem) {
     tconv_problem* handle = nullptr;
-    const Status status(tconv_problem_from_key(key.c_str(), &handle));
+    Status status(tconv_problem_from_key(key.c_str(), &handle));
     if (status.ok()) problem.handle_.reset(handle, tconv_problem_destroy);
     return status;
   }
@@ -159,7 +159,7 @@ class Plan {
     c.log_user = options.log_user;
     c.device_model = options.device_model.empty() ? nullptr : options.device_model.c_str();
     tconv_plan* handle = nullptr;
-    const Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
+    Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
     if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
     return status;
   }
@@ -173,7 +173,7 @@ class Plan {
   /// Code::unsupported has the reason where the family or the tensors do not allow it.
   Status resized(int64_t n, int64_t h, int64_t w, Plan& plan) const {
     tconv_plan* handle = nullptr;
-    const Status status(tconv_plan_resized(handle_.get(), n, h, w, &handle));
+    Status status(tconv_plan_resized(handle_.get(), n, h, w, &handle));
     if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
     return status;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan.cpp: the planner walks the table, cheapest estimate first, until a row can be prepared.
+// plan.cpp: the planner walks the table, cheapest estimate first, until a family can be prepared.
 #include "src/host/plan/plan.h"
 
 #include <algorithm>
@@ -15,19 +15,19 @@
 namespace tconv::host {
 namespace {
 
-/// A row for another device is no candidate: nobody asked for it.
-std::vector<const Kernel*> rows_of(std::span<const Kernel* const> table, DeviceKind device) {
-  std::vector<const Kernel*> rows;
-  std::ranges::copy_if(table, std::back_inserter(rows),
+/// A family for another device is no candidate: nobody asked for it.
+std::vector<const Kernel*> families_of(std::span<const Kernel* const> table, DeviceKind device) {
+  std::vector<const Kernel*> families;
+  std::ranges::copy_if(table, std::back_inserter(families),
                        [&](const Kernel* kernel) { return kernel->device == device; });
-  return rows;
+  return families;
 }
 
 bool proposes(const Kernel& kernel, const std::string& tile) {
   return kernel.proposed_tiles != nullptr && tile.starts_with(kernel.proposed_tiles);
 }
 
-/// A misspelt row or tile would otherwise read "no kernel takes this".
+/// A misspelt family or tile would otherwise read "no kernel takes this".
 void check_names(const Options& options, std::span<const Kernel* const> table) {
   std::string kernels, tiles;
   for (const Kernel* kernel : table) {
@@ -48,7 +48,7 @@ void check_names(const Options& options, std::span<const Kernel* const> table) {
   }
 }
 
-/// Why `options` exclude this tile, before anything is asked of the row.
+/// Why `options` exclude this tile, before anything is asked of the family.
 std::string excluded(const Kernel& kernel, int tile, const Options& options) {
   const auto& allowed = options.kernels;
   if (!allowed.empty() && std::ranges::find(allowed, kernel.name) == allowed.end()) {
@@ -68,9 +68,9 @@ double ranked(double us) {
 
 std::vector<Candidate> make_candidates(const Problem& problem, const Options& options,
                                        const DeviceFacts& device,
-                                       std::span<const Kernel* const> rows) {
+                                       std::span<const Kernel* const> families) {
   std::vector<Candidate> candidates;
-  for (const Kernel* kernel : rows) {
+  for (const Kernel* kernel : families) {
     const std::string declined =
         device.unusable.empty() ? kernel->declines(problem, options, device) : device.unusable;
     for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
@@ -96,8 +96,8 @@ struct DeviceChoice {
   bool passes_over_gpu = false;  ///< see Plan::passes_over_gpu
 };
 
-/// True if somebody named rows and none of them is a GPU's: then no GPU is asked for.
-bool only_cpu_rows(const Options& options, std::span<const Kernel* const> table) {
+/// True if somebody named families and none of them is a GPU's: then no GPU is asked for.
+bool only_cpu_families(const Options& options, std::span<const Kernel* const> table) {
   return !options.kernels.empty() && std::ranges::none_of(table, [&](const Kernel* kernel) {
     return kernel->device == DeviceKind::cuda &&
            std::ranges::find(options.kernels, kernel->name) != options.kernels.end();
@@ -112,7 +112,7 @@ DeviceChoice choose_device(const Options& options, std::span<const Kernel* const
     return {device_model(options.device_model), ""};
   }
   const bool automatic = options.device == DeviceKind::automatic;
-  if (options.device == DeviceKind::cpu || (automatic && only_cpu_rows(options, table))) {
+  if (options.device == DeviceKind::cpu || (automatic && only_cpu_families(options, table))) {
     return {cpu_facts(), ""};
   }
   if (automatic) {
@@ -150,7 +150,7 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
   }
 }
 
-/// Tiles of a row often share their reason: it is said once.
+/// Tiles of a family often share their reason: it is said once.
 [[noreturn]] void throw_reasons(const Problem& problem, const std::vector<Candidate>& candidates,
                                 const DeviceFacts& device) {
   std::string message = "no kernel for " + problem.key() + " on " + device.name;
@@ -178,7 +178,7 @@ Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts
   check_names(options, table);
   Plan plan(problem, options);
   plan.device_ = device;
-  plan.candidates_ = make_candidates(problem, options, device, rows_of(table, device.kind));
+  plan.candidates_ = make_candidates(problem, options, device, families_of(table, device.kind));
 
   std::vector<std::size_t> order(plan.candidates_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
