@@ -72,7 +72,7 @@ class Gpu {
   /// Makes the kernel's code resident on the current device, so that a first launch can be
   /// captured, and allows its launches `shared_bytes` of dynamic shared memory (up to
   /// kUnaskedSharedBytes need no asking). `carveout`: see preferred_carveout. A kernel keeps the
-  /// most that any plan asked for: plans of one row share it.
+  /// most that any plan asked for: plans of one family share it.
   virtual void load(const void* kernel, std::size_t shared_bytes, int carveout) = 0;
   virtual void launch(const Launch& launch) = 0;
   /// The launches from now on are a run of `problem`: for those who watch (the emulator counts its
