@@ -158,7 +158,7 @@ TEST(DeviceChoice, WithoutAGpuAutomaticIsTheCpuAndSaysWhy) {
 TEST(DeviceChoice, AGpuThatSeemsToBeHereAndIsPassedOverIsNews) {
   FakeGpu fake;
   fake.absent = driver_too_old_message(12040, 13000);
-  const auto json = [](const Plan& made) { return nlohmann::json::parse(made.explain(true)); };
+  const auto json = [](const Plan& made) { return nlohmann::json::parse(explain(made, true)); };
   EXPECT_FALSE(plan({}).passes_over_gpu());
   EXPECT_FALSE(json(plan({})).contains("gpu_not_used"));
   fake.seems = true;
@@ -299,11 +299,11 @@ TEST(VirtualGpu, EveryRowEstimatesATime) {
         EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
       }
     }
-    const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
-    const IgemmPlan cut = plan_igemm(problem, tile, facts);
+    const igemm::Tile& tile = igemm::kTiles[i % igemm::kTileCount];
+    const igemm::Plan cut = igemm::plan_tile(problem, tile, facts);
     if (!cut.refused.empty()) continue;
     ++cuts;
-    const double us = estimate_igemm_us(problem, tile, cut, facts);
+    const double us = igemm::estimate_us(problem, tile, cut, facts);
     EXPECT_TRUE(std::isfinite(us) && us > 0) << problem.key() << ": " << us;
   }
   EXPECT_GE(cuts, 10);
@@ -335,11 +335,11 @@ TEST(Carveout, IsAskedForByTheRowThatCountsOnSeveralBlocks) {
   const Problem problem(d);
   int asked = 0;
   for (const char* model : {"h200", "a100", "rtx4090", "gb10"}) {
-    for (int tile = 0; tile < kIgemmTileCount; ++tile) {
+    for (int tile = 0; tile < igemm::kTileCount; ++tile) {
       FakeGpu fake(model);
       const DeviceFacts& facts = fake.present.at(0);
-      if (!row.tile_declines(problem, tile, {}, facts).empty()) continue;
-      const IgemmPlan cut = plan_igemm(problem, kIgemmTiles[tile], facts);
+      const igemm::Plan cut = igemm::plan_tile(problem, igemm::kTiles[tile], facts);
+      if (!cut.refused.empty()) continue;
       (void)row.prepare(problem, tile, {}, facts);
       EXPECT_EQ(fake.carveouts.size(), cut.resident > 1 ? 1U : 0U) << model << " " << tile;
       if (cut.resident < 2) continue;

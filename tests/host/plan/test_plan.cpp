@@ -133,8 +133,8 @@ TEST(Planner, WhatIsNoTimeRanksLastInTheOrderOfTheTable) {
   EXPECT_STREQ(plan_with({&kEndless, &kNan, &kNegative}).kernel().name, "endless");
   const Plan chosen = plan_with({&kNan, &kEndless, &kNegative});
   EXPECT_EQ(chosen.estimate_us(), 0) << "none is known";
-  EXPECT_FALSE(nlohmann::json::parse(chosen.explain(true))["rows"][0].contains("estimate_us"));
-  EXPECT_EQ(chosen.explain(false).find("inf"), std::string::npos) << chosen.explain(false);
+  EXPECT_FALSE(nlohmann::json::parse(explain(chosen, true))["rows"][0].contains("estimate_us"));
+  EXPECT_EQ(explain(chosen, false).find("inf"), std::string::npos) << explain(chosen, false);
   EXPECT_FALSE(nlohmann::json::parse(explain_counters(chosen, true)).contains("estimate_us"));
 }
 
@@ -155,7 +155,8 @@ TEST(Planner, AFailureOfTheDeviceIsTheReasonOfItsRow) {
   const Plan plan = plan_with({&kFailing, &kLast});
   EXPECT_STREQ(plan.kernel().name, "last");
   EXPECT_EQ(candidate(plan, "failing").reason, "the device fails for tile 0");
-  EXPECT_NE(plan.explain(false).find("not chosen: the device fails for tile 1"), std::string::npos);
+  EXPECT_NE(explain(plan, false).find("not chosen: the device fails for tile 1"),
+            std::string::npos);
 }
 
 TEST(Planner, WhereAllFailTheErrorIsTheDevicesAndHasEveryReason) {
