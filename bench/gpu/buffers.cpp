@@ -12,6 +12,9 @@ namespace {
 
 using host::Copy;
 using host::DType;
+using host::load;
+using host::size_of;
+using host::store;
 
 /// Drawing takes longer than copying: a tensor repeats what fits into a cache, with a period that
 /// is no multiple of anything.

@@ -10,6 +10,8 @@ namespace {
 
 using host::Copy;
 using host::Extents;
+using host::load;
+using host::size_of;
 
 std::string format(const char* pattern, auto... values) {
   char text[256];

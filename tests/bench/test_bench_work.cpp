@@ -13,6 +13,7 @@ namespace {
 
 using host::DType;
 using host::Layout;
+using host::name_of;
 
 TEST(NamedRows, AreTwentyRowsOfTheSuiteAndOfAsManyStructures) {
   const std::vector<Layer> layers = load_layers("");
