@@ -293,17 +293,16 @@ TEST(VirtualGpu, EveryRowEstimatesATime) {
     for (const Kernel* row : kernel_table()) {
       if (row->device != DeviceKind::cuda || !row->declines(problem, {}, facts).empty()) continue;
       for (int t = 0; t < static_cast<int>(row->tiles.size()); ++t) {
-        const auto declines = row->tile_declines;
-        if (declines != nullptr && !declines(problem, t, {}, facts).empty()) continue;
-        const double us = row->estimate_us(problem, t, {}, facts);
+        const auto [reason, us] = row->consider(problem, t, {}, facts);
+        if (!reason.empty()) continue;
         EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
       }
     }
-    const IgemmTile& tile = kIgemmTiles[i % kIgemmTileCount];
-    const IgemmPlan cut = plan_igemm(problem, tile, facts);
+    const igemm::Tile& tile = igemm::kTiles[i % igemm::kTileCount];
+    const igemm::Plan cut = igemm::plan_tile(problem, tile, facts);
     if (!cut.refused.empty()) continue;
     ++cuts;
-    const double us = estimate_igemm_us(problem, tile, cut, facts);
+    const double us = igemm::estimate_us(problem, tile, cut, facts);
     EXPECT_TRUE(std::isfinite(us) && us > 0) << problem.key() << ": " << us;
   }
   EXPECT_GE(cuts, 10);
@@ -335,11 +334,11 @@ TEST(Carveout, IsAskedForByTheRowThatCountsOnSeveralBlocks) {
   const Problem problem(d);
   int asked = 0;
   for (const char* model : {"h200", "a100", "rtx4090", "gb10"}) {
-    for (int tile = 0; tile < kIgemmTileCount; ++tile) {
+    for (int tile = 0; tile < igemm::kTileCount; ++tile) {
       FakeGpu fake(model);
       const DeviceFacts& facts = fake.present.at(0);
-      if (!row.tile_declines(problem, tile, {}, facts).empty()) continue;
-      const IgemmPlan cut = plan_igemm(problem, kIgemmTiles[tile], facts);
+      const igemm::Plan cut = igemm::plan_tile(problem, igemm::kTiles[tile], facts);
+      if (!cut.refused.empty()) continue;
       (void)row.prepare(problem, tile, {}, facts);
       EXPECT_EQ(fake.carveouts.size(), cut.resident > 1 ? 1U : 0U) << model << " " << tile;
       if (cut.resident < 2) continue;

@@ -23,10 +23,12 @@ struct FakeState : KernelState {
 
 std::string takes_all(const Problem&, const Options&, const DeviceFacts&) { return ""; }
 std::string takes_none(const Problem&, const Options&, const DeviceFacts&) { return "takes none"; }
-double ten_per_tile(const Problem&, int tile, const Options&, const DeviceFacts&) {
-  return 30 - 10 * tile;
+Considered ten_per_tile(const Problem&, int tile, const Options&, const DeviceFacts&) {
+  return {.estimate_us = 30.0 - 10 * tile};
 }
-double hundred(const Problem&, int, const Options&, const DeviceFacts&) { return 100; }
+Considered hundred(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = 100};
+}
 std::shared_ptr<const KernelState> small_state(const Problem&, int tile, const Options&,
                                                const DeviceFacts&) {
   auto state = std::make_shared<FakeState>();
@@ -48,9 +50,15 @@ std::shared_ptr<const KernelState> device_fails(const Problem&, int tile, const 
                                                 const DeviceFacts&) {
   throw DeviceError("the device fails for tile " + std::to_string(tile));
 }
-double not_a_number(const Problem&, int, const Options&, const DeviceFacts&) { return NAN; }
-double endless(const Problem&, int, const Options&, const DeviceFacts&) { return INFINITY; }
-double before_now(const Problem&, int, const Options&, const DeviceFacts&) { return -5; }
+Considered not_a_number(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = NAN};
+}
+Considered endless(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = INFINITY};
+}
+Considered before_now(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = -5};
+}
 std::atomic<int64_t> launches{0};
 void nothing(const Problem&, const KernelState&, const Tensors&, Stream) {
   launches.fetch_add(1, std::memory_order_relaxed);
@@ -63,13 +71,13 @@ constexpr DType kTypes[] = {DType::f32};
 using Prepare = decltype(Kernel::prepare);
 Kernel fake(const char* name, decltype(Kernel::declines) declines, Prepare prepare,
             std::span<const char* const> tiles = kOneTile,
-            decltype(Kernel::estimate_us) estimate = hundred) {
+            decltype(Kernel::consider) consider = hundred) {
   return {.name = name,
           .device = DeviceKind::cpu,
           .tiles = tiles,
           .dtypes = kTypes,
           .declines = declines,
-          .estimate_us = estimate,
+          .consider = consider,
           .prepare = prepare,
           .launch = nothing,
           .prepack = nullptr};
