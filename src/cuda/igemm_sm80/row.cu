@@ -24,10 +24,10 @@
 //   sums, always in the same order.
 // - Planes of 16 bits are read in pairs of pixels, where their rows are whole pairs.
 //
-// Read on: plan.h (problem -> numbers) with subgemms.h, box.h, cost.h, traffic.h and operands.h;
-// params.h (the numbers); kernel.cuh with tile.cuh (who computes what), producer.cuh and copy.cuh
-// (who copies what), multiply.cuh and store.cuh. This file: the two small kernels of the second
-// launch, and the family's entry in the planner's table.
+// README.md draws an example. Read on: plan.h (problem -> numbers) with subgemms.h, box.h, cost.h,
+// traffic.h and operands.h; params.h (the numbers); kernel.cuh with tile.cuh (who computes what),
+// producer.cuh and copy.cuh (who copies what), multiply.cuh and store.cuh. This file: the two small
+// kernels of the second launch, and the family's entry in the planner's table.
 #include <array>
 #include <memory>
 #include <string>
