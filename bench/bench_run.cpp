@@ -14,7 +14,7 @@ namespace tconv::host {
 namespace {
 
 std::string takes_all(const Problem&, const Options&, const DeviceFacts&) { return ""; }
-double nothing_us(const Problem&, int, const Options&, const DeviceFacts&) { return 0; }
+Considered nothing_us(const Problem&, int, const Options&, const DeviceFacts&) { return {}; }
 std::shared_ptr<const KernelState> no_state(const Problem&, int, const Options&,
                                             const DeviceFacts&) {
   return std::make_shared<KernelState>();
@@ -27,7 +27,7 @@ constexpr Kernel kNothing = {.name = "nothing",
                              .tiles = kTiles,
                              .dtypes = kTypes,
                              .declines = takes_all,
-                             .estimate_us = nothing_us,
+                             .consider = nothing_us,
                              .prepare = no_state,
                              .launch = nothing,
                              .prepack = nullptr};

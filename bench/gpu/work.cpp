@@ -153,7 +153,7 @@ ExpectedTimes expected_times(const Layer& layer) {
     return 1e-6 * (us > kSlowUs ? kSlowRounds : kRounds) *
            std::max(kLeastUs, us * (cold ? sets : 1));
   };
-  const double gather_us = host::gather_kernel.estimate_us(problem, 0, {}, h200);
+  const double gather_us = host::gather_kernel.consider(problem, 0, {}, h200).estimate_us;
   const double macs_per_us =
       problem.desc().dtype == host::DType::f32 ? h200.f32_macs_per_us : h200.f16_tensor_macs_per_us;
   const double roofline_us =

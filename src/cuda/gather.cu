@@ -90,7 +90,7 @@ struct GatherState : KernelState {
 std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
 
 /// Model numbers, not measured: they rank this row behind every other that takes a problem.
-double estimate_us(const Problem& problem, int, const Options&, const DeviceFacts& device) {
+Considered consider(const Problem& problem, int, const Options&, const DeviceFacts& device) {
   // Two loads and half a dozen integer instructions a multiply-add, the loads through L1.
   constexpr double kShareOfPeak = 1.0 / 16;
   // An integer division tells whether a tap lands on an input.
@@ -104,7 +104,7 @@ double estimate_us(const Problem& problem, int, const Options&, const DeviceFact
   const double peak = d.dtype == DType::f64 ? device.f64_macs_per_us : device.f32_macs_per_us;
   const double arithmetic_us = macs / (peak * kShareOfPeak);
   const double memory_us = problem.least_bytes() / device.bytes_per_us;
-  return kLaunchUs + std::max(arithmetic_us, memory_us);
+  return {.estimate_us = kLaunchUs + std::max(arithmetic_us, memory_us)};
 }
 
 template <typename Index>
@@ -172,7 +172,7 @@ constinit const Kernel gather_kernel = {.name = "gather",
                                         .tiles = cuda::kTiles,
                                         .dtypes = cuda::kTypes,
                                         .declines = cuda::declines,
-                                        .estimate_us = cuda::estimate_us,
+                                        .consider = cuda::consider,
                                         .prepare = cuda::prepare,
                                         .launch = cuda::launch_row,
                                         .prepack = cuda::prepack,

@@ -78,7 +78,7 @@ constinit const Kernel kGather = {.name = "gather",
                                   .tiles = kTiles,
                                   .dtypes = kTypes,
                                   .declines = test::rows::declines,
-                                  .estimate_us = test::rows::estimate_us,
+                                  .consider = test::rows::consider,
                                   .prepare = test::rows::prepare,
                                   .launch = test::rows::launch,
                                   .prepack = test::rows::prepack};

@@ -19,7 +19,9 @@ struct FakeState : KernelState {
 };
 
 inline std::string takes_all(const Problem&, const Options&, const DeviceFacts&) { return ""; }
-inline double hundred(const Problem&, int, const Options&, const DeviceFacts&) { return 100; }
+inline Considered hundred(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = 100};
+}
 inline std::shared_ptr<const KernelState> small_state(const Problem&, int tile, const Options&,
                                                       const DeviceFacts&) {
   auto state = std::make_shared<FakeState>();
@@ -45,13 +47,13 @@ inline constexpr DType kTypes[] = {DType::f32};
 using Prepare = decltype(Kernel::prepare);
 inline Kernel fake(const char* name, decltype(Kernel::declines) declines, Prepare prepare,
                    std::span<const char* const> tiles = kOneTile,
-                   decltype(Kernel::estimate_us) estimate = hundred) {
+                   decltype(Kernel::consider) consider = hundred) {
   return {.name = name,
           .device = DeviceKind::cpu,
           .tiles = tiles,
           .dtypes = kTypes,
           .declines = declines,
-          .estimate_us = estimate,
+          .consider = consider,
           .prepare = prepare,
           .launch = nothing,
           .prepack = nullptr};

@@ -27,8 +27,8 @@ inline void compute(const Launch& launch) {
 }
 
 inline std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
-inline double estimate_us(const Problem& problem, int, const Options&, const DeviceFacts& device) {
-  return 1 + problem.useful_macs() / device.f32_macs_per_us;
+inline Considered consider(const Problem& problem, int, const Options&, const DeviceFacts& device) {
+  return {.estimate_us = 1 + problem.useful_macs() / device.f32_macs_per_us};
 }
 /// A workspace that grows with the input, like that of a row that repacks it.
 inline std::shared_ptr<const KernelState> prepare(const Problem& problem, int,
@@ -66,7 +66,7 @@ inline constexpr Kernel kFake = {.name = "fake",
                                  .tiles = kTiles,
                                  .dtypes = kTypes,
                                  .declines = declines,
-                                 .estimate_us = estimate_us,
+                                 .consider = consider,
                                  .prepare = prepare,
                                  .launch = launch,
                                  .prepack = prepack};

@@ -130,7 +130,8 @@ std::string declines(const Problem& problem, const Options&, const DeviceFacts& 
 }
 
 /// Model numbers, not measured: shares of the data sheet's rates.
-double estimate_us(const Problem& problem, int, const Options& options, const DeviceFacts& device) {
+Considered consider(const Problem& problem, int, const Options& options,
+                    const DeviceFacts& device) {
   constexpr double kCallUs = 10;  // a run is often several kernels of cuDNN's
   constexpr double kTensorShare = 0.4, kVectorShare = 0.5;
   const ProblemDesc& d = problem.desc();
@@ -153,7 +154,7 @@ double estimate_us(const Problem& problem, int, const Options& options, const De
   if (d.filter_order == FilterOrder::hwoi && !options.prepacked_filters) {
     bytes += 2 * static_cast<double>(problem.filter_bytes());
   }
-  return kCallUs + std::max(macs / rate, bytes / device.bytes_per_us);
+  return {.estimate_us = kCallUs + std::max(macs / rate, bytes / device.bytes_per_us)};
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Options& options,
@@ -277,7 +278,7 @@ constinit const Kernel cudnn_kernel = {.name = "cudnn",
                                        .tiles = kTiles,
                                        .dtypes = kTypes,
                                        .declines = declines,
-                                       .estimate_us = estimate_us,
+                                       .consider = consider,
                                        .prepare = prepare,
                                        .launch = launch,
                                        .prepack = prepack,

@@ -23,25 +23,11 @@ std::string axis_refused(const char* name, const Axis& original) {
       std::max({axis.in, axis.out, axis.full(), std::abs(axis.pad_begin), axis.dilation});
   if (largest > kLargestSize || axis.stride > kLargestStride ||
       axis.stride * axis.dilation > kLargestSize / kLargestBox) {
-    return std::string(name) + ": sizes above 2^28, or strides above 65535, are for other rows";
+    return std::string(name) + ": sizes above 2^28, or strides above 65535, are for other families";
   }
   if (class_bound(original) > kMaxSubGemms + 1) {
     return std::string(name) + ": more than " + std::to_string(kMaxSubGemms) + " window classes";
   }
-  return "";
-}
-
-std::string refused(const Problem& problem) {
-  const ProblemDesc& d = problem.desc();
-  if (problem.empty_output()) return "the output is empty: nothing is computed";
-  if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
-  if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
-  if (d.in_c == 0) return "no input channels: nothing is multiplied";
-  if (std::max({d.batch, d.in_c, d.out_c}) > kLargestSize ||
-      normalise(d.w).stride * problem.out_c_per_group() > kLargest32) {
-    return "batch or channels above 2^28 are for other rows";
-  }
-  if (problem.filter_bytes() > kLargest32) return "filters of 2 GiB and more are for other rows";
   return "";
 }
 
@@ -90,6 +76,21 @@ int64_t second_launch_blocks(const PhaseSource& source) {
 }
 
 }  // namespace
+
+std::string refused(const Problem& problem) {
+  const ProblemDesc& d = problem.desc();
+  if (problem.empty_output()) return "the output is empty: nothing is computed";
+  if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
+  if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
+  if (d.in_c == 0) return "no input channels: nothing is multiplied";
+  if (std::max({d.batch, d.in_c, d.out_c}) > kLargestSize ||
+      normalise(d.w).stride * problem.out_c_per_group() > kLargest32) {
+    return "batch or channels above 2^28 are for other families";
+  }
+  if (problem.filter_bytes() > kLargest32)
+    return "filters of 2 GiB and more are for other families";
+  return "";
+}
 
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device, Math math,
                int64_t workspace_limit) {

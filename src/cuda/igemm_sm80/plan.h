@@ -26,6 +26,9 @@ struct Plan {
   L2Bytes traffic;         ///< of all blocks together: a model
 };
 
+/// Why no tile takes `problem`; empty if some may.
+std::string refused(const Problem& problem);
+
 /// Cuts `problem` for `tile` on `device`; `math` is of f32.
 /// `workspace_limit`: bytes, for the slices of split K; -1: none given.
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device,

@@ -24,10 +24,10 @@
 //   sums, always in the same order.
 // - Planes of 16 bits are read in pairs of pixels, where their rows are whole pairs.
 //
-// Read on: plan.h (problem -> numbers) with subgemms.h, box.h, cost.h, traffic.h and operands.h;
-// params.h (the numbers); kernel.cuh with tile.cuh (who computes what), producer.cuh and copy.cuh
-// (who copies what), multiply.cuh and store.cuh. This file: the two small kernels of the second
-// launch, and the family's entry in the planner's table.
+// README.md draws an example. Read on: plan.h (problem -> numbers) with subgemms.h, box.h, cost.h,
+// traffic.h and operands.h; params.h (the numbers); kernel.cuh with tile.cuh (who computes what),
+// producer.cuh and copy.cuh (who copies what), multiply.cuh and store.cuh. This file: the two small
+// kernels of the second launch, and the family's entry in the planner's table.
 #include <array>
 #include <memory>
 #include <string>
@@ -46,8 +46,7 @@ namespace tconv::cuda::igemm {
 namespace {
 
 using namespace host;  // NOLINT(google-build-using-namespace): of our own library
-using host::igemm::kTileCount, host::igemm::kTiles, host::igemm::OutputStrides, host::igemm::Plan,
-    host::igemm::Tile;
+using host::igemm::kTileCount, host::igemm::kTiles, host::igemm::OutputStrides, host::igemm::Plan;
 
 // ---- The second launch. -------------------------------------------------------------------------
 
@@ -144,26 +143,15 @@ std::string declines(const Problem& problem, const Options& options, const Devic
   if (d.filter_order != host::igemm::filter_order(problem) && !options.prepacked_filters) {
     return "takes filters in the order HWOI, 16-bit ones also in IHWO, others prepacked";
   }
-  // Of no tile: the first says why.
-  std::string why;
-  for (const Tile& tile : kTiles) {
-    const std::string refused = host::igemm::plan_tile(problem, tile, device, options.math).refused;
-    if (refused.empty()) return "";
-    if (why.empty()) why = refused;
-  }
-  return why;
+  return host::igemm::refused(problem);
 }
 
-std::string tile_declines(const Problem& problem, int tile, const Options& options,
-                          const DeviceFacts& device) {
-  return host::igemm::plan_tile(problem, kTiles[tile], device, options.math).refused;
-}
-
-double estimate_us(const Problem& problem, int tile, const Options& options,
-                   const DeviceFacts& device) {
+Considered consider(const Problem& problem, int tile, const Options& options,
+                    const DeviceFacts& device) {
   const Plan plan =
       host::igemm::plan_tile(problem, kTiles[tile], device, options.math, options.workspace_limit);
-  return host::igemm::estimate_us(problem, kTiles[tile], plan, device);
+  if (!plan.refused.empty()) return {.reason = plan.refused};
+  return {.estimate_us = host::igemm::estimate_us(problem, kTiles[tile], plan, device)};
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
@@ -251,8 +239,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .tiles = cuda::igemm::kTileNames,
                                             .dtypes = cuda::igemm::kTypes,
                                             .declines = cuda::igemm::declines,
-                                            .tile_declines = cuda::igemm::tile_declines,
-                                            .estimate_us = cuda::igemm::estimate_us,
+                                            .consider = cuda::igemm::consider,
                                             .prepare = cuda::igemm::prepare,
                                             .launch = cuda::igemm::launch_row,
                                             .prepack = cuda::igemm::prepack,

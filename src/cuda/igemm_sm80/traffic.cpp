@@ -247,6 +247,17 @@ double useful_boxes(const GridAxis& axis, int log_box, int64_t origin, int64_t t
   return count;
 }
 
+/// How often each sector of the outputs is written: a lane stores a run of 8 f32 in two halves, and
+/// the instruction of either touches all of the warp's sectors. (Of activations as in is_quick of
+/// common/epilogue.cuh: other outputs are stored one by one.)
+double writes_of_a_sector(const Problem& problem, const Params& p, double element) {
+  const Activation activation = problem.desc().activation;
+  const bool is_quick = activation == Activation::identity || activation == Activation::relu ||
+                        activation == Activation::leaky_relu || activation == Activation::clamp;
+  const bool runs = p.vec16_stores != 0 && (is_quick || p.split_k > 1);
+  return runs && element == 4 ? 2 : 1;
+}
+
 Taps taps_of(const Tile& tile, Taps taps, const CtaSubGemms& group) {
   return taps.subspan(static_cast<std::size_t>(group.first_tap),
                       static_cast<std::size_t>(group.iterations * tile.sub_gemms));
@@ -289,7 +300,8 @@ double output_bytes(const Problem& problem, const Tile& tile, const Params& p) {
     share += n_tiles * moved_over_useful(tile, p, group, element);
     weight += n_tiles;
   }
-  const double moved = all * (weight > 0 ? share / weight : 1);
+  const double moved =
+      all * (weight > 0 ? share / weight : 1) * writes_of_a_sector(problem, p, element);
   return split ? moved + all : moved * (problem.desc().has_residual ? 2 : 1);
 }
 

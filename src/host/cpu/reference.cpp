@@ -125,12 +125,12 @@ struct ReferenceState : KernelState {
 
 std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
 
-double estimate_us(const Problem& problem, int, const Options& options, const DeviceFacts&) {
+Considered consider(const Problem& problem, int, const Options& options, const DeviceFacts&) {
   // Measured by `tconv bench --kernel reference` on one core of an AMD EPYC (Zen 5), f32: about
   // 400 multiply-adds per microsecond and 30 outputs per microsecond besides.
   const double threads = thread_count(options.threads);
   const auto outputs = static_cast<double>(problem.output_extents().count());
-  return 1 + (problem.useful_macs() / 400 + outputs / 30) / threads;
+  return {.estimate_us = 1 + (problem.useful_macs() / 400 + outputs / 30) / threads};
 }
 
 /// The family's own filter order is the problem's: packing copies.
@@ -163,7 +163,7 @@ constinit const Kernel reference_kernel = {.name = "reference",
                                            .tiles = kTiles,
                                            .dtypes = kTypes,
                                            .declines = declines,
-                                           .estimate_us = estimate_us,
+                                           .consider = consider,
                                            .prepare = prepare,
                                            .launch = launch,
                                            .prepack = prepack};

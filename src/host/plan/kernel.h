@@ -35,22 +35,24 @@ struct Proposal {
   std::string excluded;  ///< why the options exclude it; empty if they admit it
 };
 
+/// A tile for one problem.
+struct Considered {
+  std::string reason;      ///< why it cannot run the problem; empty if it can
+  double estimate_us = 0;  ///< predicted; only the order matters; what is no finite time ranks last
+};
+
 /// One family of kernels: an entry of the table. The planner sees nothing else of it.
 struct Kernel {
   const char* name;
   DeviceKind device;
   std::span<const char* const> tiles;  ///< names, at least one
   std::span<const DType> dtypes;       ///< for `tconv kernels`; `declines` decides
-  /// Why this family cannot run `problem`; empty if it can. Cheap and pure.
+  /// Why this family cannot run `problem`, whatever the tile; else empty. Cheap and pure.
   std::string (*declines)(const Problem& problem, const Options& options,
                           const DeviceFacts& device);
-  /// Why one tile of a family that takes `problem` does not; null: all do. Cheap and pure.
-  std::string (*tile_declines)(const Problem& problem, int tile, const Options& options,
-                               const DeviceFacts& device) = nullptr;
-  /// Predicted microseconds, of a tile that is not declined. Only the order matters; what is no
-  /// finite time ranks last.
-  double (*estimate_us)(const Problem& problem, int tile, const Options& options,
-                        const DeviceFacts& device);
+  /// What one tile makes of a problem that the family does not decline. Cheap and pure.
+  Considered (*consider)(const Problem& problem, int tile, const Options& options,
+                         const DeviceFacts& device);
   /// Everything that can be done before the first run. Throws Unsupported where a vendor refuses,
   /// and DeviceError: the planner then takes the next family and keeps the reason. A device that is
   /// not here is only planned for: nothing of it is touched. `device` lives as long as the call.

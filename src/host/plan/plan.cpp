@@ -76,14 +76,10 @@ std::vector<Candidate> make_candidates(const Problem& problem, const Options& op
     for (int tile = 0; tile < static_cast<int>(kernel->tiles.size()); ++tile) {
       Candidate candidate{
           .kernel = kernel, .tile = tile, .reason = excluded(*kernel, tile, options)};
-      std::string why = declined;
-      if (why.empty() && kernel->tile_declines != nullptr) {
-        why = kernel->tile_declines(problem, tile, options, device);
-      }
-      if (why.empty()) {
-        candidate.estimate_us = ranked(kernel->estimate_us(problem, tile, options, device));
-      }
-      if (candidate.reason.empty()) candidate.reason = std::move(why);
+      Considered made = {.reason = declined};
+      if (declined.empty()) made = kernel->consider(problem, tile, options, device);
+      if (made.reason.empty()) candidate.estimate_us = ranked(made.estimate_us);
+      if (candidate.reason.empty()) candidate.reason = std::move(made.reason);
       candidates.push_back(std::move(candidate));
     }
   }

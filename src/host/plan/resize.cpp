@@ -74,7 +74,7 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   result.passes_over_gpu_ = plan.passes_over_gpu_;
   result.resized_from_ = plan.problem().key();
   result.estimate_us_ =
-      kernel.estimate_us(result.problem(), plan.tile_, plan.options(), plan.device());
+      kernel.consider(result.problem(), plan.tile_, plan.options(), plan.device()).estimate_us;
   result.state_ = naming_the_problem(result, [&] {
     return kernel.prepare(result.problem(), plan.tile_, plan.options(), plan.device());
   });

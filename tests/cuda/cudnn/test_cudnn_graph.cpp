@@ -92,7 +92,7 @@ TEST(CudnnRow, DeclinesADeviceModel) {
 TEST(CudnnRow, EstimatesFollowTheRates) {
   const Problem problem(parse_key("f32:nhwc:n8:c512:k256:h64k2s2o128:w64k2s2o128"));
   const auto estimate = [&](Math math) {
-    return cudnn_kernel.estimate_us(problem, 0, {.math = math}, some_gpu(0));
+    return cudnn_kernel.consider(problem, 0, {.math = math}, some_gpu(0)).estimate_us;
   };
   EXPECT_LT(estimate(Math::tf32), estimate(Math::strict));
   EXPECT_EQ(estimate(Math::tf32x3), estimate(Math::strict));

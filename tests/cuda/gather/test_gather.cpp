@@ -329,7 +329,7 @@ TEST(GatherRow, EstimatesGrowWithTheWorkAndTheDevice) {
   DeviceFacts slow = fast;
   slow.f32_macs_per_us /= 4, slow.f64_macs_per_us /= 64, slow.bytes_per_us /= 4;
   const auto estimate = [](const ProblemDesc& d, const DeviceFacts& facts) {
-    return gather_on_host().estimate_us(Problem(d), 0, {}, facts);
+    return gather_on_host().consider(Problem(d), 0, {}, facts).estimate_us;
   };
   ProblemDesc d;
   d.in_c = d.out_c = 64;

@@ -12,6 +12,7 @@
 #include "src/cuda/igemm_sm80/plan.h"
 #include "src/host/cpu/reference.h"
 #include "src/host/plan/plan.h"
+#include "src/host/problem/errors.h"
 #include "tests/cuda/igemm_sm80/igemm_problems.h"
 #include "tests/emulator/emulator.h"
 #include "tests/gpu/device_operands.h"

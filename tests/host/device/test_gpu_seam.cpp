@@ -293,9 +293,8 @@ TEST(VirtualGpu, EveryRowEstimatesATime) {
     for (const Kernel* row : kernel_table()) {
       if (row->device != DeviceKind::cuda || !row->declines(problem, {}, facts).empty()) continue;
       for (int t = 0; t < static_cast<int>(row->tiles.size()); ++t) {
-        const auto declines = row->tile_declines;
-        if (declines != nullptr && !declines(problem, t, {}, facts).empty()) continue;
-        const double us = row->estimate_us(problem, t, {}, facts);
+        const auto [reason, us] = row->consider(problem, t, {}, facts);
+        if (!reason.empty()) continue;
         EXPECT_TRUE(std::isfinite(us) && us > 0) << row->name << " " << problem.key() << ": " << us;
       }
     }

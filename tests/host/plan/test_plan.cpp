@@ -16,8 +16,8 @@ namespace tconv::test {
 namespace {
 
 std::string takes_none(const Problem&, const Options&, const DeviceFacts&) { return "takes none"; }
-double ten_per_tile(const Problem&, int tile, const Options&, const DeviceFacts&) {
-  return 30 - 10 * tile;
+Considered ten_per_tile(const Problem&, int tile, const Options&, const DeviceFacts&) {
+  return {.estimate_us = 30.0 - 10 * tile};
 }
 std::shared_ptr<const KernelState> vendor_refuses(const Problem&, int, const Options&,
                                                   const DeviceFacts&) {
@@ -27,9 +27,15 @@ std::shared_ptr<const KernelState> device_fails(const Problem&, int tile, const 
                                                 const DeviceFacts&) {
   throw DeviceError("the device fails for tile " + std::to_string(tile));
 }
-double not_a_number(const Problem&, int, const Options&, const DeviceFacts&) { return NAN; }
-double endless(const Problem&, int, const Options&, const DeviceFacts&) { return INFINITY; }
-double before_now(const Problem&, int, const Options&, const DeviceFacts&) { return -5; }
+Considered not_a_number(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = NAN};
+}
+Considered endless(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = INFINITY};
+}
+Considered before_now(const Problem&, int, const Options&, const DeviceFacts&) {
+  return {.estimate_us = -5};
+}
 
 constexpr const char* kTwoTiles[] = {"small", "big"};
 

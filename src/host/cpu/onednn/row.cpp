@@ -249,15 +249,16 @@ std::string declines(const Problem& problem, const Options&, const DeviceFacts&)
   return "";
 }
 
-double estimate_us(const Problem& problem, int, const Options& options, const DeviceFacts& device) {
+Considered consider(const Problem& problem, int, const Options& options,
+                    const DeviceFacts& device) {
   // Products at the share of the peak that suite core reached (as above), and every tensor moved
   // through memory once.
   constexpr double kCallUs = 4;
   const ProblemDesc& d = problem.desc();
   const double share = d.in_c == d.groups || d.out_c <= 5 ? 0.3 : 0.9;
   const double used = 1.0 * std::min(useful_threads(problem, options), device.cores) / device.cores;
-  return kCallUs + problem.useful_macs() / (share * device.f32_macs_per_us * used) +
-         problem.least_bytes() / (device.bytes_per_us * used);
+  return {.estimate_us = kCallUs + problem.useful_macs() / (share * device.f32_macs_per_us * used) +
+                         problem.least_bytes() / (device.bytes_per_us * used)};
 }
 
 std::shared_ptr<const KernelState> prepare_state(const Problem& problem, const Options& options) {
@@ -370,7 +371,7 @@ constinit const Kernel onednn_kernel = {
     .tiles = kTiles,
     .dtypes = kTypes,
     .declines = declines,
-    .estimate_us = estimate_us,
+    .consider = consider,
     .prepare = prepare,
     .launch = launch,
     .prepack = prepack,
