@@ -14,6 +14,7 @@
 #include "src/host/cpu/reference.h"
 #include "src/host/plan/plan.h"
 #include "src/host/problem/errors.h"
+#include "src/host/run/run.h"
 #include "src/host/verify/verify.h"
 #include "tests/support/support.h"
 
