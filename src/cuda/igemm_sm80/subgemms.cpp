@@ -166,7 +166,8 @@ class Appender {
             .end_n_tile = 0,
             .repeat_phase = to_int32(group[0].h->phase_step),
             .repeat_filter = to_uint32(filter_offset(1, 0))};
-    window_.taps.resize(static_cast<std::size_t>(tap_count_ + made.iterations * tile_.sub_gemms));
+    const int taps = made.iterations * tile_.sub_gemms;
+    window_.taps.resize(static_cast<std::size_t>(tap_count_ + taps));
     for (std::size_t i = 0; i < group.size(); ++i) {
       add_sub_gemm(group[i]);
       add_taps(group[i], static_cast<int64_t>(i), made, h.low, w.low);

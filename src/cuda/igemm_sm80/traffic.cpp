@@ -259,8 +259,8 @@ double writes_of_a_sector(const Problem& problem, const Params& p, double elemen
 }
 
 Taps taps_of(const Tile& tile, Taps taps, const CtaSubGemms& group) {
-  return taps.subspan(static_cast<std::size_t>(group.first_tap),
-                      static_cast<std::size_t>(group.iterations * tile.sub_gemms));
+  const int count = group.iterations * tile.sub_gemms;
+  return taps.subspan(static_cast<std::size_t>(group.first_tap), static_cast<std::size_t>(count));
 }
 
 }  // namespace
