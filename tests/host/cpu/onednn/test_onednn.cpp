@@ -392,8 +392,7 @@ TEST(OneDnn, DeclinesWithASentence) {
       .in = 32768, .kernel = 1, .stride = 1, .dilation = 1, .pad_begin = 0, .out = 32768};
   EXPECT_NE(why_not(Problem(dense_desc(1, 1, 1, large, large))), "");
   ProblemDesc strided = dense_desc(1, 1, 1, kUp2, kUp2);
-  strided.h = {
-      .in = 2, .kernel = 1, .stride = int64_t{1} << 31, .dilation = 1, .pad_begin = 0, .out = 3};
+  strided.h = {.in = 2, .kernel = 1, .stride = int64_t{1} << 31, .out = 3};
   EXPECT_EQ(why_not(Problem(strided)), "") << "one input reaches the output: the stride is moot";
 }
 
