@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "tests/emulator/emulator.h"
 #include "tests/support/support.h"
