@@ -166,14 +166,13 @@ class Appender {
             .end_n_tile = 0,
             .repeat_phase = to_int32(group[0].h->phase_step),
             .repeat_filter = to_uint32(filter_offset(1, 0))};
-    const int taps = made.iterations * tile_.sub_gemms;
-    window_.taps.resize(static_cast<std::size_t>(tap_count_ + taps));
+    made.end_tap = tap_count_ + made.iterations * tile_.sub_gemms;
+    window_.taps.resize(static_cast<uint32_t>(made.end_tap));
     for (std::size_t i = 0; i < group.size(); ++i) {
       add_sub_gemm(group[i]);
       add_taps(group[i], static_cast<int64_t>(i), made, h.low, w.low);
     }
-    tap_count_ += made.iterations * tile_.sub_gemms;
-    made.end_tap = tap_count_;
+    tap_count_ = made.end_tap;
     add_columns(group[0].phases_w, made);
     add_lines(group, made);
     params_.n_tiles += to_int32(group[0].repeats) * made.n_tiles_per_repeat;
