@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/host/plan/plan.h"
+#include "src/host/run/run.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/kernels/faults.h"
 #include "tests/support/support.h"
