@@ -68,7 +68,7 @@ if(NOT TCONV_TEST_ALL)
 endif()
 
 tconv_check(gpu_rehearsal build 1000 1 ${checks}/gpu_rehearsal)
-tconv_check(sanitizers build 900 1 ${checks}/sanitizers)
+tconv_check(sanitizers build 1100 1 ${checks}/sanitizers)
 tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)
 tconv_check(fuzzers build 700 1 ${checks}/fuzzers)
