@@ -57,7 +57,7 @@ bool is_small(const igemm::Tile& tile, const Problem& problem) {
 
 TEST(IgemmRandom, EqualsTheReference) {
   std::mt19937_64 random(20261125);
-  const int problems = enumeration(2000, 40);
+  const int problems = enumeration(1200, 40);
   std::map<std::string, int> runs;
   int persistent = 0;
   for (int i = 0; i < problems; ++i) {
