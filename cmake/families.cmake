@@ -7,7 +7,7 @@
 #   src/cuda/WORD/, or src/cuda/WORD.cu                a family whose device is CUDA
 #   src/host/cpu/WORD/, or src/host/cpu/WORD.cpp       a family of the CPU
 #
-# Each defines `constinit const Kernel WORD_kernel` (src/host/plan/kernel_table.h). A folder's .cpp files
+# Each defines `constinit const Kernel WORD_kernel` (src/host/plan/kernel.h). A folder's .cpp files
 # plan: they are compiled with and without CUDA, unless a vendor's library that they need is not there.
 set(TCONV_FAMILIES cudnn igemm_sm80 gather onednn reference)
 set(TCONV_FAMILIES_UNAVAILABLE "")  # who looks for a vendor's library and finds none adds the family here
