@@ -77,6 +77,7 @@ void UnitLines::append_timed(const Entry& entry, const RotatingBuffers& buffers,
   // What is slow has one result: its operands leave the caches anyway.
   if (!entry.slow()) json["id"] = json["id"].get<std::string>() + "|" + state;
   json["state"] = state;
+  json["useful_macs"] = problem_.useful_macs(), json["least_bytes"] = problem_.least_bytes();
   add_interval(us, json);
   if (!gather_us.empty() && entry.row != "gather") add_ratio(gather_us, us, json);
   const double roofline = machine_.ceilings.roofline_us(problem_);

@@ -27,6 +27,9 @@ Results::Results(const std::string& option, const std::string& path) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].empty()) continue;
     std::optional<Record> record = Record::parse(lines[i]);
+    // What bench/rivals/run writes beside results: the machine, its ceilings.
+    const std::string kind = record ? record->text("kind") : "";
+    if (!kind.empty() && kind != "timing") continue;
     const bool complete = record && !record->text("key").empty();
     if (!complete && i + 1 == lines.size()) break;  // the bench was cut off while it wrote
     if (!complete) {

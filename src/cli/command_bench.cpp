@@ -123,6 +123,8 @@ Contender make_contender(const Settings& settings, const Request& request,
       [&](char** text) { return tconv_plan_explain(contender.runner->plan(), TCONV_JSON, text); });
   const Record facts = Record::parse(explained).value();
   contender.record.set("machine", facts.text("device"))
+      .set("useful_macs", request.info.useful_macs)
+      .set("least_bytes", request.info.least_bytes)
       .set("roofline_us", facts.number("roofline_us"));
   contender.runner->describe(contender.record);
   contender.rounds = settings.rounds;

@@ -164,6 +164,8 @@ TEST_F(Measure, TimesGatherAndTheFirstThreeProposals) {
     EXPECT_EQ(line["sampled"], OutputCheck::kSample);
     EXPECT_EQ(line["rounds"], 9);
     EXPECT_EQ(line["suite_row"], "net / layer");
+    EXPECT_GT(line["useful_macs"].get<double>(), 0);
+    EXPECT_GT(line["least_bytes"].get<double>(), 0);
     const bool cold = line["state"] == "cold";
     if (cold) {
       EXPECT_GT(line["footprint_bytes"].get<int64_t>(), 3 * gpu_.present[0].l2_bytes);
