@@ -6,18 +6,11 @@ and its interval excludes 1, else a tie.
 """
 
 import math
+import random
 from dataclasses import dataclass, field
 
 TIE = 1.03
-
-
-def quantile(values, share):
-    """Linear between the neighbours."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+RESAMPLES = 400
 
 
 def geometric_mean(values):
@@ -66,13 +59,24 @@ class Row:
         return 2e-9 * max((r.macs for r in self.results), default=0.0)
 
 
+def median(values):
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
 def interval(rival, ours):
-    """The quartiles of the ratio over the rounds, in which both were timed one after the other; without
-    the samples the ratio of what lies farthest apart."""
-    pairs = [a / b for a, b in zip(rival.samples, ours.samples) if a > 0 and b > 0]
-    if len(pairs) >= 3:
-        return quantile(pairs, 0.25), quantile(pairs, 0.75)
-    return rival.interval[0] / ours.interval[1], rival.interval[1] / ours.interval[0]
+    """95 % bootstrap interval of median over median: rounds are resampled whole, so that what slowed both
+    cancels. Without the samples the ratio of what lies farthest apart."""
+    rounds = list(zip(rival.samples, ours.samples))  # one that is slow has fewer
+    if len(rounds) < 3:
+        return rival.interval[0] / ours.interval[1], rival.interval[1] / ours.interval[0]
+    rng, ratios = random.Random(1), []
+    for _ in range(RESAMPLES):
+        chosen = rng.choices(rounds, k=len(rounds))
+        ratios.append(median([a for a, _ in chosen]) / median([b for _, b in chosen]))
+    ratios.sort()
+    cut = round(0.025 * RESAMPLES)
+    return ratios[cut], ratios[-1 - cut]
 
 
 @dataclass

@@ -38,7 +38,7 @@ def summary(group):
 def text(group):
     machine = group.settings[0]
     out = [f"{machine}; {group.title}; ratio: time of the best rival over ours (above 1: ours is faster)",
-           f"{'ratio':>6} {'quartiles':>13}  {'':4} {'ours':>9} {'family':<12} "
+           f"{'ratio':>6} {'95 % from':>13}  {'':4} {'ours':>9} {'family':<12} "
            f"{'rival':>9} {'best rival':<15} {'GFLOP':>7}  row"]
     for row in group.compared:
         low, high = row.interval
