@@ -93,6 +93,12 @@ tconv_check(source_format source 400 1 ${scripts}/lint format)
 # checks make of a framework that aborts, refuses or is wrong.
 tconv_check(parity_machinery parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
   ${PROJECT_SOURCE_DIR}/tests/parity/test_parity.py)
+# What they are measured against, with the frameworks of the same environment; what reports are drawn of,
+# with what `setup --all` fetched for them.
+tconv_check(rivals parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python -B
+  ${PROJECT_SOURCE_DIR}/tests/bench/test_rivals.py)
+set_tests_properties(rivals PROPERTIES ENVIRONMENT "TCONV_LIBRARY=$<TARGET_FILE:tconv>")
+tconv_check(report source 300 1 ${PROJECT_SOURCE_DIR}/tests/bench/test_report.py)
 if(NOT TARGET tconv_cli)
   return()
 endif()

@@ -6,7 +6,6 @@ light and dark, and as PNG in both. Win, tie and loss differ by filling and mark
 """
 
 import io
-import math
 import re
 
 import matplotlib
@@ -18,7 +17,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from report_parts.standing import ceilings
 from report_parts.table import display_name
 
 # SVG: stand-ins for variables. No other colour may occur in a drawing.
@@ -63,8 +61,10 @@ def draw_bars(group, theme, narrow):
     figure = Figure(figsize=(inches, line * len(rows) + 1.25), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
-    ends = [end for row in rows for end in (*row.interval, row.ratio)]
-    low, high = min(0.8, min(ends)) / 1.12, max(1.25, max(ends)) * 1.12
+    # An interval that is far wider than all ratios runs out of the picture.
+    least, most = min(0.8, rows[0].ratio), max(1.25, rows[-1].ratio)
+    low = max(least / 2, min(least, *(row.interval[0] for row in rows))) / 1.12
+    high = min(most * 2, max(most, *(row.interval[1] for row in rows))) * 1.12
     # Room for the number behind the bar.
     high *= (high / low) ** (0.16 if narrow else 0.08)
     axes.set_xlim(low, high)
@@ -74,10 +74,12 @@ def draw_bars(group, theme, narrow):
         axes.barh(place, end - begin, left=begin, height=0.4 if narrow else 0.66, color=theme[row.verdict],
                   edgecolor=theme["ink"], linewidth=0.7, hatch=HATCHES[row.verdict])
         axes.plot(row.interval, (place, place), color=theme["ink"], linewidth=1.1, marker="|", markersize=5)
-        axes.text(max(1.0, *row.interval) * (high / low) ** 0.012, place, f"{row.ratio:.2f}", va="center", fontsize=8)
+        end = min(max(1.0, *row.interval), most * 2) * (high / low) ** 0.012
+        axes.text(end, place, f"{row.ratio:.2f}", va="center", fontsize=8)
         if narrow:
             axes.text(0.0, place + 0.27, shorten(row.name, 56), transform=axes.get_yaxis_transform(),
-                      va="bottom", ha="left", fontsize=7)
+                      va="bottom", ha="left", fontsize=7,
+                      bbox={"facecolor": theme["paper"], "edgecolor": "none", "pad": 0.6})
     axes.axvline(1.0, color=theme["ink"], linewidth=1.2)
     axes.xaxis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -125,7 +127,8 @@ def draw_roofline(group, lines, theme, narrow):
                              marker=MARKERS.get(word, "D"), markersize=7, color=theme.get(word, theme["win"]),
                              markeredgecolor=theme["ink"], markeredgewidth=0.8,
                              label=WORDS.get(word, "without a rival"))
-    handles.append(Line2D([], [], color=theme["ink"], linewidth=0.7, label="to the best rival"))
+    if any(row.compared for row in rows):
+        handles.append(Line2D([], [], color=theme["ink"], linewidth=0.7, label="to the best rival"))
     draw_roof(axes, [x for x, _ in points], group, lines, theme, handles)
     axes.set_xlabel("operations / byte that must move" if narrow else
                     "operations for each byte that must move at least (filters, input, output once)")
@@ -139,13 +142,8 @@ def draw_roofline(group, lines, theme, narrow):
     return figure
 
 
-def threads_of(group):
-    words = group.settings[3].split()
-    return int(words[0]) if words else None
-
-
 def draw_roof(axes, intensities, group, lines, theme, handles):
-    found = ceilings(lines, group.settings[1], threads_of(group))
+    found = group.ceilings(lines)
     peak, rate = 2e-3 * found["macs_per_us"], 1e-3 * found["bytes_per_us"]  # GFLOP/s, GB/s
     if not peak or not rate:
         return
@@ -156,11 +154,14 @@ def draw_roof(axes, intensities, group, lines, theme, handles):
 
 
 # ---- Files -----------------------------------------------------------------------------------------
-def as_png(draw, theme):
+def as_png(draw, theme, caption):
+    """With a caption, for it may stand anywhere."""
     with matplotlib.rc_context(style(theme)):
         figure = draw(theme, False)
         if figure is None:
             return None
+        axes = figure.axes[0]
+        axes.set_xlabel(f"{axes.get_xlabel()}\n{caption}")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
@@ -186,6 +187,3 @@ def as_svg(draw, narrow, label, salt):
             f'class="{"narrow" if narrow else "wide"}" xmlns:xlink="http://www.w3.org/1999/xlink">')
     return head + text[text.index(">") + 1:]
 
-
-def least_power(value):
-    return 10 ** math.floor(math.log10(value))

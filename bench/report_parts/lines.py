@@ -50,10 +50,11 @@ class Result:
 def settings_of(line, key):
     """(machine, dtype, layout, threads, filters, caches)"""
     dtype, layout = (*key.split(":"), "", "")[:2]
+    if "row" in line:  # bench_gpu: every contender has its filters in the order that it likes
+        return line.get("machine", ""), dtype, layout.upper(), "", "", line.get("state", "cold")
     threads = line.get("threads")
     threads = "" if threads is None or line.get("device") == "cuda" else f"{threads} thread" + "s" * (threads != 1)
-    filters = "prepacked" if "prepacked" in line.get("filters", "") else "plain"
-    return (line.get("machine", ""), dtype, layout.upper(), threads, filters, line.get("state", ""))
+    return (line.get("machine", ""), dtype, layout.upper(), threads, line.get("filters", ""), line.get("state", ""))
 
 
 def interval_of(line, us):
@@ -85,10 +86,11 @@ def normalised(line):
 
 
 def read(path):
-    """All lines of a file, as dicts. A last line that is cut off is left out."""
+    """All lines of a file, as dicts. A last line that is cut off is left out; what does not say its machine
+    is of the head's above it."""
     with open(path, encoding="utf-8") as file:
         texts = file.read().split("\n")
-    lines = []
+    lines, machine = [], ""
     for number, text in enumerate(texts, 1):
         if not text.strip():
             continue
@@ -100,5 +102,9 @@ def read(path):
             if number == len(texts):  # it was cut off while it was written
                 break
             raise NoResults(f"{path}: line {number} is no JSON object: not a file of results")
+        if value.get("kind") == "head":
+            machine = value.get("machine") or value.get("gpu", "")
+        elif machine:
+            value.setdefault("machine", machine)
         lines.append(value)
     return lines

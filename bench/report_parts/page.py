@@ -4,8 +4,8 @@
 from collections import defaultdict
 from html import escape
 
-from report_parts import figures, standing
-from report_parts.table import display_name, summary, time_text
+from report_parts import figures
+from report_parts.table import count_of, display_name, summary, time_text
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #16181b; --paper: #ffffff; --grid: #c9ccd1; --faint: #555b63;
@@ -20,9 +20,10 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-to
 svg { width: 100%; height: auto; display: block; margin: .5rem 0; } svg.narrow { display: none; }
 .note { color: var(--faint); font-size: .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .5rem; vertical-align: top; overflow-wrap: normal; }
+th, td { text-align: right; padding: .25rem .5rem; vertical-align: top; white-space: nowrap; }
 th { border-bottom: 2px solid var(--ink); } tbody tr:nth-child(even) { background: var(--stripe); }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
+th:first-child, td:first-child { text-align: left; white-space: normal; }
+a { color: inherit; }
 td.loss, td.win { font-weight: 600; } td.loss { text-decoration: underline; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .9rem; }
 dt { color: var(--faint); } dd { margin: 0; }
@@ -34,8 +35,7 @@ li { margin: .3rem 0; } details { margin: .2rem 0; font-size: .9rem; } summary {
   table.rows tr { display: flex; flex-wrap: wrap; padding: .3rem 0; }
   table.rows td { padding: .05rem .6rem .05rem 0; text-align: left; }
   table.rows td:first-child { flex-basis: 100%; font-weight: 600; }
-  table.rows td[data-label]::before { content: attr(data-label) " "; color: var(--faint); }
-  table.groups th, table.groups td { padding: .2rem .25rem; } .extra { display: none; } }
+  table.rows td[data-label]::before { content: attr(data-label) " "; color: var(--faint); } }
 """
 
 
@@ -52,7 +52,7 @@ def cells(values):
 
 
 def table(kind, heads, rows):
-    head = "".join(element("th", escape(text), class_=name) for text, name in heads)
+    head = "".join(element("th", escape(text)) for text in heads)
     return element("table", f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>", class_=kind)
 
 
@@ -60,15 +60,14 @@ def groups_table(groups):
     rows = []
     for number, group in enumerate(groups, 1):
         worst = group.compared[0] if group.compared else None
-        rows.append("<tr>" + element("td", element("a", escape(group.title), href=f"#g{number}")) + "".join(
-            element("td", escape(text), class_=name) for text, name in (
-                (str(len(group.rows)), "extra"), (str(len(group.compared)), ""),
-                (f"{group.mean():.2f}" if worst else "–", ""), (str(group.count("win")), ""),
-                (str(group.count("tie")), ""), (str(group.count("loss")), ""),
-                (f"{worst.ratio:.2f}" if worst else "–", ""))) + "</tr>")
-    heads = [("measured alike", ""), ("rows", "extra"), ("compared", ""), ("mean", ""), ("wins", ""), ("ties", ""),
-             ("losses", ""), ("worst", "")]
-    return table("groups", heads, rows)
+        values = [("rows", len(group.rows)), ("compared", len(group.compared)),
+                  ("mean", f"{group.mean():.2f}" if worst else "–"), ("wins", group.count("win")),
+                  ("ties", group.count("tie")), ("losses", group.count("loss")),
+                  ("worst", f"{worst.ratio:.2f}" if worst else "–")]
+        link = element("td", element("a", escape(group.title), href=f"#g{number}"))
+        rows.append(element("tr", link + "".join(element("td", escape(str(value)), data_label=label) for label, value in values)))
+    heads = ["measured alike", "rows", "compared", "mean", "wins", "ties", "losses", "worst"]
+    return table("rows", heads, rows)
 
 
 def rows_table(group):
@@ -83,7 +82,7 @@ def rows_table(group):
             (f"{row.ratio:.2f}", "ratio", row.verdict), (f"{low:.2f} to {high:.2f}", "", ""),
             (row.verdict, "", row.verdict)]))
     heads = ["row", "GFLOP", "ours", "family", "best rival", "", "ratio", "interval", ""]
-    return table("rows", [(head, "") for head in heads], rows)
+    return table("rows", heads, rows)
 
 
 def alone_table(group):
@@ -92,7 +91,7 @@ def alone_table(group):
             for row in group.alone if row.ours is not None and row.ours.timed]
     if not rows:
         return ""
-    heads = [(head, "") for head in ("row", "GFLOP", "ours", "family")]
+    heads = ["row", "GFLOP", "ours", "family"]
     return element("h3", "Without a rival") + table("rows", heads, rows)
 
 
@@ -100,9 +99,10 @@ def all_times(group):
     """Every contender's median, folded away."""
     rows, names = [], list(dict.fromkeys(r.kernel for row in group.rows for r in row.results if r.timed))
     for row in group.rows:
-        times = {r.kernel: time_text(r.us) for r in row.results if r.timed}
+        timed = sorted((r for r in row.results if r.timed), key=lambda r: -r.us)
+        times = {r.kernel: time_text(r.us) for r in timed}  # of several tiles the quickest
         rows.append(cells([(row.name, "", "")] + [(times.get(name, "–"), display_name(name), "") for name in names]))
-    heads = [("row", "")] + [(display_name(name), "") for name in names]
+    heads = ["row", *map(display_name, names)]
     return element("details", element("summary", "All contenders' times") + table("rows", heads, rows))
 
 
@@ -116,14 +116,14 @@ def not_run(group):
         return element("p", "Every contender was timed on every row.", class_="note")
     items = []
     for (who, word, reason), names in by_reason.items():
-        head = f"{escape(who)}, {escape(word)} on {len(names)} row{'s' * (len(names) != 1)}: {escape(reason)}"
+        head = f"{escape(who)}, {escape(word)} on {count_of(names)}: {escape(reason)}"
         listed = element("ul", "".join(element("li", escape(name)) for name in dict.fromkeys(names)))
         items.append(element("details", element("summary", head) + listed))
     return "".join(items)
 
 
 def roofline_note(group, lines):
-    found = standing.ceilings(lines, group.settings[1], figures.threads_of(group))
+    found = group.ceilings(lines)
     if not found["sources"]:
         return "No ceiling of this machine is among the lines, so no roof is drawn."
     return ("The roof is measured on this machine: " + "; ".join(found["sources"]) +

@@ -7,7 +7,7 @@ and its interval excludes 1, else a tie.
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 TIE = 1.03
 RESAMPLES = 400
@@ -85,16 +85,19 @@ class Group:
 
     settings: tuple
     rows: list
-    rivals: list = field(default_factory=list)
 
-    def __post_init__(self):
-        names = [r.kernel for row in self.rows for r in row.results if r.rival]
-        self.rivals = list(dict.fromkeys(names))
+    @property
+    def threads(self):
+        """None on a GPU."""
+        return int(self.settings[3].split()[0]) if self.settings[3] else None
+
+    def ceilings(self, lines):
+        return ceilings(lines, self.settings[1], self.threads, self.settings[0])
 
     @property
     def title(self):
         _, dtype, layout, threads, filters, state = self.settings
-        words = [dtype, layout, threads, f"filters {filters}", f"caches {state}" if state else ""]
+        words = [dtype, layout, threads, f"filters {filters}" if filters else "", f"caches {state}" if state else ""]
         return ", ".join(word for word in words if word)
 
     @property
@@ -124,36 +127,38 @@ def groups(results):
         if result is None:
             continue
         rows = by_settings.setdefault(result.settings, {})
-        who = (result.rival, result.contender, result.kernel if result.contender else "", result.tile)
-        rows.setdefault(result.row, {})[who if not result.rival else who[:3]] = result
+        # What was chosen may be another family or tile next time.
+        who = (result.rival, result.contender, *((result.kernel, result.tile) if result.contender else ()))
+        rows.setdefault(result.row, {})[who] = result
     return [Group(settings, [Row(*row, list(results.values())) for row, results in rows.items()])
             for settings, rows in by_settings.items()]
 
 
 # ---- The roofline ----------------------------------------------------------------------------------
-def ceilings(lines, dtype, threads):
+def ceilings(lines, dtype, threads, machine):
     """The measured ceilings that hold for a type: {"macs_per_us", "bytes_per_us", "sources"}. Types of
     16 bits may be multiplied as f32, so the higher one of the two products holds."""
     found = {"macs_per_us": 0.0, "bytes_per_us": 0.0, "sources": []}
     for line in lines:
-        if line.get("kind") != "ceiling" or line.get("threads", threads) != threads:
+        if line.get("kind") != "ceiling" or line.get("threads", threads) != threads or \
+                line.get("machine", machine) != machine:
             continue
-        what, source = line.get("what", ""), line.get("source", "")
+        what, source = line.get("what", ""), f" ({line['source']})" if "source" in line else ""
         product = what == f"product {dtype}" or (what == "product f32" and dtype in ("f16", "bf16"))
         if product and line.get("macs_per_us", 0) > found["macs_per_us"]:
             found["macs_per_us"] = line["macs_per_us"]
             found["sources"] = [s for s in found["sources"] if not s.startswith("product")]
-            found["sources"].append(f"{what}: {2e-3 * line['macs_per_us']:.1f} GFLOP/s ({source})")
+            found["sources"].append(f"{what}: {2e-3 * line['macs_per_us']:.1f} GFLOP/s{source}")
         if what.startswith("copy") and line.get("bytes_per_us", 0) > 0:
             found["bytes_per_us"] = line["bytes_per_us"]
             found["sources"] = [s for s in found["sources"] if not s.startswith("copy")]
-            found["sources"].append(f"{what}: {1e-3 * line['bytes_per_us']:.1f} GB/s ({source})")
+            found["sources"].append(f"{what}: {1e-3 * line['bytes_per_us']:.1f} GB/s{source}")
     return found
 
 
 def roofline_us(line, lines):
     """The least time of a result by the ceilings among `lines`; 0 where they are missing."""
-    found = ceilings(lines, line["key"].split(":")[0], line["threads"])
+    found = ceilings(lines, line["key"].split(":")[0], line["threads"], line["machine"])
     if not found["macs_per_us"] or not found["bytes_per_us"]:
         return 0.0
     return max(line["useful_macs"] / found["macs_per_us"], line["least_bytes"] / found["bytes_per_us"])

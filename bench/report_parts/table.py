@@ -19,19 +19,23 @@ def time_text(us):
     return f"{us:.3g} us"
 
 
+def count_of(rows):
+    return f"{len(rows)} row" + "s" * (len(rows) != 1)
+
+
 def summary(group):
     """One sentence for all rows and one for each class of size."""
     rows = group.compared
     if not rows:
-        return ["no row was compared"]
+        return ["No row was compared"]
     worst, count = rows[0], {word: group.count(word) for word in ("win", "tie", "loss")}
-    sentences = [f"{len(rows)} rows: geometric mean {group.mean():.2f}; wins {count['win']}, ties {count['tie']}, "
+    sentences = [f"{count_of(rows)}: geometric mean {group.mean():.2f}; wins {count['win']}, ties {count['tie']}, "
                  f"losses {count['loss']}; worst {worst.ratio:.2f}: {worst.name}"]
     small = [row.ratio for row in rows if row.gflop <= SMALL_GFLOP]
     large = [row.ratio for row in rows if row.gflop > SMALL_GFLOP]
     if small and large:
-        sentences.append(f"up to {SMALL_GFLOP} GFLOP {geometric_mean(small):.2f} ({len(small)} rows), "
-                         f"above {geometric_mean(large):.2f} ({len(large)} rows)")
+        sentences.append(f"Up to {SMALL_GFLOP} GFLOP {geometric_mean(small):.2f} ({count_of(small)}), "
+                         f"above {geometric_mean(large):.2f} ({count_of(large)})")
     return sentences
 
 

@@ -8,6 +8,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+CORES = len(os.sched_getaffinity(0))  # before this process is bound to some of them
 ROOT = Path(__file__).resolve().parents[2]
 # Of the processor's flags those that kernels choose by.
 INSTRUCTION_SETS = ("sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512_bf16", "avx512_fp16",
@@ -71,14 +72,20 @@ def commit():
     return "unknown" if head is None else head + ("-dirty" if changed else "")
 
 
+def name():
+    """As `tconv bench` has it."""
+    cpu = cpuinfo().get("model name", platform.processor() or "unknown")
+    return f"{cpu}, {CORES} core" + "s" * (CORES != 1)
+
+
 def facts():
     info, flags = cpuinfo(), set()
     flags.update(info.get("flags", info.get("Features", "")).split())
-    return {"cpu": info.get("model name", platform.processor() or "unknown"),
+    return {"machine": name(), "cpu": info.get("model name", platform.processor() or "unknown"),
             "cpu_model": " ".join(f"{name} {info[name]}" for name in
                                   ("vendor_id", "cpu family", "model", "stepping") if name in info),
             "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
-            "cores": os.cpu_count(),
+            "cores": CORES,
             "bound_to": sorted(os.sched_getaffinity(0)), "caches": caches(), "memory_bytes": memory_bytes(),
             "virtual": "hypervisor" in flags, "system": platform.platform(),
             "python": platform.python_version(), "commit": commit()}
@@ -94,9 +101,17 @@ def quickest_us(run, least=5, seconds=1.5):
     return min(times)
 
 
+def words(threads):
+    return f"{threads} thread" + "s" * (threads != 1)
+
+
 def ceiling(what, threads, us, source):
-    return {"kind": "ceiling", "id": f"ceiling|{what}|{threads}", "what": what, "threads": threads,
-            "us": us, "source": source}
+    return {"kind": "ceiling", "id": ceiling_id(what, threads), "what": what, "threads": threads,
+            "machine": name(), "us": us, "source": source}
+
+
+def ceiling_id(what, threads):
+    return f"ceiling|{what}|{threads}|{name()}"
 
 
 def measure_copy(threads):
@@ -105,7 +120,7 @@ def measure_copy(threads):
     source = torch.ones(size // 4, dtype=torch.float32)
     target = torch.empty_like(source)
     us = quickest_us(lambda: target.copy_(source))
-    line = ceiling("copy 1 GiB", threads, us, f"torch.Tensor.copy_, {threads} threads, both ways counted")
+    line = ceiling("copy 1 GiB", threads, us, f"torch.Tensor.copy_, {words(threads)}, both ways counted")
     return {**line, "bytes_per_us": 2 * size / us}
 
 
@@ -116,7 +131,7 @@ def measure_product(dtype, threads):
     a, b = (torch.randn(size, size).to(kind) for _ in "ab")
     y = torch.empty(size, size, dtype=kind)
     us = quickest_us(lambda: torch.mm(a, b, out=y))
-    line = ceiling(f"product {dtype}", threads, us, f"torch.mm of {size}^3, {threads} threads")
+    line = ceiling(f"product {dtype}", threads, us, f"torch.mm of {size}^3, {words(threads)}")
     return {**line, "macs_per_us": size**3 / us, "tflops": 2e-6 * size**3 / us}
 
 
@@ -132,5 +147,5 @@ def measure_ceilings(results, dtype, threads):
     if memory_bytes() > 4 << 30:
         wanted["copy 1 GiB"] = (measure_copy, (threads,))
     for what, (measure, arguments) in wanted.items():
-        if not results.has_id(f"ceiling|{what}|{threads}"):
+        if not results.has_id(ceiling_id(what, threads)):
             results.append(measure(*arguments))

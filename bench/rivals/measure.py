@@ -82,7 +82,7 @@ class Bench:
             version = self.frameworks[name].version if name in self.frameworks else ""
         return {"kind": "timing", "name": row.layer.name, "key": row.problem.key, "kernel": name,
                 "threads": self.args.threads, "filters": row.filters, "version": version,
-                "date": machine.now(), "machine": f"{self.head['cpu']}, {self.head['cores']} cores",
+                "date": machine.now(), "machine": self.head["machine"],
                 "device": "cpu", "tile": "", "unit": row.unit, "contender": name, "rival": rival,
                 "state": "warm", "commit": self.head["commit"], "useful_macs": info.useful_macs,
                 "least_bytes": info.least_bytes}
@@ -198,8 +198,13 @@ def make_rows(library, args):
 
 def run(args, doing):
     library = tconv_c.Library(args.library)
-    rows, results = make_rows(library, args), Results(args.out)
-    bench, progress, lines = Bench(args, library, results, doing), Progress(rows), []
+    rows = make_rows(library, args)
+    with contextlib.closing(Results(args.out)) as results:
+        return run_rows(rows, Bench(args, library, results, doing))
+
+
+def run_rows(rows, bench):
+    results, progress, lines = bench.results, Progress(rows), []
     missing = [row for row in rows if results.of(row.unit, bench.names) is None]
     if missing:
         bench.load_frameworks()

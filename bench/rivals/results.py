@@ -59,6 +59,9 @@ class Results:
         for line in lines:
             self.note(line)
 
+    def close(self):
+        self.file.close()
+
     def has_id(self, name):
         return name in self.ids
 
