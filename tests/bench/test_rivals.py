@@ -195,6 +195,13 @@ class Measurement(RivalsTest):
         self.assertEqual(self.of("pytorch")[0]["reason"], "ended its process twice")
 
 
+    def test_what_was_cut_off_is_gone(self):
+        self.out.write_text('{"kind": "head"}\n{"kind": "timing", "na')
+        with contextlib.closing(Results(str(self.out))) as results:
+            self.assertEqual(len(results.lines), 1)
+        self.assertEqual(self.out.read_text(), '{"kind": "head"}\n')
+
+
 class Refusals(RivalsTest):
     def refused(self, *arguments, words, code=2, **more):
         got, _, said = self.run_it(*arguments, **more)
