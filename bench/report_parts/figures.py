@@ -68,6 +68,7 @@ def draw_bars(group, theme, narrow):
     # Room for the number behind the bar.
     high *= (high / low) ** (0.16 if narrow else 0.08)
     axes.set_xlim(low, high)
+    behind = {"facecolor": theme["paper"], "edgecolor": "none", "pad": 0.6}
     axes.set_ylim(-0.7, len(rows) - (0.1 if narrow else 0.3))
     for place, row in enumerate(rows):
         begin, end = sorted((1.0, row.ratio))
@@ -75,11 +76,10 @@ def draw_bars(group, theme, narrow):
                   edgecolor=theme["ink"], linewidth=0.7, hatch=HATCHES[row.verdict])
         axes.plot(row.interval, (place, place), color=theme["ink"], linewidth=1.1, marker="|", markersize=5)
         end = min(max(1.0, *row.interval), most * 2) * (high / low) ** 0.012
-        axes.text(end, place, f"{row.ratio:.2f}", va="center", fontsize=8)
+        axes.text(end, place, f"{row.ratio:.2f}", va="center", fontsize=8, bbox=behind)
         if narrow:
             axes.text(0.0, place + 0.27, shorten(row.name, 56), transform=axes.get_yaxis_transform(),
-                      va="bottom", ha="left", fontsize=7,
-                      bbox={"facecolor": theme["paper"], "edgecolor": "none", "pad": 0.6})
+                      va="bottom", ha="left", fontsize=7, bbox=behind)
     axes.axvline(1.0, color=theme["ink"], linewidth=1.2)
     axes.xaxis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -160,8 +160,7 @@ def as_png(draw, theme, caption):
         figure = draw(theme, False)
         if figure is None:
             return None
-        axes = figure.axes[0]
-        axes.set_xlabel(f"{axes.get_xlabel()}\n{caption}")
+        figure.supxlabel(caption, x=0.99, ha="right", fontsize=8)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()

@@ -149,7 +149,7 @@ def ceilings(lines, dtype, threads, machine):
             found["macs_per_us"] = line["macs_per_us"]
             found["sources"] = [s for s in found["sources"] if not s.startswith("product")]
             found["sources"].append(f"{what}: {2e-3 * line['macs_per_us']:.1f} GFLOP/s{source}")
-        if what.startswith("copy") and line.get("bytes_per_us", 0) > 0:
+        if what.startswith("copy") and line.get("bytes_per_us", 0) > found["bytes_per_us"]:
             found["bytes_per_us"] = line["bytes_per_us"]
             found["sources"] = [s for s in found["sources"] if not s.startswith("copy")]
             found["sources"].append(f"{what}: {1e-3 * line['bytes_per_us']:.1f} GB/s{source}")
