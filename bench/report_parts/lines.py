@@ -32,7 +32,7 @@ class Result:
     roofline_us: float = 0.0
     version: str = ""
     settings: tuple = ()  # what must be alike where results are compared; see `settings_of`
-    commit: str = ""
+    note: str = ""
 
     @property
     def timed(self):
@@ -82,7 +82,7 @@ def normalised(line):
         tile=line.get("tile", line.get("plan", "")), us=us, interval=interval_of(line, us),
         samples=line.get("samples_us", []), macs=macs, bytes=float(line.get("least_bytes") or 0),
         roofline_us=float(line.get("roofline_us") or 0), version=line.get("version", ""),
-        settings=settings_of(line, key), commit=line.get("commit", ""))
+        settings=settings_of(line, key), note=line.get("note", ""))
 
 
 def read(path):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """page.py: the report as one HTML page that fetches nothing."""
 
-from collections import defaultdict
 from html import escape
 
 from report_parts import figures
@@ -106,20 +105,22 @@ def all_times(group):
     return element("details", element("summary", "All contenders' times") + table("rows", heads, rows))
 
 
+def folded(head, names):
+    listed = element("ul", "".join(element("li", escape(name)) for name in dict.fromkeys(names)))
+    return element("details", element("summary", escape(head)) + listed)
+
+
 def not_run(group):
     """What was not timed and why; alike reasons together."""
-    by_reason = defaultdict(list)
-    for result in group.not_timed():
-        word = "wrong" if result.status == "mismatch" else result.status
-        by_reason[display_name(result.kernel) or "ours", word, result.reason].append(result.name)
-    if not by_reason:
-        return element("p", "Every contender was timed on every row.", class_="note")
-    items = []
-    for (who, word, reason), names in by_reason.items():
-        head = f"{escape(who)}, {escape(word)} on {count_of(names)}: {escape(reason)}"
-        listed = element("ul", "".join(element("li", escape(name)) for name in dict.fromkeys(names)))
-        items.append(element("details", element("summary", head) + listed))
-    return "".join(items)
+    items = [folded(f"{display_name(who)}, {word} on {count_of(names)}: {reason}", names)
+             for (who, word, reason), names in group.not_timed().items()]
+    return "".join(items) or element("p", "Every contender was timed on every row.", class_="note")
+
+
+def notes(group):
+    items = [folded(f"{display_name(who)} on {count_of(names)}: {note}", names)
+             for (who, note), names in group.notes().items()]
+    return element("h3", "Notes") + "".join(items) if items else ""
 
 
 def roofline_note(group, lines):
@@ -152,7 +153,7 @@ def section(number, group, lines):
                 parts.append(element("p", escape(roofline_note(group, lines)), class_="note"))
     if group.compared:
         parts += [element("h3", "Wins, ties and losses"), rows_table(group)]
-    parts += [alone_table(group), all_times(group), element("h3", "Not timed"), not_run(group)]
+    parts += [alone_table(group), all_times(group), element("h3", "Not timed"), not_run(group), notes(group)]
     return "".join(parts)
 
 

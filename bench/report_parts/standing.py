@@ -115,8 +115,20 @@ class Group:
     def mean(self, rows=None):
         return geometric_mean([row.ratio for row in (self.compared if rows is None else rows)])
 
+    def notes(self):
+        """Names of rows by (contender, note)."""
+        names = {}
+        for result in (r for row in self.rows for r in row.results if r.note):
+            names.setdefault((result.kernel, result.note), []).append(result.name)
+        return names
+
     def not_timed(self):
-        return [r for row in self.rows for r in row.results if not r.timed]
+        """Names of rows by (contender, what became of it, why)."""
+        names = {}
+        for result in (r for row in self.rows for r in row.results if not r.timed):
+            word = "wrong" if result.status == "mismatch" else result.status
+            names.setdefault((result.kernel or "ours", word, result.reason), []).append(result.name)
+        return names
 
 
 def groups(results):

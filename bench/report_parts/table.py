@@ -53,7 +53,7 @@ def text(group):
         if row.ours is not None and row.ours.timed:
             out.append(f"{'-':>6} {'':13}  {'':4} {time_text(row.ours.us):>9} {row.ours.kernel:<12} "
                        f"{'-':>9} {'no rival':<15} {row.gflop:7.3f}  {row.name}")
-    for result in group.not_timed():
-        word = "wrong" if result.status == "mismatch" else result.status
-        out.append(f"   {display_name(result.kernel) or 'ours'} {word} on {result.name}: {result.reason}")
+    for (who, word, reason), names in group.not_timed().items():
+        where = names[0] if len(names) == 1 else f"{count_of(names)} ({names[0]}, ...)"
+        out.append(f"   {display_name(who)} {word} on {where}: {reason}")
     return "\n".join(out + summary(group)) + "\n"

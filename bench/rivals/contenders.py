@@ -5,6 +5,8 @@ The operands are made once, in the problem's layout; a rival gets a copy in the 
 made before anything is timed.
 """
 
+import copy
+
 import numpy as np
 
 from rivals import tconv_c
@@ -65,6 +67,17 @@ class Operands:
         if y.shape != shape:
             raise ValueError(f"the output has the shape {y.shape}, not {shape} (NHWC)")
         return aligned_copy(y if self.layout == "NHWC" else y.transpose(0, 3, 1, 2))
+
+    def without_bias(self, layer):
+        plain = copy.copy(self)
+        plain.layer, plain.bias = layer, None
+        return plain
+
+    def is_with_bias(self, y, sums):
+        """Whether y is sums plus the bias, in the problem's type."""
+        bias = self.bias.astype(np.float32)
+        bias = bias if self.layout == "NHWC" else bias[:, None, None]
+        return np.array_equal((sums.astype(np.float32) + bias).astype(y.dtype), y)
 
     def tensors(self, y):
         tensors = tconv_c.Tensors()

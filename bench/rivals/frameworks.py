@@ -16,6 +16,7 @@ class Framework:
     """`prepare(operands)` gives (run, value): `value(run())` is the output's handle."""
 
     name = ""
+    adds_bias_apart = False
 
     def order(self, operands):
         """The layout of its output."""
@@ -126,6 +127,7 @@ class TensorFlow(Framework):
     """tf.nn.conv2d_transpose in a tf.function, always NHWC, the only order of its CPU kernels."""
 
     name = "tensorflow"
+    adds_bias_apart = True
 
     def __init__(self, threads):
         import tensorflow as tf
@@ -231,6 +233,7 @@ class Jax(Framework):
     """lax.conv_general_dilated, compiled, always NHWC; the filters are flipped before."""
 
     name = "jax"
+    adds_bias_apart = True
 
     def __init__(self, threads):
         import jax

@@ -3,7 +3,6 @@
 
 import ctypes
 import hashlib
-import json
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 
 OK, MISMATCH, INVALID, UNSUPPORTED, DEVICE_ERROR = range(5)
@@ -11,7 +10,6 @@ DTYPES = {"f16": 1, "bf16": 2, "f32": 3, "f64": 4}
 LAYOUTS = {"NHWC": 1, "NCHW": 2}
 FILTER_ORDERS = {"HWOI": 1, "IHWO": 2, "IOHW": 3}
 CPU = 1
-JSON = 1
 
 
 class Error(Exception):
@@ -68,7 +66,7 @@ VerifyReport = struct(
     ("bound", c_double))
 
 SIGNATURES = {
-    "tconv_version": (c_char_p,), "tconv_last_error": (c_char_p,), "tconv_text_free": (None, c_void_p),
+    "tconv_version": (c_char_p,), "tconv_last_error": (c_char_p,),
     "tconv_problem_create": (c_int32, POINTER(ProblemDesc), POINTER(c_void_p)),
     "tconv_problem_destroy": (None, c_void_p),
     "tconv_problem_key": (c_char_p, c_void_p),
@@ -79,7 +77,6 @@ SIGNATURES = {
     "tconv_plan_workspace_bytes": (c_size_t, c_void_p),
     "tconv_plan_packed_filter_bytes": (c_size_t, c_void_p),
     "tconv_plan_estimate_us": (c_double, c_void_p),
-    "tconv_plan_explain": (c_int32, c_void_p, c_int32, POINTER(c_void_p)),
     "tconv_prepack": (c_int32, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p),
     "tconv_run": (c_int32, c_void_p, POINTER(Tensors), c_void_p),
     "tconv_verify": (c_int32, c_void_p, POINTER(Tensors), POINTER(VerifyOptions), POINTER(VerifyReport)),
@@ -147,14 +144,6 @@ class Plan:
     def __del__(self):
         if self.handle:
             self.library.c.tconv_plan_destroy(self.handle)
-
-    def explain(self):
-        text = c_void_p()
-        self.library.check(self.library.c.tconv_plan_explain(self.handle, JSON, byref(text)))
-        try:
-            return json.loads(ctypes.string_at(text).decode())
-        finally:
-            self.library.c.tconv_text_free(text)
 
     def prepack(self, filters, packed, packed_bytes):
         self.library.check(

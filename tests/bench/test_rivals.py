@@ -3,6 +3,7 @@
 environment of `setup --all`; TCONV_LIBRARY is the library."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -129,8 +130,29 @@ class Measurement(RivalsTest):
             self.assertEqual((line["status"], line["reason"]), ("not run", "cannot be imported: no such framework"))
         self.assertIn("2 rows: geometric mean", printed)
         self.assertIn("ONNX Runtime wrong on net / grouped", printed)
-        self.assertIn("TensorFlow not run on net / asymmetric: only even strides", printed)
+        self.assertIn("TensorFlow not run on 2 rows (net / asymmetric, ...): only even strides", printed)
         self.assertEqual([line["versions"]["pytorch"] for line in self.lines("head")], ["1.0"])
+
+    def test_a_bias_that_is_added_apart(self):
+        class Apart(Acted):
+            adds_bias_apart, off = True, 0.0
+
+            def prepare(self, operands):
+                run, value = super().prepare(operands.without_bias(dataclasses.replace(operands.layer, bias=False)))
+                if operands.bias is None:
+                    return run, value
+
+                def apart():
+                    sums = run().astype(np.float32).reshape(-1, operands.layer.out_c)  # NHWC
+                    return (sums + operands.bias.astype(np.float32)
+                            + self.off).astype(operands.bias.dtype).reshape(run().shape)
+                return apart, value
+        for expected, members in (("timed", {}), ("mismatch", {"off": 1.0}), ("mismatch", {"adds_bias_apart": False})):
+            with self.subTest(members), mock.patch.dict(FAKES, pytorch=type("F", (Apart,), {"name": "pytorch", **members})):
+                self.out.unlink(missing_ok=True)
+                self.run_it("--dtype", "bf16", "--match", "asymmetric", rivals="pytorch")
+                line = self.of("pytorch")[0]
+                self.assertEqual((line["status"], "note" in line), (expected, expected == "timed"))
 
     def test_the_library_wrong(self):
         output = contenders.Ours.output
