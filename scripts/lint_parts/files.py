@@ -71,6 +71,17 @@ def resolve(files, path, what):
     return None
 
 
+def closure(files, *paths):
+    """These files, and all of ours that they include."""
+    found, left = set(paths), list(paths)
+    while left:
+        file = files[left.pop()]
+        targets = {resolve(files, file.path, what) for _, _, what in file.includes()} - {None}
+        left += targets - found
+        found |= targets
+    return found
+
+
 if __name__ == "__main__":
     for name in names_in(pathlib.Path(__file__).resolve().parents[2]):
         if name.endswith(CPP):

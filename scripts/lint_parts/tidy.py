@@ -9,7 +9,7 @@ checked, and so is one in ten of the listed, chosen anew each time, for what the
 others) or a list that is wrong. Whoever forgets to renew the list loses time, and nothing else.
 
   --all     checks the listed as well
-  --write   renews the list: what is known to be clean now
+  --write   renews the list: what is known to be clean now; as does TCONV_RENEW=1 (scripts/test --all --renew)
 
 TCONV_JOBS=N: so many at a time (default: one per core). Exit codes: 0 nothing found, 1 something found.
 """
@@ -25,23 +25,12 @@ import re
 import subprocess
 import sys
 
-from files import read_all, resolve
+from files import closure, read_all
 
 TIDY = ["clang-tidy-16", "--quiet", "--warnings-as-errors=*"]
 LIST = "scripts/lint_parts/tidy_clean.txt"
 HEADER = ("# SPDX-License-Identifier: Apache-2.0\n"
           "# Sources in which clang-tidy found nothing. Written by `scripts/lint tidy --write`.\n")
-
-
-def closure(files, path):
-    """A source and all our files that it includes."""
-    found, left = {path}, [path]
-    while left:
-        file = files[left.pop()]
-        targets = {resolve(files, file.path, what) for _, _, what in file.includes()} - {None}
-        left += targets - found
-        found |= targets
-    return found
 
 
 def digest_of(files, path):
@@ -123,7 +112,7 @@ def main(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", default=os.environ.get("TCONV_RENEW") == "1")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
     sys.exit(main(parser.parse_args()))

@@ -11,6 +11,9 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True
+from gates import decides, table  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GATES = ROOT / "tests/static_gates/static_gates"
@@ -36,11 +39,13 @@ class Gates(unittest.TestCase):
         folder = pathlib.Path(cls.stage.name)
         cls.bad, cls.good = folder / "bad/kernels.o", folder / "good/kernels.o"
         cls.changed, cls.unwarned = folder / "changed/kernels.o", folder / "unwarned/kernels.o"
-        for path in (cls.bad, cls.good, cls.changed, cls.unwarned):
+        cls.alone = folder / "alone/kernels.o"
+        for path in (cls.bad, cls.good, cls.changed, cls.unwarned, cls.alone):
             path.parent.mkdir()
         compile_to(cls.bad, "bad_kernels.cu")
         compile_to(cls.good, "good_kernels.cu")
         compile_to(cls.changed, "good_kernels.cu", "-DCHANGED")
+        compile_to(cls.alone, "good_kernels.cu", architectures=["90a"])
         compile_to(cls.unwarned, "good_kernels.cu", architectures=["90a"], warn=False)
 
     def setUp(self):
@@ -134,6 +139,35 @@ class Gates(unittest.TestCase):
         self.assertEqual(self.gates("no_such_file.o")[0], 2)
         self.gates("--update", self.unwarned)
         self.assertIn("sm_80: the files hold no code for it", self.gates(self.unwarned)[1])
+
+    def test_an_architecture_that_was_not_built(self):
+        """Its table proves it, if that is of these very sources and this ptxas."""
+        not_built = "sm_80: not built: kernels.o"
+        self.assertEqual(self.gates("--update", self.good)[0], 0)
+        status, said = self.gates(self.alone)
+        self.assertEqual((status, f"not compared with the table: {not_built}" in said), (0, True), said)
+        status, said = self.gates("--whole", self.alone)
+        self.assertEqual((status, f"  {not_built}; the table is of other sources" in said), (1, True), said)
+        for sources, version, wanted in ((decides.sources_hash(), "", 0), ("0" * 32, "", 1),
+                                         (decides.sources_hash(), "1.2.3", 1)):
+            first = self.first_lines(sources, version)
+            status, said = self.gates("--whole", self.alone)
+            self.assertEqual((status, not_built in said), (wanted, True), said)
+            self.assertEqual("proven by its table" in said, wanted == 0)
+            self.first_lines(*first)
+        # Updating what was built leaves the other table, and its rows, as they are.
+        before = (self.tables / "sm_80.csv").read_bytes()
+        self.assertEqual(self.gates("--update", self.alone)[0], 0)
+        self.assertEqual((self.tables / "sm_80.csv").read_bytes(), before)
+        self.assertEqual(self.gates(self.good)[0], 0)
+
+    def first_lines(self, sources, version):
+        """Writes into the table of sm_80 of which sources, and for which ptxas, it is; returns what was."""
+        path = self.tables / "sm_80.csv"
+        old_version, old_sources = table.recorded(path)
+        _, _, rest = path.read_text().partition("\n")
+        path.write_text(f"# ptxas {version or old_version}; sources {sources}; by hand\n{rest}")
+        return old_sources, old_version
 
 
 if __name__ == "__main__":

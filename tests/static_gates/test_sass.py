@@ -4,10 +4,11 @@ import pathlib
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from gates import counts, cubin, rules, sass, table  # noqa: E402
+from gates import counts, cubin, decides, rules, sass, table  # noqa: E402
 
 PADDING = "L_end: BRA L_end; NOP; NOP"
 
@@ -230,6 +231,46 @@ class Tables(unittest.TestCase):
             path.write_text("file,kernel\n")
             with self.assertRaisesRegex(ValueError, "version of ptxas"):
                 table.read(path)
+
+    def test_what_must_be_built(self):
+        """Both architectures, unless both tables are of these sources and this compiler; then a drawn one."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [pathlib.Path(folder) / name for name in ("sm_80.csv", "sm_90a.csv")]
+            both = ["80", "90a"]
+
+            def built(lot, version="13.0.88", sources="abc"):
+                with unittest.mock.patch.dict("os.environ", TCONV_LOT=lot):
+                    return decides.to_build(paths, version, sources)[0]
+
+            self.assertEqual(built("1"), both)  # there are no tables
+            table.write(paths[0], "13.0.88", {}, "abc")
+            for sources, wanted in (("old", 2), (table.UNKNOWN, 2), ("abc", 1)):
+                table.write(paths[1], "13.0.88", {}, sources)
+                self.assertEqual(len(built("1")), wanted, sources)
+            self.assertEqual(built("1", version="13.5.1"), both)
+            self.assertEqual(built("1", sources="new"), both)
+            self.assertEqual(built("all"), both)
+            self.assertEqual(built("7"), built("7"))
+            self.assertEqual({*(built(str(seed))[0] for seed in range(20))}, set(both))
+
+    def test_the_hash_of_the_sources(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            texts = {"src/cuda/a.cu": '#include "src/cuda/a.cuh"\nint a = 1;\n', "src/cuda/a.cuh": "int b = 1;\n",
+                     "src/host/h.h": "int c = 1;\n", "bench/probes/p.cu": "int d = 1;\n",
+                     "cmake/cuda.cmake": "set(option 1)\n"}
+            for path, text in texts.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_text(text)
+            before = decides.sources_hash(folder)
+            for path, text in texts.items():
+                (folder / path).write_text(text.replace("1", "2"))
+                self.assertEqual(decides.sources_hash(folder) == before, path == "src/host/h.h", path)
+                (folder / path).write_text(text)
+            (folder / "src/cuda/a.cuh").write_text("// a comment\n" + texts["src/cuda/a.cuh"])
+            self.assertEqual(decides.sources_hash(folder), before)
+            (folder / "src/cuda/new.cu").write_text("")
+            self.assertNotEqual(decides.sources_hash(folder), before)
 
     def test_differences(self):
         old = {("a.cu", "f"): {"registers": "40", "ldg": "32:1"}, ("a.cu", "g"): {}}

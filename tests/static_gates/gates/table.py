@@ -14,31 +14,40 @@ COLUMNS = [
     "loop_tensor", "loop_ldsm", "loop_ldgsts", "loop_other",
     "loop_slots_per_tensor", "loop_shared_bytes_per_tensor",
 ]  # fmt: skip
-VERSION = re.compile(r"# ptxas (\S+);")
+FIRST_LINE = re.compile(r"# ptxas (\S+);(?: sources (\w+);)?")
+UNKNOWN = "unknown"  # rows of several states of the sources
 
 
 def texts(row):
     return {column: str(row.get(column, "")) for column in COLUMNS}
 
 
+def recorded(path):
+    """(version of ptxas, hash of the sources: decides.py) with which the table was written."""
+    with pathlib.Path(path).open(encoding="utf-8") as file:
+        found = FIRST_LINE.match(file.readline())
+    if not found:
+        raise ValueError(f"{path}: the first line does not name the version of ptxas")
+    return found.group(1), found.group(2) or UNKNOWN
+
+
 def read(path):
     """(version of ptxas, {(file, kernel): column -> text})."""
-    first, _, rest = pathlib.Path(path).read_text(encoding="utf-8").partition("\n")
-    version = VERSION.match(first)
-    if not version:
-        raise ValueError(f"{path}: the first line does not name the version of ptxas")
+    version, _ = recorded(path)
+    _, _, rest = pathlib.Path(path).read_text(encoding="utf-8").partition("\n")
     rows = {}
     for row in csv.DictReader(io.StringIO(rest)):
         key = tuple(row.pop(name) for name in KEYS)
         if key in rows:
             raise ValueError(f"{path}: two rows for {key[1]} of {key[0]}")
         rows[key] = row
-    return version.group(1), rows
+    return version, rows
 
 
-def write(path, version, rows):
+def write(path, version, rows, sources=UNKNOWN):
     text = io.StringIO()
-    text.write(f"# ptxas {version}; written by tests/static_gates/static_gates --update\n")
+    text.write(f"# ptxas {version}; sources {sources}; "
+               "written by tests/static_gates/static_gates --update\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(KEYS + COLUMNS)
     for key in sorted(rows):
