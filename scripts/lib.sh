@@ -38,10 +38,6 @@ tell_cmake_nvcc
 # project for the path in front of its own.)
 export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR="$root"
 
-# Machine code for these and PTX run on every GPU since Ampere, and build in a third of the time that
-# the library's default takes. -DTCONV_CUDA_ARCHITECTURES=... goes on to CMake and wins.
-two_architectures='-DTCONV_CUDA_ARCHITECTURES=80;90a'
-
 # Of the GPU that is here, as -DTCONV_CUDA_ARCHITECTURES wants it, e.g. 90a; nothing where there is none
 # that the kernels run on.
 gpu_architecture() {
@@ -60,6 +56,18 @@ for_this_machine() {
   if [[ -n "$architecture" ]]; then
     machine=("-DTCONV_CUDA_ARCHITECTURES=$architecture")
   fi
+}
+
+# for_all_machines: sets `machine` likewise: machine code for 80 and 90a and PTX, which run on every GPU since
+# Ampere and build in a third of the time that the library's default takes. Without a GPU only the tests
+# of the code itself see it: where it is proven for these very sources, one of the two.
+for_all_machines() {
+  local wanted='80;90a' nvcc
+  if [[ -z "$(gpu_architecture)" ]] && nvcc="$(find_nvcc)"; then
+    wanted="$(tests/static_gates/static_gates --to-build "$nvcc")"
+  fi
+  machine=("-DTCONV_CUDA_ARCHITECTURES=$wanted")
+  [[ "$wanted" != 90a ]] || machine+=(-DTCONV_CUDA_PTX=OFF)  # nvcc would compile everything again for it
 }
 
 # configure PRESET ARGUMENT...: configures build/PRESET. Other arguments than last time, or another CUDA

@@ -12,6 +12,12 @@ function(tconv_check name label cost processors)
   set_tests_properties(${name} PROPERTIES LABELS ${label} COST ${cost} PROCESSORS ${processors}
     TIMEOUT 1800 ENVIRONMENT "TCONV_JOBS=${processors}")
 endfunction()
+# tconv_check_unless_proven(NAME LABEL COST PROCESSORS READS PATTERN... COMMAND WORD...)
+function(tconv_check_unless_proven name label cost processors)
+  tconv_proven(command ${name} ${ARGN})
+  tconv_check(${name} ${label} ${cost} ${processors} ${command})
+  tconv_may_be_proven(${name})
+endfunction()
 set(scripts ${PROJECT_SOURCE_DIR}/scripts)
 set(checks ${PROJECT_SOURCE_DIR}/tests/scripts)
 
@@ -49,16 +55,24 @@ foreach(family IN LISTS TCONV_FAMILIES)
   endif()
 endforeach()
 tconv_check(gpu_check_steps source 6 1 ${checks}/gpu_check_steps)
+tconv_check(proven_fires source 4 1 ${checks}/proven_fires)
 
 if(TCONV_WITH_CUDA)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   # Skipped, not passed, where scripts/setup could not get the disassembler.
+  set(whole "")
+  if(TCONV_TEST_ALL)
+    set(whole --whole)
+  endif()
   tconv_check(static_gates package 5 2 ${Python3_EXECUTABLE}
-    ${PROJECT_SOURCE_DIR}/tests/static_gates/static_gates
+    ${PROJECT_SOURCE_DIR}/tests/static_gates/static_gates ${whole}
     --build ${PROJECT_BINARY_DIR})
-  tconv_check(static_gates_fire source 5 1 ${Python3_EXECUTABLE}
-    ${PROJECT_SOURCE_DIR}/tests/static_gates/test_fires.py ${CMAKE_CUDA_COMPILER})
-  set_tests_properties(static_gates static_gates_fire PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(static_gates PROPERTIES SKIP_RETURN_CODE 77)
+  tconv_check_unless_proven(static_gates_fire source 5 1
+    READS tests/static_gates/*.py tests/static_gates/*.cu tests/static_gates/static_gates
+      cmake/keep_messages tests/emulator/mutation_*.py scripts/lint_parts/files.py
+    COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/static_gates/test_fires.py
+      ${CMAKE_CUDA_COMPILER})
   tconv_check(static_gates_sass source 1 1 ${Python3_EXECUTABLE}
     ${PROJECT_SOURCE_DIR}/tests/static_gates/test_sass.py)
 endif()
@@ -67,11 +81,23 @@ if(NOT TCONV_TEST_ALL)
   return()
 endif()
 
-tconv_check(gpu_rehearsal build 1000 1 ${checks}/gpu_rehearsal)
-tconv_check(sanitizers build 1100 1 ${checks}/sanitizers)
+# What a check configures with CMake, and how.
+set(building CMakeLists.txt CMakePresets.json tests/CMakeLists.txt tests/*.cmake cmake/* scripts/lib.sh)
+# Besides: where headers and libraries come from. That everything compiles is the build's to show.
+tconv_check_unless_proven(gpu_rehearsal build 1000 1
+  READS ${building} *CMakeLists.txt scripts/gpu* scripts/pack_gpu_deps bench/* tests/gpu/* tests/*_gpu.cpp
+    src/cli/*
+  COMMAND ${checks}/gpu_rehearsal)
+tconv_check_unless_proven(sanitizers build 1100 1
+  READS ${building} include/* src/host/* src/cli/* src/cuda/*.cpp src/cuda/*.h tests/host/* tests/cuda/*.cpp
+    tests/cli/* tests/support/* bench/suites/core.csv
+  COMMAND ${checks}/sanitizers)
 tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)
-tconv_check(fuzzers build 700 1 ${checks}/fuzzers)
+tconv_check_unless_proven(fuzzers build 700 1
+  READS ${building} tests/fuzz/* src/host/problem/*.cpp src/host/conventions/*.cpp
+    src/host/explain/explain_problem.cpp src/cli/convert.cpp src/cli/npy.cpp src/cli/text.cpp
+  COMMAND ${checks}/fuzzers)
 tconv_check(new_family build 600 1 ${checks}/new_family)
 # Other compilers, and other machines; skipped, not passed, where scripts/setup --all could not get them.
 set(static_library $<TARGET_FILE:tconv_static>)
@@ -81,12 +107,16 @@ endif()
 if(OpenMP_CXX_FOUND)
   list(APPEND static_library ${OpenMP_CXX_FLAGS})
 endif()
-tconv_check(newest_nvcc build 350 1 ${checks}/newest_nvcc ${static_library})
-tconv_check(second_compiler build 350 1 ${checks}/second_compiler)
-tconv_check(aarch64 build 350 1 ${checks}/aarch64)
-set_tests_properties(newest_nvcc second_compiler aarch64 PROPERTIES SKIP_RETURN_CODE 77)
+tconv_check_unless_proven(newest_nvcc build 350 1
+  READS scripts/lib.sh scripts/setup scripts/requirements_cuda.txt src/cuda/gather.cu src/host/device/gpu.h
+    src/cuda/runtime/*
+  COMMAND ${checks}/newest_nvcc ${static_library})
+tconv_check_unless_proven(second_compiler build 350 1
+  READS scripts/lib.sh scripts/setup scripts/requirements_cuda12.txt src/*.cu src/cuda/runtime/gpu_cuda.cpp
+  COMMAND ${checks}/second_compiler)
+tconv_check_unless_proven(aarch64 build 350 1 READS scripts/lib.sh src/*.cpp COMMAND ${checks}/aarch64)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
-tconv_check(lint_tidy source 450 1 ${checks}/lint_tidy)
+tconv_check_unless_proven(lint_tidy source 450 1 READS scripts/lint_parts/*.py COMMAND ${checks}/lint_tidy)
 tconv_check(source_format source 400 1 ${scripts}/lint format)
 
 # Equality with other frameworks, each in the virtual environment of `setup --all`; and what these
@@ -103,8 +133,10 @@ if(NOT TARGET tconv_cli)
   return()
 endif()
 foreach(oracle IN ITEMS tensorflow pytorch onnxruntime jax onnx_nodes)
-  tconv_check(parity_${oracle} parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
-    ${PROJECT_SOURCE_DIR}/tests/parity/parity_${oracle}.py)
-  set_tests_properties(parity_${oracle} PROPERTIES
+  tconv_check_unless_proven(parity_${oracle} parity 300 1
+    READS tests/parity/* scripts/setup include/* src/host/* src/cli/* CMakeLists.txt
+    COMMAND ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
+      ${PROJECT_SOURCE_DIR}/tests/parity/parity_${oracle}.py)
+  set_property(TEST parity_${oracle} APPEND PROPERTY
     ENVIRONMENT "TCONV_PROGRAM=$<TARGET_FILE:tconv_cli>")
 endforeach()

@@ -12,8 +12,11 @@ if(NOT Python3_Interpreter_FOUND OR NOT CMAKE_EXPORT_COMPILE_COMMANDS)
   return()
 endif()
 foreach(test IN ITEMS mutate mutation_results)
-  add_test(NAME test_${test} COMMAND Python3::Interpreter
-    ${CMAKE_CURRENT_LIST_DIR}/test_${test}.py ${CMAKE_CXX_COMPILER})
+  tconv_proven(command test_${test} READS tests/emulator/*.py
+    COMMAND $<TARGET_FILE:Python3::Interpreter> ${CMAKE_CURRENT_LIST_DIR}/test_${test}.py
+      ${CMAKE_CXX_COMPILER})
+  add_test(NAME test_${test} COMMAND ${command})
+  tconv_may_be_proven(test_${test})
   set_tests_properties(test_${test} PROPERTIES LABELS mutation COST 20 TIMEOUT 600)
 endforeach()
 
