@@ -70,9 +70,11 @@ Scene planted_scene(const Plant& plant, Random& random) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr int kSample = 40;  // for the sanitizer: a second a kind
+constexpr int kSample = 20;  // for the sanitizer: half a second a kind
+constexpr int64_t kManyChannels = 32;
 #else
 constexpr int kSample = 100;
+constexpr int64_t kManyChannels = 256;
 #endif
 
 class DiagnoseTest : public testing::TestWithParam<Plant> {};
@@ -167,7 +169,7 @@ TEST(Diagnose, NamesPyTorchsPaddingInTheUsersWords) {
 
 TEST(Diagnose, FindsAMistakeInAResultThatIsTooLargeToCheckWhole) {
   ProblemDesc d;
-  d.in_c = 256, d.out_c = 128;
+  d.in_c = kManyChannels, d.out_c = 128;
   d.h = d.w = {.in = 64, .kernel = 3, .stride = 2, .pad_begin = 0, .out = 128};
   const Problem problem(d);
   Scene scene{problem, uniform(problem, 1)};
