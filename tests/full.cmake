@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # full.cmake: the checks that are no GoogleTest program. The quick ones always run; TCONV_TEST_ALL
 # (scripts/test --all) adds those that build something else or need the packages of `setup --all`.
+# tconv_check_unless_proven: not where nothing that decides has changed (proven.cmake).
 #
 # The label names the kind: program, source, package, build, parity. COST brings the longest to the
 # front. What builds something takes one core and lets another check have the other one (TCONV_JOBS):
@@ -82,15 +83,15 @@ if(NOT TCONV_TEST_ALL)
 endif()
 
 # What a check configures with CMake, and how.
-set(building CMakeLists.txt CMakePresets.json tests/CMakeLists.txt tests/*.cmake cmake/* scripts/lib.sh)
+set(building CMakeLists.txt CMakePresets.json cmake/* scripts/lib.sh)
 # Besides: where headers and libraries come from. That everything compiles is the build's to show.
 tconv_check_unless_proven(gpu_rehearsal build 1000 1
-  READS ${building} *CMakeLists.txt scripts/gpu* scripts/pack_gpu_deps bench/* tests/gpu/* tests/*_gpu.cpp
-    src/cli/*
+  READS ${building} *CMakeLists.txt scripts/gpu* scripts/pack_gpu_deps bench/gpu/* bench/probes/*
+    bench/suites/* tests/gpu/* tests/*_gpu.cpp src/cli/*
   COMMAND ${checks}/gpu_rehearsal)
 tconv_check_unless_proven(sanitizers build 1100 1
-  READS ${building} include/* src/host/* src/cli/* src/cuda/*.cpp src/cuda/*.h tests/host/* tests/cuda/*.cpp
-    tests/cli/* tests/support/* bench/suites/core.csv
+  READS ${building} tests/CMakeLists.txt include/* src/host/* src/cli/* src/cuda/*.cpp src/cuda/*.h
+    tests/host/* tests/cuda/*.cpp tests/cli/* tests/support/* bench/suites/core.csv
   COMMAND ${checks}/sanitizers)
 tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)
@@ -108,11 +109,11 @@ if(OpenMP_CXX_FOUND)
   list(APPEND static_library ${OpenMP_CXX_FLAGS})
 endif()
 tconv_check_unless_proven(newest_nvcc build 350 1
-  READS scripts/lib.sh scripts/setup scripts/requirements_cuda.txt src/cuda/gather.cu src/host/device/gpu.h
+  READS scripts/lib.sh scripts/requirements_cuda.txt src/cuda/gather.cu src/host/device/gpu.h
     src/cuda/runtime/*
   COMMAND ${checks}/newest_nvcc ${static_library})
 tconv_check_unless_proven(second_compiler build 350 1
-  READS scripts/lib.sh scripts/setup scripts/requirements_cuda12.txt src/*.cu src/cuda/runtime/gpu_cuda.cpp
+  READS scripts/lib.sh scripts/requirements_cuda12.txt src/*.cu src/cuda/runtime/gpu_cuda.cpp
   COMMAND ${checks}/second_compiler)
 tconv_check_unless_proven(aarch64 build 350 1 READS scripts/lib.sh src/*.cpp COMMAND ${checks}/aarch64)
 tconv_check(consumers package 500 1 ${checks}/consumers ${PROJECT_BINARY_DIR})
@@ -134,7 +135,7 @@ if(NOT TARGET tconv_cli)
 endif()
 foreach(oracle IN ITEMS tensorflow pytorch onnxruntime jax onnx_nodes)
   tconv_check_unless_proven(parity_${oracle} parity 300 1
-    READS tests/parity/* scripts/setup include/* src/host/* src/cli/* CMakeLists.txt
+    READS tests/parity/* include/* src/host/* src/cli/* CMakeLists.txt
     COMMAND ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python
       ${PROJECT_SOURCE_DIR}/tests/parity/parity_${oracle}.py)
   set_property(TEST parity_${oracle} APPEND PROPERTY
