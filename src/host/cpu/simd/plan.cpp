@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan.cpp: how the outputs are cut into tasks. Nothing here depends on the number of threads, and no
+// bit of a result depends on anything here.
+#include "src/host/cpu/simd/plan.h"
+
+#include <algorithm>
+
+#include "src/host/cpu/simd/kernels.h"
+
+namespace tconv::host::simd {
+namespace {
+
+// Elements that may stay in the second-level cache between a task's loops: 256 KiB of f32, half of what
+// the smallest such caches of today hold.
+constexpr int64_t kCached = 65536;
+// A task of less has more to say than to do; tasks beyond this number only serve threads.
+constexpr int64_t kTasksWanted = 32;
+
+/// Inputs that one output position of all phases can span, less one.
+int64_t halo(const PhaseGrid& grid) {
+  const Axis& a = grid.axis;
+  return floor_div(a.stride - 1 + a.pad_begin, a.stride) -
+         ceil_div(a.pad_begin - (a.keff() - 1), a.stride);
+}
+
+/// The size of a part where `whole` is cut into equal parts of at most `most`.
+int64_t part(int64_t whole, int64_t most) {
+  const int64_t parts = ceil_div(whole, std::clamp<int64_t>(most, 1, std::max<int64_t>(1, whole)));
+  return std::max<int64_t>(1, ceil_div(whole, std::max<int64_t>(1, parts)));
+}
+
+/// The vectors of a block: the fewest instructions for all channels of a group.
+int64_t choose_vectors(int64_t channels, int64_t lanes, int64_t registers) {
+  // Loads beside 8, 12, 18 or 24 (with 16 registers 8, 12, 12) multiply-adds: time of one vector.
+  const auto time = [](int64_t vectors) { return vectors == 1 ? 1.25 : vectors == 2 ? 1.05 : 1.0; };
+  int64_t best = 1;
+  double least = 0;
+  for (int64_t vectors = 1; vectors <= (registers == 32 ? 4 : 3); ++vectors) {
+    const int64_t whole = channels / (vectors * lanes);
+    const int64_t rest = ceil_div(channels - whole * vectors * lanes, lanes);
+    const double total = static_cast<double>(whole * vectors) * time(vectors) +
+                         static_cast<double>(rest) * (rest > 0 ? time(rest) : 0);
+    if (vectors == 1 || total < least) best = vectors, least = total;
+  }
+  return best;
+}
+
+void cut_boxes(const Problem& problem, State& s, int64_t positions) {
+  s.box_w = part(s.w.positions, positions);
+  s.box_h = part(s.h.positions, positions / s.box_w);
+  s.box_n = part(problem.desc().batch, positions / (s.box_w * s.box_h));
+}
+
+void cut_tiles(const Problem& problem, State& s) {
+  const ProblemDesc& d = problem.desc();
+  s.vectors = s.method == Method::depthwise
+                  ? std::min<int64_t>(2, ceil_div(s.out_c, s.lanes))
+                  : choose_vectors(s.out_c, s.lanes, s.target->registers);
+  s.block = s.vectors * s.lanes;
+  s.blocks = ceil_div(s.out_c, s.block);
+  // The window of a task stays in the cache while the filters pass by.
+  int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 48, 1024);
+  if (s.method == Method::depthwise) positions = 512;
+  if (s.turns_output) {
+    positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
+  }
+  cut_boxes(problem, s, positions);
+  const int64_t boxes = ceil_div(d.batch, s.box_n) * ceil_div(s.h.positions, s.box_h) *
+                        ceil_div(s.w.positions, s.box_w);
+  s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
+}
+
+void cut_columns(const Problem& problem, State& s) {
+  const ProblemDesc& d = problem.desc();
+  const int64_t taps = d.h.kernel * d.w.kernel;
+  s.block = part(s.out_c, std::max<int64_t>(1, 128 / taps));
+  s.blocks = ceil_div(s.out_c, s.block);
+  const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
+  const int64_t pixels =
+      std::clamp<int64_t>(std::min(2 * kCached / (s.block * taps), 2 * kCached / std::max<int64_t>(1, s.in_c)),
+                          4 * s.lanes, 4096);
+  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w : std::max<int64_t>(64, 4 * halo_w));
+  s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
+  s.box_n = 1;
+  const int64_t boxes = d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
+  s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
+}
+
+/// Bytes of a thread's own room; see the tasks' constructors.
+std::size_t room_bytes(const Problem& problem, const State& s) {
+  const ProblemDesc& d = problem.desc();
+  const int64_t h = std::min(d.h.in, s.box_h + halo(s.h)), w = std::min(d.w.in, s.box_w + halo(s.w));
+  int64_t elements = 0;
+  const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
+  if (s.method == Method::columns) {
+    const int64_t strip = 2 * s.lanes, padded = ceil_div(h * w, strip) * strip;
+    const int64_t row = ceil_div(s.box_w, s.lanes) * s.lanes;
+    take(padded * s.in_c);
+    take(padded * s.block * d.h.kernel * d.w.kernel);
+    take(s.w.phases * row);
+    take(s.w.phases * row);
+    take(std::max(strip * s.in_c, padded));
+  } else {
+    if (s.stages_input) {
+      const int64_t per_group = s.method == Method::depthwise ? s.block : s.in_c;
+      const int64_t blocks = s.method == Method::depthwise ? 1 : s.blocks;
+      const int64_t groups = s.blocks_per_task / blocks + 2;
+      take(s.box_n * h * w * std::min(d.in_c, groups * per_group));
+    }
+    if (s.turns_output) take(s.box_n * s.box_h * s.box_w * s.w.phases * s.block);
+  }
+  return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) * 256);
+}
+
+void lay_out_workspace(const Problem& problem, State& s) {
+  std::size_t end = 0;
+  const auto piece = [&](std::size_t bytes) {
+    const std::size_t begin = end;
+    end += (bytes + 255) / 256 * 256;
+    return begin;
+  };
+  // Bias, as tiles start with it: whole vectors, zeros where there is none.
+  piece(static_cast<std::size_t>(s.groups * s.padded_channels()) * s.element());
+  const std::size_t packed = static_cast<std::size_t>(packed_elements(problem, s)) * s.element();
+  if (s.prepacked) {
+    s.packed_filter_bytes = packed;
+  } else {
+    s.filters_offset = piece(packed);
+  }
+  s.room_bytes = room_bytes(problem, s);
+  s.rooms_offset = piece(s.room_bytes * static_cast<std::size_t>(s.threads));
+  s.workspace_bytes = end;
+}
+
+}  // namespace
+
+PhaseGrid::PhaseGrid(const Axis& original)
+    : axis(normalise(original)),
+      phases(std::min(axis.stride, axis.out)),
+      positions(phase_extent(axis, 0)) {
+  constexpr int64_t kKept = 64;
+  for (int64_t phase = 0; phase < std::min(phases, kKept); ++phase) {
+    kept.push_back(phase_window(axis, phase));
+  }
+}
+
+Range State::window_of(const PhaseGrid& grid, Range q) {
+  const Axis& a = grid.axis;
+  const int64_t lowest = ceil_div(a.pad_begin - (a.keff() - 1), a.stride);
+  const int64_t highest = floor_div(a.stride - 1 + a.pad_begin, a.stride);
+  const int64_t begin = std::clamp<int64_t>(q.begin + lowest, 0, a.in);
+  return {begin, std::clamp<int64_t>(q.end + highest, begin, a.in)};
+}
+
+Task State::task(int64_t i) const {
+  const auto range = [](int64_t index, int64_t size, int64_t all) {
+    return Range{index * size, std::min(all, (index + 1) * size)};
+  };
+  Task t;
+  t.blocks = range(i % tasks_blocks, blocks_per_task, groups * blocks), i /= tasks_blocks;
+  t.w = range(i % tasks_w, box_w, w.positions), i /= tasks_w;
+  t.h = range(i % tasks_h, box_h, h.positions), i /= tasks_h;
+  t.n = range(i, box_n, batch);
+  return t;
+}
+
+void lay_out(const Problem& problem, State& s) {
+  const ProblemDesc& d = problem.desc();
+  const bool depthwise = s.method == Method::depthwise;
+  const DType sums = d.dtype == DType::f64 ? DType::f64 : DType::f32;
+  s.is_f64 = sums == DType::f64;
+  s.lanes = s.is_f64 ? s.target->f64_lanes : s.target->f32_lanes;
+  s.h = PhaseGrid(d.h), s.w = PhaseGrid(d.w);
+  s.batch = d.batch;
+  s.groups = depthwise ? 1 : d.groups;
+  s.in_c = depthwise ? 1 : problem.in_c_per_group();
+  s.out_c = depthwise ? d.out_c : problem.out_c_per_group();
+  if (s.method == Method::columns) {
+    cut_columns(problem, s);
+  } else {
+    s.stages_input = d.dtype != sums || d.input_strides.c != 1;
+    s.turns_output = d.output_strides.c != 1 && d.out_c > 1;
+    s.writes_in_place = d.output_dtype == sums && !s.turns_output && !d.has_residual;
+    cut_tiles(problem, s);
+  }
+  s.tasks_n = ceil_div(d.batch, s.box_n);
+  s.tasks_h = ceil_div(s.h.positions, s.box_h), s.tasks_w = ceil_div(s.w.positions, s.box_w);
+  s.tasks_blocks = ceil_div(s.groups * s.blocks, s.blocks_per_task);
+  lay_out_workspace(problem, s);
+}
+
+Work count_work(const Problem& problem, const State& s) {
+  const ProblemDesc& d = problem.desc();
+  const auto output = static_cast<double>(problem.output_extents().count());
+  const auto input = static_cast<double>(problem.input_extents().count());
+  const double packed = s.prepacked ? 0 : static_cast<double>(packed_elements(problem, s));
+  if (s.method != Method::columns) {
+    const double padding = 1.0 * static_cast<double>(s.padded_channels()) / static_cast<double>(s.out_c);
+    return {problem.useful_macs() * padding,
+            packed + (s.stages_input ? input * static_cast<double>(s.tasks_blocks) : 0) +
+                (s.turns_output ? output : 0)};
+  }
+  // Windows overlap by the halo; strips are filled up.
+  const auto windows = [](const PhaseGrid& grid, int64_t boxes, int64_t box) {
+    return static_cast<double>(boxes) *
+           static_cast<double>(std::min(grid.axis.in, box + halo(grid)));
+  };
+  const double strip = 2.0 * static_cast<double>(s.lanes);
+  const double window = std::min<double>(static_cast<double>(d.h.in), static_cast<double>(s.box_h + halo(s.h))) *
+                        std::min<double>(static_cast<double>(d.w.in), static_cast<double>(s.box_w + halo(s.w)));
+  const double filled = (window + strip / 2) / window;
+  const double pixels = static_cast<double>(d.batch) * windows(s.h, s.tasks_h, s.box_h) *
+                        windows(s.w, s.tasks_w, s.box_w) * filled;
+  const double columns = static_cast<double>(d.out_c * d.h.kernel) * static_cast<double>(d.w.kernel);
+  return {pixels * columns * static_cast<double>(s.in_c),
+          packed + pixels * static_cast<double>(d.in_c) * static_cast<double>(s.tasks_blocks) +
+              pixels * columns + output};
+}
+
+}  // namespace tconv::host::simd

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan.h: what the family `simd` decides before it runs: how the outputs are cut into tasks, and what
+// memory a task needs.
+//
+// Every output position of an axis is  p = q*stride + phase.  Tasks are boxes of the grid of q, for
+// all phases at once, so that what they read of the input is one small window.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "src/host/plan/kernel.h"
+#include "src/host/problem/decomposition.h"
+#include "src/host/problem/problem.h"
+
+namespace tconv::host::simd {
+
+/// How sums are made. `tiles` and `depthwise` keep a tile of outputs in registers, channels side by
+/// side; `columns` makes the products of every input pixel with all taps, pixels side by side, and
+/// then gathers each output's.
+enum class Method { tiles, columns, depthwise };
+
+/// An instruction set that kernels.cpp was compiled for.
+struct Target;
+
+/// One axis: its grid of q, and how each phase meets the filter.
+struct PhaseGrid {
+  Axis axis;              ///< normalised
+  int64_t phases = 0;     ///< that have outputs
+  int64_t positions = 0;  ///< q = 0 .. positions-1, of the first phase
+  std::vector<PhaseWindow> kept;  ///< of the first phases: a stride may be astronomic
+
+  PhaseGrid() = default;
+  explicit PhaseGrid(const Axis& original);
+  PhaseWindow window(int64_t phase) const {
+    return phase < static_cast<int64_t>(kept.size()) ? kept[static_cast<std::size_t>(phase)]
+                                                     : phase_window(axis, phase);
+  }
+};
+
+/// [begin, end)
+struct Range {
+  int64_t begin = 0, end = 0;
+  int64_t count() const { return end - begin; }
+};
+
+/// The taps of a window that land inside of the input: `count` from `first` on.
+struct Taps {
+  int64_t first = 0, count = 0;
+  friend bool operator==(const Taps&, const Taps&) = default;
+};
+
+/// Position q reads input  q + shift - step*t : those t for which this is in [0, in).
+inline Taps taps_at(const PhaseWindow& window, int64_t in, int64_t q) {
+  const int64_t top = q + window.shift, step = window.input_step;
+  if (top < 0 || window.tap_count == 0) return {};
+  const int64_t first = top < in ? 0 : step == 1 ? top - in + 1 : ceil_div(top - in + 1, step);
+  const int64_t end = std::min(window.tap_count, (step == 1 ? top : top / step) + 1);
+  return end > first ? Taps{first, end - first} : Taps{};
+}
+
+/// Calls body(range of q, its taps) for the longest ranges within `range` whose taps are the same.
+template <typename Body>
+void for_each_run(const PhaseWindow& window, int64_t in, Range range, Body&& body) {
+  for (int64_t q = range.begin; q < range.end;) {
+    const Taps taps = taps_at(window, in, q);
+    int64_t end = q + 1;
+    while (end < range.end && taps_at(window, in, end) == taps) ++end;
+    body(Range{q, end}, taps);
+    q = end;
+  }
+}
+
+/// A box of the grid and the channel blocks (tiles, depthwise: of all groups; columns: chunks).
+struct Task {
+  Range n, h, w, blocks;
+};
+
+struct State : KernelState {
+  Method method = Method::tiles;
+  const Target* target = nullptr;
+  int threads = 1;
+  bool prepacked = false;
+  bool is_f64 = false;  ///< what is summed in
+  PhaseGrid h, w;
+  int64_t lanes = 1;
+  int64_t batch = 1;
+  int64_t in_c = 1, out_c = 1;  ///< of a group; depthwise: 1 and all channels
+  int64_t groups = 1;
+  // Channels in blocks of `vectors` full vectors; the last block of a group may have fewer.
+  // columns: chunks of `block` channels, whatever the lanes.
+  int64_t vectors = 1, block = 1, blocks = 1;
+  // Tasks: boxes of the grid and blocks at a time.
+  int64_t box_n = 1, box_h = 1, box_w = 1, blocks_per_task = 1;
+  int64_t tasks_n = 1, tasks_h = 1, tasks_w = 1, tasks_blocks = 1;
+  bool stages_input = false;  ///< copies the window of a task: another type, or channels apart
+  bool turns_output = false;  ///< channels are apart in the output: whole rows at once
+  bool writes_in_place = false;  ///< sums go straight into the output
+  // The workspace: bias in the type of the sums, packed filters, a room for each thread.
+  std::size_t filters_offset = 0, rooms_offset = 0, room_bytes = 0;
+
+  int64_t tasks() const { return tasks_n * tasks_h * tasks_w * tasks_blocks; }
+  Task task(int64_t i) const;
+  std::size_t element() const { return is_f64 ? sizeof(double) : sizeof(float); }
+  int64_t padded_channels() const { return ceil_div(out_c, lanes) * lanes; }
+  /// Vectors of a block of a group.
+  int64_t vectors_of(int64_t b) const {
+    return std::min(vectors, ceil_div(out_c - b * block, lanes));
+  }
+  /// The input that a range of q reads, all phases together, within [0, in).
+  static Range window_of(const PhaseGrid& grid, Range q);
+};
+
+/// Filters in the problem's order -> the family's.
+void pack(const Problem& problem, const State& state, const void* filters, void* packed);
+int64_t packed_elements(const Problem& problem, const State& state);
+
+/// Fills in everything of a state whose method, target and threads are known.
+void lay_out(const Problem& problem, State& state);
+
+/// Work of a run, for the estimate.
+struct Work {
+  double macs = 0;   ///< multiply-adds issued, padding of vectors and recomputed borders included
+  double moved = 0;  ///< elements packed, staged, turned, gathered
+};
+Work count_work(const Problem& problem, const State& state);
+
+}  // namespace tconv::host::simd

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// row.cpp: the family `simd`: kernels of our own for the CPU, on Highway. Takes every problem.
+//
+// A tile is a method and an instruction set. Memory of the caller's size alone: the workspace holds the
+// packed filters (unless they are prepacked) and a room for each thread, never a whole tensor.
+#include <array>
+#include <string>
+
+#include "src/host/cpu/simd/kernels.h"
+#include "src/host/cpu/simd/plan.h"
+#include "src/host/cpu/threads.h"
+#include "src/host/plan/kernel.h"
+#include "src/host/problem/errors.h"
+
+namespace tconv::host {
+namespace {
+
+using simd::Method;
+using simd::State;
+
+constexpr const char* kTiles[] = {"tiles_avx512",  "columns_avx512",   "depthwise_avx512",
+                                  "tiles_avx2",    "columns_avx2",     "depthwise_avx2",
+                                  "tiles_portable", "columns_portable", "depthwise_portable"};
+constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
+constexpr int kMethods = 3;
+
+Method method_of(int tile) { return static_cast<Method>(tile % kMethods); }
+const simd::Target* target_of(int tile) {
+  return simd::targets()[static_cast<std::size_t>(tile / kMethods)];
+}
+
+std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
+
+std::string why_not(const Problem& problem, int tile) {
+  if (target_of(tile) == nullptr) return "this processor has no such instructions";
+  const ProblemDesc& d = problem.desc();
+  const bool depthwise = d.groups > 1 && problem.in_c_per_group() == 1 && problem.out_c_per_group() == 1;
+  if (method_of(tile) == Method::depthwise && !depthwise) return "not one channel to a group";
+  if (method_of(tile) != Method::columns) return "";
+  // A column is a tap: its sums for the least window must stay in the cache.
+  constexpr int64_t kMostTaps = 1024, kMostPhases = 64;
+  if (d.h.kernel > kMostTaps || d.w.kernel > kMostTaps || d.h.kernel * d.w.kernel > kMostTaps ||
+      d.h.keff() > kMostTaps * kMostPhases || d.w.keff() > kMostTaps * kMostPhases) {
+    return "more than 1024 taps";
+  }
+  const auto phases = [](const Axis& axis) { return std::min(normalise(axis).stride, axis.out); };
+  if (phases(d.h) > kMostPhases || phases(d.w) > kMostPhases) return "more than 64 phases";
+  return "";
+}
+
+std::shared_ptr<State> make_state(const Problem& problem, int tile, const Options& options) {
+  auto state = std::make_shared<State>();
+  state->method = method_of(tile);
+  state->target = target_of(tile);
+  state->threads = thread_count(options.threads);
+  state->prepacked = options.prepacked_filters;
+  simd::lay_out(problem, *state);
+  return state;
+}
+
+Considered consider(const Problem& problem, int tile, const Options& options, const DeviceFacts&) {
+  std::string reason = why_not(problem, tile);
+  if (!reason.empty()) return {.reason = std::move(reason)};
+  const auto state = make_state(problem, tile, options);
+  const simd::Work work = simd::count_work(problem, *state);
+  const double lanes = static_cast<double>(state->lanes);
+  return {.estimate_us = 0.5 + work.macs / (lanes * 4000) + work.moved / 1500};
+}
+
+std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
+                                           const DeviceFacts&) {
+  auto state = make_state(problem, tile, options);
+  start_threads(state->threads);
+  return state;
+}
+
+void widen_bias(const Problem& problem, const State& s, const void* bias, std::byte* to) {
+  const ProblemDesc& d = problem.desc();
+  const int64_t step = s.method == Method::columns ? s.out_c : s.padded_channels();
+  for (int64_t group = 0; group < s.groups; ++group) {
+    for (int64_t k = 0; k < step; ++k) {
+      const double value =
+          d.has_bias && k < s.out_c ? load(d.bias_dtype, bias, group * s.out_c + k) : 0;
+      const int64_t i = group * step + k;
+      if (s.is_f64) {
+        reinterpret_cast<double*>(to)[i] = value;
+      } else {
+        reinterpret_cast<float*>(to)[i] = static_cast<float>(value);
+      }
+    }
+  }
+}
+
+void launch(const Problem& problem, const KernelState& kernel_state, const Tensors& tensors, Stream) {
+  const auto& s = static_cast<const State&>(kernel_state);
+  auto* workspace = static_cast<std::byte*>(tensors.workspace);
+  widen_bias(problem, s, tensors.bias, workspace);
+  const void* packed = tensors.filters;
+  if (!s.prepacked) {
+    simd::pack(problem, s, tensors.filters, workspace + s.filters_offset);
+    packed = workspace + s.filters_offset;
+  }
+  const simd::Job job{problem, s, tensors, packed, workspace, tensors.slopes};
+  for_each_task(s.tasks(), s.threads, [&](int64_t task, int thread) {
+    s.target->run(job, task, workspace + s.rooms_offset + s.room_bytes * static_cast<std::size_t>(thread));
+  });
+}
+
+void prepack(const Problem& problem, const KernelState& state, const void* filters, void* packed, Stream) {
+  simd::pack(problem, static_cast<const State&>(state), filters, packed);
+}
+
+}  // namespace
+
+extern const Kernel simd_kernel;  // the table's name of it (cmake/families.cmake)
+constinit const Kernel simd_kernel = {.name = "simd",
+                                      .device = DeviceKind::cpu,
+                                      .tiles = kTiles,
+                                      .dtypes = kTypes,
+                                      .declines = declines,
+                                      .consider = consider,
+                                      .prepare = prepare,
+                                      .launch = launch,
+                                      .prepack = prepack};
+
+}  // namespace tconv::host

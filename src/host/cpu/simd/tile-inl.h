@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// tile-inl.h: the two loops that everything else feeds: a tile of sums in registers.
+//
+// A tile is `rows` x `vectors`: each row is one broadcast number, each vector a run of neighbours.
+// For the method `tiles` a row is an output pixel and the vectors are channels; for `columns` a row is
+// a column of the filters and the vectors are pixels. Each sum is one chain of fused multiply-adds, by
+// tap, then by k, whatever the shape of the tile: so results do not depend on how work is cut.
+
+// Compiled once for each instruction set: see kernels.cpp.
+HWY_BEFORE_NAMESPACE();
+namespace tconv::host::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// g++ keeps an array of vectors in registers only where every loop over it is unrolled.
+#define TCONV_UNROLL _Pragma("GCC unroll 8")
+
+inline constexpr int kMostRows = 8, kMostVectors = 4;
+inline constexpr int kRegisters = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64 ? 32 : 16;
+
+/// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With one
+/// vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
+constexpr int most_rows(int vectors) {
+  return vectors == 1 ? 8 : vectors == 2 ? 6 : kRegisters == 32 ? 6 : vectors == 3 ? 4 : 2;
+}
+
+template <typename T>
+using Full = hn::ScalableTag<T>;
+
+/// What one tile multiplies. Taps are a rectangle; a step along it moves rows and vectors.
+template <typename T>
+struct Product {
+  const T* rows[kMostRows];
+  const T* vectors;
+  int64_t row_step = 1;  ///< from k to k + 1
+  int64_t k = 0;
+  int64_t taps_h = 1, taps_w = 1;
+  int64_t row_h = 0, row_w = 0, vector_h = 0, vector_w = 0;
+  const T* start;  ///< the sums begin with these, alike in all rows
+  T* out[kMostRows];
+};
+
+/// Writes `count` elements of a vector.
+template <class D, class V, typename T>
+HWY_INLINE void store_some(D d, V v, T* to, int64_t count) {
+  if (count >= static_cast<int64_t>(hn::Lanes(d))) {
+    hn::StoreU(v, d, to);
+    return;
+  }
+  if (count <= 0) return;
+  HWY_ALIGN T all[hn::MaxLanes(d)];
+  hn::Store(v, d, all);
+  for (int64_t i = 0; i < count; ++i) to[i] = all[i];
+}
+
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> load_some(D d, const T* from, int64_t count) {
+  if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
+  HWY_ALIGN T all[hn::MaxLanes(d)] = {};
+  for (int64_t i = 0; i < count; ++i) all[i] = from[i];
+  return hn::Load(d, all);
+}
+
+template <int rows, int vectors, typename T>
+HWY_INLINE void store_tile(const hn::Vec<Full<T>> (&sums)[rows][vectors], const Product<T>& p,
+                           int64_t count) {
+  const Full<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (count == vectors * lanes) {
+    TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+      TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+        hn::StoreU(sums[m][v], d, p.out[m] + v * lanes);
+      }
+    }
+    return;
+  }
+  TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+    TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+      store_some(d, sums[m][v], p.out[m] + v * lanes, count - v * lanes);
+    }
+  }
+}
+
+/// Sums of `count` columns (of the vectors' lanes) over taps and k.
+template <int rows, int vectors, typename T>
+HWY_NOINLINE void multiply(const Product<T>& p, int64_t count) {
+  const Full<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sums[rows][vectors];
+  TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+    const V start = hn::LoadU(d, p.start + v * lanes);
+    TCONV_UNROLL for (int m = 0; m < rows; ++m) sums[m][v] = start;
+  }
+  const int64_t k_end = p.k * p.row_step, step = p.row_step;
+  for (int64_t th = 0; th < p.taps_h; ++th) {
+    for (int64_t tw = 0; tw < p.taps_w; ++tw) {
+      const T* HWY_RESTRICT vector = p.vectors + th * p.vector_h + tw * p.vector_w;
+      const T* row[rows];
+      TCONV_UNROLL for (int m = 0; m < rows; ++m) row[m] = p.rows[m] + th * p.row_h + tw * p.row_w;
+      for (int64_t i = 0; i != k_end; i += step) {
+        V b[vectors];
+        TCONV_UNROLL for (int v = 0; v < vectors; ++v) b[v] = hn::LoadU(d, vector + v * lanes);
+        vector += vectors * lanes;
+        TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+          const V a = hn::Set(d, row[m][i]);
+          TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+            sums[m][v] = hn::MulAdd(a, b[v], sums[m][v]);
+          }
+        }
+      }
+    }
+  }
+  store_tile<rows, vectors, T>(sums, p, count);
+}
+
+/// The same where every channel has its own input channel: rows are vectors too, and there is no k.
+template <int rows, int vectors, typename T>
+HWY_NOINLINE void multiply_depthwise(const Product<T>& p, int64_t count) {
+  const Full<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t last = count - (vectors - 1) * lanes;  // elements of the last vector
+  V sums[rows][vectors];
+  TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+    const V start = hn::LoadU(d, p.start + v * lanes);
+    TCONV_UNROLL for (int m = 0; m < rows; ++m) sums[m][v] = start;
+  }
+  for (int64_t th = 0; th < p.taps_h; ++th) {
+    for (int64_t tw = 0; tw < p.taps_w; ++tw) {
+      const T* HWY_RESTRICT vector = p.vectors + th * p.vector_h + tw * p.vector_w;
+      const int64_t shift = th * p.row_h + tw * p.row_w;
+      TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
+        const V b = hn::LoadU(d, vector + v * lanes);
+        TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+          const T* row = p.rows[m] + shift + v * lanes;
+          const V a = v + 1 < vectors ? hn::LoadU(d, row) : load_some(d, row, last);
+          sums[m][v] = hn::MulAdd(a, b, sums[m][v]);
+        }
+      }
+    }
+  }
+  store_tile<rows, vectors, T>(sums, p, count);
+}
+
+template <typename T>
+using Multiply = void (*)(const Product<T>&, int64_t);
+
+template <int rows, int vectors>
+inline constexpr int kRows = rows < most_rows(vectors) ? rows : most_rows(vectors);
+
+/// The instance for so many rows (at most most_rows(vectors)) and vectors.
+template <typename T, bool depthwise>
+Multiply<T> multiply_for(int64_t rows, int64_t vectors) {
+  static constexpr auto kInstances = []<int... i>(std::integer_sequence<int, i...>) {
+    return std::array<Multiply<T>, sizeof...(i)>{
+        [] {
+          constexpr int kV = i / kMostRows + 1, kR = kRows<i % kMostRows + 1, kV>;
+          if constexpr (depthwise) return &multiply_depthwise<kR, kV, T>;
+          return &multiply<kR, kV, T>;
+        }()...};
+  }(std::make_integer_sequence<int, kMostRows * (depthwise ? 2 : kMostVectors)>());
+  return kInstances[static_cast<std::size_t>((vectors - 1) * kMostRows + rows - 1)];
+}
+
+}  // namespace tconv::host::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

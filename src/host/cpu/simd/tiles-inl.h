@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// tiles-inl.h: the methods `tiles` and `depthwise`: one task.
+//
+// A phase's outputs fall into rectangles whose taps all land inside of the input: the interior, and
+// thin ones along the borders. Within one, every output reads the same taps at the same distances; so a
+// tile is any few of its outputs, whatever row or image they are in, and a tap that misses the input is
+// never multiplied.
+//
+//   for each block of channels, phase of H, rectangle, phase of W, rectangle: tiles of outputs
+
+// Compiled once for each instruction set: see kernels.cpp.
+HWY_BEFORE_NAMESPACE();
+namespace tconv::host::simd::HWY_NAMESPACE {
+
+/// Channels side by side, in the type of the sums: the caller's input, or a copy of a task's window.
+template <typename T>
+struct Source {
+  const T* data;
+  Strides strides;
+  int64_t first_n = 0, first_h = 0, first_w = 0, first_c = 0;
+
+  const T* at(int64_t n, int64_t h, int64_t w, int64_t c) const {
+    return data + strides.offset(n - first_n, h - first_h, w - first_w, c - first_c);
+  }
+};
+
+/// Copies the window that a task reads into `room`.
+template <typename T>
+Source<T> stage(const Job& job, const Task& task, Range h, Range w, Range c, T* room) {
+  const ProblemDesc& d = job.problem.desc();
+  const Strides& from = d.input_strides;
+  Source<T> source{room, {}, task.n.begin, h.begin, w.begin, c.begin};
+  source.strides = dense_strides(Layout::nhwc, {task.n.count(), h.count(), w.count(), c.count()});
+  constexpr int64_t kChannels = 16, kPixels = 64;
+  HWY_ALIGN T piece[kChannels * kPixels];
+  for (int64_t n = task.n.begin; n < task.n.end; ++n) {
+    for (int64_t y = h.begin; y < h.end; ++y) {
+      T* row = room + source.strides.offset(n - task.n.begin, y - h.begin, 0, 0);
+      if (from.c == 1) {
+        for (int64_t x = w.begin; x < w.end; ++x) {
+          widen_row(d.dtype, job.tensors.input, from.offset(n, y, x, c.begin), 1, c.count(),
+                    row + (x - w.begin) * c.count());
+        }
+        continue;
+      }
+      for (int64_t x = w.begin; x < w.end; x += kPixels) {
+        const int64_t pixels = std::min(kPixels, w.end - x);
+        for (int64_t k = c.begin; k < c.end; k += kChannels) {
+          const int64_t channels = std::min(kChannels, c.end - k);
+          for (int64_t i = 0; i < channels; ++i) {
+            widen_row(d.dtype, job.tensors.input, from.offset(n, y, x, k + i), from.w, pixels,
+                      piece + i * kPixels);
+          }
+          turn(piece, kPixels, channels, pixels, row + (x - w.begin) * c.count() + k - c.begin,
+               c.count());
+        }
+      }
+    }
+  }
+  return source;
+}
+
+/// One task, as its loops narrow it down.
+template <typename T>
+class TilesTask {
+ public:
+  TilesTask(const Job& job, int64_t index, std::byte* room)
+      : job_(job), s_(job.state), d_(job.problem.desc()), finish_(job), task_(s_.task(index)) {
+    const Range h = State::window_of(s_.h, task_.h), w = State::window_of(s_.w, task_.w);
+    const int64_t per_group = depthwise() ? s_.block : s_.in_c;
+    const auto group = [&](int64_t b) { return depthwise() ? b : b / s_.blocks; };
+    const Range c = {group(task_.blocks.begin) * per_group,
+                     std::min(d_.in_c, (group(task_.blocks.end - 1) + 1) * per_group)};
+    auto* staged = reinterpret_cast<T*>(room);
+    if (!s_.stages_input) {
+      source_ = {static_cast<const T*>(job.tensors.input), d_.input_strides};
+      turned_ = staged;
+      return;
+    }
+    source_ = stage(job, task_, h, w, c, staged);
+    turned_ = staged + task_.n.count() * h.count() * w.count() * c.count();
+  }
+
+  void run() {
+    for (int64_t b = task_.blocks.begin; b < task_.blocks.end; ++b) {
+      set_block(b);
+      for (int64_t phase = 0; phase < s_.h.phases; ++phase) run_rows(phase);
+    }
+  }
+
+ private:
+  bool depthwise() const { return s_.method == Method::depthwise; }
+
+  void set_block(int64_t b) {
+    const int64_t group = b / s_.blocks, in_group = b % s_.blocks;
+    vectors_ = s_.vectors_of(in_group);
+    channels_ = std::min(s_.block, s_.out_c - in_group * s_.block);
+    first_k_ = group * s_.out_c + in_group * s_.block;
+    first_c_ = depthwise() ? first_k_ : group * s_.in_c;
+    // Blocks before this one are whole, but for the last of each group.
+    tap_elements_ = s_.in_c * vectors_ * s_.lanes;
+    const int64_t columns = group * s_.padded_channels() + in_group * s_.block;
+    filters_ = static_cast<const T*>(job_.packed) + columns * s_.in_c * d_.h.kernel * d_.w.kernel;
+    start_ = static_cast<const T*>(job_.bias) + columns;
+  }
+
+  /// All outputs of the task in rows  q*stride + phase.
+  void run_rows(int64_t phase) {
+    const Range rows = {task_.h.begin,
+                        std::min(task_.h.end, phase_extent(s_.h.axis, phase))};
+    if (rows.count() <= 0) return;
+    phase_h_ = phase, window_h_ = s_.h.window(phase);
+    for_each_run(window_h_, s_.h.axis.in, rows, [&](Range y, Taps taps_h) {
+      for (phase_w_ = 0; phase_w_ < s_.w.phases; ++phase_w_) {
+        const Range columns = {task_.w.begin,
+                               std::min(task_.w.end, phase_extent(s_.w.axis, phase_w_))};
+        if (columns.count() <= 0) continue;
+        window_w_ = s_.w.window(phase_w_);
+        for_each_run(window_w_, s_.w.axis.in, columns,
+                     [&](Range x, Taps taps_w) { run_rectangle(y, taps_h, x, taps_w); });
+      }
+    });
+    if (s_.turns_output) write_turned(rows);
+  }
+
+  void run_rectangle(Range y, Taps taps_h, Range x, Taps taps_w) {
+    Product<T> p;
+    p.k = depthwise() ? 1 : s_.in_c;
+    p.taps_h = taps_w.count == 0 ? 0 : taps_h.count, p.taps_w = taps_w.count;
+    p.start = start_;
+    p.row_h = -window_h_.input_step * source_.strides.h;
+    p.row_w = -window_w_.input_step * source_.strides.w;
+    const int64_t r = window_h_.first_tap + taps_h.first * window_h_.tap_step;
+    const int64_t s = window_w_.first_tap + taps_w.first * window_w_.tap_step;
+    p.vectors = filters_ + (r * d_.w.kernel + s) * tap_elements_;
+    p.vector_h = window_h_.tap_step * d_.w.kernel * tap_elements_;
+    p.vector_w = window_w_.tap_step * tap_elements_;
+    // Reads of the first tap; where there is none, no row is read.
+    const int64_t to_h = window_h_.shift - window_h_.input_step * taps_h.first;
+    const int64_t to_w = window_w_.shift - window_w_.input_step * taps_w.first;
+
+    const int64_t most = depthwise() ? 4 : most_rows(static_cast<int>(vectors_));
+    const int64_t outputs = task_.n.count() * y.count() * x.count();
+    const int64_t tiles = ceil_div(outputs, most);
+    int64_t n = task_.n.begin, qy = y.begin, qx = x.begin;
+    for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
+      const int64_t end = outputs * (tile + 1) / tiles, rows = end - done;  // alike, give or take one
+      for (int64_t m = 0; m < rows; ++m) {
+        at_[m] = {n, qy * s_.h.axis.stride + phase_h_, qx * s_.w.axis.stride + phase_w_, qx};
+        p.rows[m] = p.taps_h == 0 ? nullptr : source_.at(n, qy + to_h, qx + to_w, first_c_);
+        p.out[m] = out_of(n, qy, m);
+        if (++qx == x.end) qx = x.begin, ++qy;
+        if (qy == y.end) qy = y.begin, ++n;
+      }
+      multiply_for_rows(rows)(p, s_.writes_in_place ? channels_ : vectors_ * s_.lanes);
+      if (!s_.turns_output && !plain()) {
+        for (int64_t m = 0; m < rows; ++m) {
+          finish_.row(p.out[m], channels_, true, at_[m].n, at_[m].p, at_[m].q, first_k_);
+        }
+      }
+      done = end;
+    }
+  }
+
+  Multiply<T> multiply_for_rows(int64_t rows) const {
+    return depthwise() ? multiply_for<T, true>(rows, vectors_)
+                       : multiply_for<T, false>(rows, vectors_);
+  }
+  bool plain() const { return s_.writes_in_place && d_.activation == Activation::identity; }
+
+  /// Where row m of a tile goes: into the output, into a row that is turned later, or into the tile.
+  T* out_of(int64_t n, int64_t qy, int64_t m) {
+    if (s_.writes_in_place) {
+      return static_cast<T*>(job_.tensors.output) +
+             d_.output_strides.offset(n, at_[m].p, at_[m].q, first_k_);
+    }
+    const int64_t width = vectors_ * s_.lanes;
+    if (!s_.turns_output) return tile_ + m * width;
+    const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
+    return turned_ +
+           (row * task_.w.count() * s_.w.phases + at_[m].q - task_.w.begin * s_.w.axis.stride) * width;
+  }
+
+  /// Rows of the current phase: from channels side by side to outputs side by side.
+  void write_turned(Range rows) {
+    constexpr int64_t kOutputs = 64;
+    HWY_ALIGN T piece[kMostVectors * hn::MaxLanes(Full<T>()) * kOutputs];
+    const int64_t width = vectors_ * s_.lanes, stride = s_.w.axis.stride;
+    const Range q = {task_.w.begin * stride, std::min(d_.w.out, task_.w.end * stride)};
+    for (int64_t n = task_.n.begin; n < task_.n.end; ++n) {
+      for (int64_t qy = rows.begin; qy < rows.end; ++qy) {
+        const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
+        const T* from = turned_ + row * task_.w.count() * s_.w.phases * width;
+        for (int64_t first = q.begin; first < q.end; first += kOutputs) {
+          const int64_t count = std::min(kOutputs, q.end - first);
+          turn(from + (first - q.begin) * width, width, count, channels_, piece, kOutputs);
+          for (int64_t k = 0; k < channels_; ++k) {
+            finish_.row(piece + k * kOutputs, count, false, n,
+                        qy * s_.h.axis.stride + phase_h_, first, first_k_ + k);
+          }
+        }
+      }
+    }
+  }
+
+  struct At {
+    int64_t n, p, q, qx;
+  };
+
+  const Job& job_;
+  const State& s_;
+  const ProblemDesc& d_;
+  const Finish<T> finish_;
+  const Task task_;
+  Source<T> source_;
+  T* turned_;
+  // The block, phases and tile at work.
+  int64_t vectors_ = 1, channels_ = 1, first_k_ = 0, first_c_ = 0, tap_elements_ = 0;
+  const T *filters_ = nullptr, *start_ = nullptr;
+  int64_t phase_h_ = 0, phase_w_ = 0;
+  PhaseWindow window_h_, window_w_;
+  At at_[kMostRows];
+  HWY_ALIGN T tile_[kMostRows * kMostVectors * hn::MaxLanes(Full<T>())];
+};
+
+}  // namespace tconv::host::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// threads.cpp: helpers sleep on a condition variable; tasks are handed out one by one.
+#include "src/host/cpu/threads.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+namespace tconv::host {
+namespace {
+
+int64_t process_id() {
+#if defined(__unix__) || defined(__APPLE__)
+  return getpid();
+#else
+  return 0;
+#endif
+}
+
+/// One caller's tasks.
+struct Batch {
+  int64_t tasks = 0;
+  detail::TaskFunction function = nullptr;
+  void* context = nullptr;
+  std::atomic<int64_t> next = 0;
+
+  void work(int thread) {
+    for (int64_t task = next++; task < tasks; task = next++) function(context, task, thread);
+  }
+};
+
+class Pool {
+ public:
+  ~Pool() {
+    if (process_id() != process_) {  // a fork has none of the threads; nothing may be joined
+      for (std::thread& helper : helpers_) helper.detach();
+      return;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      ends_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& helper : helpers_) helper.join();
+  }
+
+  void start(int count) {
+    const std::lock_guard lock(mutex_);
+    if (process_id() != process_) return;
+    while (static_cast<int>(helpers_.size()) < count) {
+      const int number = static_cast<int>(helpers_.size()) + 1;
+      try {
+        helpers_.emplace_back([this, number] { help(number); });
+      } catch (const std::system_error&) {
+        return;  // as many as the system gives; the caller works in any case
+      }
+    }
+  }
+
+  void run(Batch& batch, int threads) {
+    const std::unique_lock owner(busy_, std::try_to_lock);
+    if (threads < 2 || batch.tasks < 2 || !owner.owns_lock() || process_id() != process_) {
+      return batch.work(0);
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      const int64_t useful = std::min<int64_t>(threads, batch.tasks) - 1;
+      wanted_ = static_cast<int>(std::min<int64_t>(useful, static_cast<int64_t>(helpers_.size())));
+      batch_ = &batch;
+    }
+    wake_.notify_all();
+    batch.work(0);
+    std::unique_lock lock(mutex_);
+    wanted_ = 0;  // who has not begun need not
+    batch_ = nullptr;
+    done_.wait(lock, [&] { return working_ == 0; });
+  }
+
+ private:
+  void help(int number) {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [&] { return ends_ || number <= wanted_; });
+      if (ends_) return;
+      Batch& batch = *batch_;
+      ++working_;
+      lock.unlock();
+      batch.work(number);
+      lock.lock();
+      // All tasks are handed out: nobody else need begin.
+      if (batch_ == &batch) wanted_ = 0;
+      if (--working_ == 0) done_.notify_one();
+    }
+  }
+
+  const int64_t process_ = process_id();
+  std::mutex busy_;  ///< held while a caller's tasks are worked on
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> helpers_;
+  Batch* batch_ = nullptr;
+  int wanted_ = 0, working_ = 0;
+  bool ends_ = false;
+};
+
+Pool& pool() {
+  static Pool pool;
+  return pool;
+}
+
+}  // namespace
+
+void start_threads(int threads) { pool().start(threads - 1); }
+
+void detail::for_each_task(int64_t tasks, int threads, TaskFunction function, void* context) {
+  Batch batch{.tasks = tasks, .function = function, .context = context};
+  if (threads < 2 || tasks < 2) return batch.work(0);
+  pool().run(batch, threads);
+}
+
+}  // namespace tconv::host
