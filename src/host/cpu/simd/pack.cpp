@@ -70,20 +70,31 @@ class Packer {
   }
 
   void pack_chunk(int64_t group, int64_t k_begin, int64_t k_end) {
-    const int64_t taps = d_.h.kernel * d_.w.kernel, columns = (k_end - k_begin) * taps;
-    const int64_t groups = ceil_div(columns, s_.target->column_rows);
-    for (int64_t g = 0, begin = 0; g < groups; ++g) {
-      const int64_t end = columns * (g + 1) / groups;
-      for (int64_t column = begin; column < end; ++column) {
-        const int64_t k = k_begin + column / taps, tap = column % taps;
-        const From* from = at(tap / d_.w.kernel, tap % d_.w.kernel, k, group * s_.in_c);
-        for (int64_t c = 0; c < s_.in_c; ++c) {
-          to_[c * (end - begin) + column - begin] = static_cast<T>(widen(from[c * strides_.c]));
-        }
+    const int64_t columns = (k_end - k_begin) * s_.taps, width = s_.padded_columns(k_end - k_begin);
+    if (s_.turns_columns) {
+      for (int64_t begin = 0; begin < width; begin += s_.vectors * s_.lanes) {
+        pack_columns(group, k_begin, begin, std::min(width, begin + s_.vectors * s_.lanes), columns);
       }
-      to_ += (end - begin) * s_.in_c;
-      begin = end;
+      return;
     }
+    const int64_t groups = ceil_div(columns, s_.target->column_rows);
+    for (int64_t g = 0; g < groups; ++g) {
+      pack_columns(group, k_begin, columns * g / groups, columns * (g + 1) / groups, columns);
+    }
+  }
+
+  /// [k][end - begin], zeros past the columns.
+  void pack_columns(int64_t group, int64_t first_k, int64_t begin, int64_t end, int64_t columns) {
+    const int64_t width = end - begin;
+    for (int64_t column = begin; column < end; ++column) {
+      const int64_t k = first_k + column / s_.taps, tap = column % s_.taps;
+      const From* from = at(tap / d_.w.kernel, tap % d_.w.kernel, k, group * s_.in_c);
+      for (int64_t c = 0; c < s_.in_c; ++c) {
+        to_[c * width + column - begin] =
+            column < columns ? static_cast<T>(widen(from[c * strides_.c])) : T{0};
+      }
+    }
+    to_ += width * s_.in_c;
   }
 
   const ProblemDesc& d_;
@@ -97,8 +108,8 @@ class Packer {
 
 int64_t packed_elements(const Problem& problem, const State& s) {
   const ProblemDesc& d = problem.desc();
-  const int64_t channels = s.method == Method::columns ? s.out_c : s.padded_channels();
-  return s.groups * channels * s.in_c * d.h.kernel * d.w.kernel;
+  if (s.method == Method::columns) return s.chunk_offset(s.groups * s.blocks);
+  return s.groups * s.padded_channels() * s.in_c * d.h.kernel * d.w.kernel;
 }
 
 void pack(const Problem& problem, const State& state, const void* filters, void* packed) {

@@ -72,14 +72,19 @@ void cut_tiles(const Problem& problem, State& s) {
 
 void cut_columns(const Problem& problem, State& s) {
   const ProblemDesc& d = problem.desc();
-  const int64_t taps = d.h.kernel * d.w.kernel;
-  s.block = part(s.out_c, std::max<int64_t>(1, 128 / taps));
+  s.taps = d.h.kernel * d.w.kernel;
+  s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels();
+  s.block = part(s.out_c, std::max<int64_t>(1, 128 / s.taps));
   s.blocks = ceil_div(s.out_c, s.block);
+  s.vectors = choose_vectors(s.block * s.taps, s.lanes, s.target->registers);
+  s.strip = s.turns_columns ? 24 : 2 * s.lanes;  // 24: whole tiles of any height but 7
   const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
-  const int64_t pixels =
-      std::clamp<int64_t>(std::min(2 * kCached / (s.block * taps), 2 * kCached / std::max<int64_t>(1, s.in_c)),
-                          4 * s.lanes, 4096);
-  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w : std::max<int64_t>(64, 4 * halo_w));
+  int64_t pixels = 2 * kCached;
+  if (!s.adds_pixels()) {
+    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.in_c, s.block * s.taps);
+  }
+  pixels = std::clamp<int64_t>(pixels, 64, 1 << 15);
+  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w : std::max<int64_t>(128, 4 * halo_w));
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
   const int64_t boxes = d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
@@ -93,13 +98,13 @@ std::size_t room_bytes(const Problem& problem, const State& s) {
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
   if (s.method == Method::columns) {
-    const int64_t strip = 2 * s.lanes, padded = ceil_div(h * w, strip) * strip;
+    const int64_t padded = ceil_div(h * w, s.strip) * s.strip;
     const int64_t row = ceil_div(s.box_w, s.lanes) * s.lanes;
-    take(padded * s.in_c);
-    take(padded * s.block * d.h.kernel * d.w.kernel);
+    take(s.adds_pixels() ? h * w : s.turns_columns ? s.strip * s.in_c : padded * s.in_c);
+    take(s.adds_pixels() ? 0 : padded * s.block * s.taps);
     take(s.w.phases * row);
     take(s.w.phases * row);
-    take(std::max(strip * s.in_c, padded));
+    take(s.adds_pixels() ? 0 : s.turns_columns ? s.strip * s.padded_columns() : padded);
   } else {
     if (s.stages_input) {
       const int64_t per_group = s.method == Method::depthwise ? s.block : s.in_c;
@@ -175,6 +180,7 @@ void lay_out(const Problem& problem, State& s) {
   s.groups = depthwise ? 1 : d.groups;
   s.in_c = depthwise ? 1 : problem.in_c_per_group();
   s.out_c = depthwise ? d.out_c : problem.out_c_per_group();
+  s.reads_in_place = d.dtype == sums;
   if (s.method == Method::columns) {
     cut_columns(problem, s);
   } else {
@@ -205,10 +211,9 @@ Work count_work(const Problem& problem, const State& s) {
     return static_cast<double>(boxes) *
            static_cast<double>(std::min(grid.axis.in, box + halo(grid)));
   };
-  const double strip = 2.0 * static_cast<double>(s.lanes);
   const double window = std::min<double>(static_cast<double>(d.h.in), static_cast<double>(s.box_h + halo(s.h))) *
                         std::min<double>(static_cast<double>(d.w.in), static_cast<double>(s.box_w + halo(s.w)));
-  const double filled = (window + strip / 2) / window;
+  const double filled = s.turns_columns ? 1 : 1 + static_cast<double>(s.strip) / 2 / window;
   const double pixels = static_cast<double>(d.batch) * windows(s.h, s.tasks_h, s.box_h) *
                         windows(s.w, s.tasks_w, s.box_w) * filled;
   const double columns = static_cast<double>(d.out_c * d.h.kernel) * static_cast<double>(d.w.kernel);

@@ -95,6 +95,10 @@ struct State : KernelState {
   // Tasks: boxes of the grid and blocks at a time.
   int64_t box_n = 1, box_h = 1, box_w = 1, blocks_per_task = 1;
   int64_t tasks_n = 1, tasks_h = 1, tasks_w = 1, tasks_blocks = 1;
+  // columns: taps of a channel, pixels of a strip, and how the columns of a chunk are made.
+  int64_t taps = 1, strip = 1;
+  bool turns_columns = false;  ///< input channels lie side by side: the columns do so first
+  bool reads_in_place = false;  ///< the input has the type of the sums
   bool stages_input = false;  ///< copies the window of a task: another type, or channels apart
   bool turns_output = false;  ///< channels are apart in the output: whole rows at once
   bool writes_in_place = false;  ///< sums go straight into the output
@@ -108,6 +112,18 @@ struct State : KernelState {
   /// Vectors of a block of a group.
   int64_t vectors_of(int64_t b) const {
     return std::min(vectors, ceil_div(out_c - b * block, lanes));
+  }
+  /// columns: with one input channel the entries are pixels, and nothing is multiplied before.
+  bool adds_pixels() const { return in_c == 1; }
+  int64_t padded_columns(int64_t channels) const {
+    return turns_columns ? ceil_div(channels * taps, lanes) * lanes : channels * taps;
+  }
+  int64_t padded_columns() const { return padded_columns(std::min(block, out_c)); }
+  /// Where the filters of chunk b of all groups begin; of b = groups*blocks: where they end.
+  int64_t chunk_offset(int64_t b) const {
+    const int64_t last = padded_columns(out_c - (blocks - 1) * block);
+    const int64_t group = (blocks - 1) * padded_columns() + last;
+    return in_c * (b / blocks * group + b % blocks * padded_columns());
   }
   /// The input that a range of q reads, all phases together, within [0, in).
   static Range window_of(const PhaseGrid& grid, Range q);

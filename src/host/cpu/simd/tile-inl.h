@@ -39,25 +39,37 @@ struct Product {
   T* out[kMostRows];
 };
 
-/// Writes `count` elements of a vector.
+/// Whether loads and stores of a part of a vector touch nothing beyond it.
+template <typename T>
+inline constexpr bool kMasks = HWY_TARGET <= HWY_AVX3 || (HWY_TARGET <= HWY_AVX2 && sizeof(T) >= 4);
+
+/// Writes the first `count` elements of a vector, all if there are fewer.
 template <class D, class V, typename T>
 HWY_INLINE void store_some(D d, V v, T* to, int64_t count) {
   if (count >= static_cast<int64_t>(hn::Lanes(d))) {
     hn::StoreU(v, d, to);
-    return;
+  } else if (count > 0) {
+    if constexpr (kMasks<T>) {
+      hn::BlendedStore(v, hn::FirstN(d, static_cast<std::size_t>(count)), d, to);
+    } else {
+      HWY_ALIGN T all[hn::MaxLanes(d)];
+      hn::Store(v, d, all);
+      for (int64_t i = 0; i < count; ++i) to[i] = all[i];
+    }
   }
-  if (count <= 0) return;
-  HWY_ALIGN T all[hn::MaxLanes(d)];
-  hn::Store(v, d, all);
-  for (int64_t i = 0; i < count; ++i) to[i] = all[i];
 }
 
+/// Reads the first `count` elements of a vector; the rest is zero.
 template <class D, typename T>
 HWY_INLINE hn::Vec<D> load_some(D d, const T* from, int64_t count) {
   if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
-  HWY_ALIGN T all[hn::MaxLanes(d)] = {};
-  for (int64_t i = 0; i < count; ++i) all[i] = from[i];
-  return hn::Load(d, all);
+  if constexpr (kMasks<T>) {
+    return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(std::max<int64_t>(0, count))), d, from);
+  } else {
+    HWY_ALIGN T all[hn::MaxLanes(d)] = {};
+    for (int64_t i = 0; i < count; ++i) all[i] = from[i];
+    return hn::Load(d, all);
+  }
 }
 
 template <int rows, int vectors, typename T>

@@ -142,21 +142,33 @@ class TilesTask {
     const int64_t most = depthwise() ? 4 : most_rows(static_cast<int>(vectors_));
     const int64_t outputs = task_.n.count() * y.count() * x.count();
     const int64_t tiles = ceil_div(outputs, most);
+    const int64_t width = s_.writes_in_place ? channels_ : vectors_ * s_.lanes;
+    const bool finishes = !s_.turns_output &&
+                          !(s_.writes_in_place && d_.activation == Activation::identity);
+    const bool reads = p.taps_h > 0;
     int64_t n = task_.n.begin, qy = y.begin, qx = x.begin;
+    const T* row = nullptr;
+    T* out = nullptr;
     for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
       const int64_t end = outputs * (tile + 1) / tiles, rows = end - done;  // alike, give or take one
       for (int64_t m = 0; m < rows; ++m) {
-        at_[m] = {n, qy * s_.h.axis.stride + phase_h_, qx * s_.w.axis.stride + phase_w_, qx};
-        p.rows[m] = p.taps_h == 0 ? nullptr : source_.at(n, qy + to_h, qx + to_w, first_c_);
-        p.out[m] = out_of(n, qy, m);
-        if (++qx == x.end) qx = x.begin, ++qy;
-        if (qy == y.end) qy = y.begin, ++n;
-      }
-      multiply_for_rows(rows)(p, s_.writes_in_place ? channels_ : vectors_ * s_.lanes);
-      if (!s_.turns_output && !plain()) {
-        for (int64_t m = 0; m < rows; ++m) {
-          finish_.row(p.out[m], channels_, true, at_[m].n, at_[m].p, at_[m].q, first_k_);
+        if (qx == x.begin || m + done == 0) {  // the first of a row; from there on they walk
+          row = reads ? source_.at(n, qy + to_h, qx + to_w, first_c_) : nullptr;
+          out = out_of(n, qy, qx);
         }
+        p.rows[m] = row;
+        p.out[m] = s_.writes_in_place || s_.turns_output ? out : tile_ + m * width;
+        if (finishes) at_[m] = {n, qy, qx};
+        row += reads ? source_.strides.w : 0, out += out_step_;
+        if (++qx == x.end) {
+          qx = x.begin;
+          if (++qy == y.end) qy = y.begin, ++n;
+        }
+      }
+      multiply_for_rows(rows)(p, width);
+      for (int64_t m = 0; finishes && m < rows; ++m) {
+        finish_.row(p.out[m], channels_, true, at_[m].n, at_[m].qy * s_.h.axis.stride + phase_h_,
+                    at_[m].qx * s_.w.axis.stride + phase_w_, first_k_);
       }
       done = end;
     }
@@ -166,19 +178,19 @@ class TilesTask {
     return depthwise() ? multiply_for<T, true>(rows, vectors_)
                        : multiply_for<T, false>(rows, vectors_);
   }
-  bool plain() const { return s_.writes_in_place && d_.activation == Activation::identity; }
-
-  /// Where row m of a tile goes: into the output, into a row that is turned later, or into the tile.
-  T* out_of(int64_t n, int64_t qy, int64_t m) {
+  /// Where an output goes: into the output, or into a row that is turned later.
+  T* out_of(int64_t n, int64_t qy, int64_t qx) {
+    const int64_t p = qy * s_.h.axis.stride + phase_h_, q = qx * s_.w.axis.stride + phase_w_;
     if (s_.writes_in_place) {
-      return static_cast<T*>(job_.tensors.output) +
-             d_.output_strides.offset(n, at_[m].p, at_[m].q, first_k_);
+      out_step_ = d_.output_strides.w * s_.w.axis.stride;
+      return static_cast<T*>(job_.tensors.output) + d_.output_strides.offset(n, p, q, first_k_);
     }
+    if (!s_.turns_output) return nullptr;
     const int64_t width = vectors_ * s_.lanes;
-    if (!s_.turns_output) return tile_ + m * width;
     const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
+    out_step_ = s_.w.axis.stride * width;
     return turned_ +
-           (row * task_.w.count() * s_.w.phases + at_[m].q - task_.w.begin * s_.w.axis.stride) * width;
+           (row * task_.w.count() * s_.w.phases + q - task_.w.begin * s_.w.axis.stride) * width;
   }
 
   /// Rows of the current phase: from channels side by side to outputs side by side.
@@ -204,7 +216,7 @@ class TilesTask {
   }
 
   struct At {
-    int64_t n, p, q, qx;
+    int64_t n, qy, qx;
   };
 
   const Job& job_;
@@ -217,7 +229,7 @@ class TilesTask {
   // The block, phases and tile at work.
   int64_t vectors_ = 1, channels_ = 1, first_k_ = 0, first_c_ = 0, tap_elements_ = 0;
   const T *filters_ = nullptr, *start_ = nullptr;
-  int64_t phase_h_ = 0, phase_w_ = 0;
+  int64_t phase_h_ = 0, phase_w_ = 0, out_step_ = 0;
   PhaseWindow window_h_, window_w_;
   At at_[kMostRows];
   HWY_ALIGN T tile_[kMostRows * kMostVectors * hn::MaxLanes(Full<T>())];
