@@ -153,7 +153,7 @@ class ColumnsTask {
                                  : pixels_room_ + (done + m) * s_.in_c;
             p.out[m] = piece_ + (done + m) * width + column;
           }
-          multiply_for<T, false>(end - done, vectors)(p, vectors * s_.lanes);
+          multiply_for<T>(end - done, vectors)(p, vectors * s_.lanes);
           done = end;
         }
         column += vectors * s_.lanes;
@@ -196,7 +196,7 @@ class ColumnsTask {
           p.rows[m] = filters_ + begin * s_.in_c + m;
           p.out[m] = sums_ + (begin + m) * padded_ + first;
         }
-        multiply_for<T, false>(end - begin, kVectors)(p, s_.strip);
+        multiply_for<T>(end - begin, kVectors)(p, s_.strip);
         begin = end;
       }
     }
@@ -211,27 +211,30 @@ class ColumnsTask {
     const PhaseWindow window = s_.h.window(phase);
     for (int64_t qy = rows.begin; qy < rows.end; ++qy) {
       const Taps taps_h = taps_at(window, s_.h.axis.in, qy);
+      const int64_t p = qy * s_.h.axis.stride + phase, q = task_.w.begin * s_.w.axis.stride;
+      const int64_t count = std::min(d_.w.out - q, task_.w.count() * s_.w.phases);
       for (int64_t k = 0; k < channels_; ++k) {
-        T* row = s_.w.phases == 1 ? phases_ : row_;
-        for (int64_t f = 0; f < s_.w.phases; ++f) gather_phase(window, qy, taps_h, k, f);
-        if (s_.w.phases > 1) {
-          interleave(phases_, row_length(), s_.w.phases, task_.w.count(), row);
+        T* row = row_;
+        if (s_.writes_in_place) {
+          row = static_cast<T*>(job_.tensors.output) + d_.output_strides.offset(n_, p, q, first_k_ + k);
         }
-        const int64_t q = task_.w.begin * s_.w.axis.stride;
-        const int64_t count = std::min(d_.w.out - q, task_.w.count() * s_.w.phases);
-        finish_.row(row, count, false, n_, qy * s_.h.axis.stride + phase, q, first_k_ + k);
+        for (int64_t f = 0; f < s_.w.phases; ++f) {
+          gather_phase(window, qy, taps_h, k, f, s_.w.phases == 1 ? row : phases_ + f * row_length());
+        }
+        if (s_.w.phases > 1) interleave(phases_, row_length(), s_.w.phases, count, row);
+        finish_.row(row, count, false, n_, p, q, first_k_ + k);
       }
     }
   }
 
-  /// phases[f][q] = bias + the entries of one channel in one row of outputs.
-  void gather_phase(const PhaseWindow& window_h, int64_t qy, Taps taps_h, int64_t k, int64_t f) {
+  /// to[q] = bias + the entries of one channel and phase in one row of outputs.
+  void gather_phase(const PhaseWindow& window_h, int64_t qy, Taps taps_h, int64_t k, int64_t f, T* to) {
     const PhaseWindow window = s_.w.window(f);
     const T bias = static_cast<const T*>(job_.bias)[first_k_ + k];
     const int64_t r = window_h.first_tap + taps_h.first * window_h.tap_step;
     const int64_t y = qy + window_h.shift - taps_h.first * window_h.input_step - h_.begin;
-    T* to = phases_ + f * row_length();
-    for_each_run(window, s_.w.axis.in, task_.w, [&](Range range, Taps taps_w) {
+    const Range positions = {task_.w.begin, std::min(task_.w.end, phase_extent(s_.w.axis, f))};
+    for_each_run(window, s_.w.axis.in, positions, [&](Range range, Taps taps_w) {
       const int64_t s = window.first_tap + taps_w.first * window.tap_step;
       const int64_t x = range.begin + window.shift - taps_w.first * window.input_step - w_.begin;
       const Taps taps_of_h = taps_w.count == 0 ? Taps{} : taps_h;

@@ -152,25 +152,29 @@ void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to
   }
 }
 
-/// to[i*phases + f] = from[f*from_step + i], i < count
+/// to[i*phases + f] = from[f*from_step + i], `count` elements in all
 template <typename T>
 void interleave(const T* from, int64_t from_step, int64_t phases, int64_t count, T* to) {
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const Full<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (; phases == 2 && i + lanes <= count; i += lanes) {
+  for (; phases == 2 && (i + lanes) * 2 <= count; i += lanes) {
     hn::StoreInterleaved2(hn::LoadU(d, from + i), hn::LoadU(d, from + from_step + i), d, to + 2 * i);
   }
-  for (; phases == 4 && i + lanes <= count; i += lanes) {
+  for (; phases == 4 && (i + lanes) * 4 <= count; i += lanes) {
     hn::StoreInterleaved4(hn::LoadU(d, from + i), hn::LoadU(d, from + from_step + i),
                           hn::LoadU(d, from + 2 * from_step + i),
                           hn::LoadU(d, from + 3 * from_step + i), d, to + 4 * i);
   }
 #endif
-  if (i == 0 && phases > 4) return turn(from, from_step, phases, count, to, phases);
-  for (; i < count; ++i) {
-    for (int64_t f = 0; f < phases; ++f) to[i * phases + f] = from[f * from_step + i];
+  if (i == 0 && phases > 4) {
+    i = count / phases;
+    turn(from, from_step, phases, i, to, phases);
+  }
+  for (; i * phases < count; ++i) {
+    const int64_t left = std::min(phases, count - i * phases);
+    for (int64_t f = 0; f < left; ++f) to[i * phases + f] = from[f * from_step + i];
   }
 }
 

@@ -53,14 +53,13 @@ void cut_boxes(const Problem& problem, State& s, int64_t positions) {
 
 void cut_tiles(const Problem& problem, State& s) {
   const ProblemDesc& d = problem.desc();
-  s.vectors = s.method == Method::depthwise
-                  ? std::min<int64_t>(2, ceil_div(s.out_c, s.lanes))
-                  : choose_vectors(s.out_c, s.lanes, s.target->registers);
+  s.vectors = s.method == Method::depthwise ? ceil_div(s.out_c, s.lanes)
+                                            : choose_vectors(s.out_c, s.lanes, s.target->registers);
   s.block = s.vectors * s.lanes;
   s.blocks = ceil_div(s.out_c, s.block);
   // The window of a task stays in the cache while the filters pass by.
   int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 48, 1024);
-  if (s.method == Method::depthwise) positions = 512;
+  if (s.method == Method::depthwise) positions = std::clamp<int64_t>(kCached / s.block, 16, 1024);
   if (s.turns_output) {
     positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
   }
@@ -84,7 +83,8 @@ void cut_columns(const Problem& problem, State& s) {
     pixels /= s.turns_columns ? s.block * s.taps : std::max(s.in_c, s.block * s.taps);
   }
   pixels = std::clamp<int64_t>(pixels, 64, 1 << 15);
-  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w : std::max<int64_t>(128, 4 * halo_w));
+  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w
+                                           : std::max<int64_t>(s.adds_pixels() ? 1024 : 128, 4 * halo_w));
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
   const int64_t boxes = d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
@@ -106,13 +106,12 @@ std::size_t room_bytes(const Problem& problem, const State& s) {
     take(s.w.phases * row);
     take(s.adds_pixels() ? 0 : s.turns_columns ? s.strip * s.padded_columns() : padded);
   } else {
+    elements += 8 * s.block;  // one tile
+    if (s.turns_output) elements += s.box_n * s.box_h * s.box_w * s.w.phases * s.block;
     if (s.stages_input) {
-      const int64_t per_group = s.method == Method::depthwise ? s.block : s.in_c;
-      const int64_t blocks = s.method == Method::depthwise ? 1 : s.blocks;
-      const int64_t groups = s.blocks_per_task / blocks + 2;
-      take(s.box_n * h * w * std::min(d.in_c, groups * per_group));
+      const int64_t groups = std::min(s.groups, s.blocks_per_task / s.blocks + 2);
+      elements += s.box_n * h * w * (s.method == Method::depthwise ? d.in_c : groups * s.in_c);
     }
-    if (s.turns_output) take(s.box_n * s.box_h * s.box_w * s.w.phases * s.block);
   }
   return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) * 256);
 }
@@ -182,6 +181,7 @@ void lay_out(const Problem& problem, State& s) {
   s.out_c = depthwise ? d.out_c : problem.out_c_per_group();
   s.reads_in_place = d.dtype == sums;
   if (s.method == Method::columns) {
+    s.writes_in_place = d.output_dtype == sums && d.output_strides.w == 1 && !d.has_residual;
     cut_columns(problem, s);
   } else {
     s.stages_input = d.dtype != sums || d.input_strides.c != 1;

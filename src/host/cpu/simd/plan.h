@@ -61,13 +61,24 @@ inline Taps taps_at(const PhaseWindow& window, int64_t in, int64_t q) {
   return end > first ? Taps{first, end - first} : Taps{};
 }
 
-/// Calls body(range of q, its taps) for the longest ranges within `range` whose taps are the same.
+/// One past the last position, at most `end`, that surely has the taps of q: the interior and what lies
+/// beyond all taps in one step, borders position by position.
+inline int64_t same_taps_until(const PhaseWindow& window, int64_t in, int64_t q, int64_t end) {
+  const int64_t top = q + window.shift, reach = (window.tap_count - 1) * window.input_step;
+  if (window.tap_count == 0 || top >= in + reach) return end;
+  if (top < 0) return std::min(end, -window.shift);
+  return top >= reach && top < in ? std::min(end, in - window.shift) : q + 1;
+}
+
+/// Calls body(range of q, its taps) for ranges within `range` whose taps are the same.
 template <typename Body>
 void for_each_run(const PhaseWindow& window, int64_t in, Range range, Body&& body) {
   for (int64_t q = range.begin; q < range.end;) {
     const Taps taps = taps_at(window, in, q);
-    int64_t end = q + 1;
-    while (end < range.end && taps_at(window, in, end) == taps) ++end;
+    int64_t end = same_taps_until(window, in, q, range.end);
+    while (end < range.end && taps_at(window, in, end) == taps) {
+      end = same_taps_until(window, in, end, range.end);
+    }
     body(Range{q, end}, taps);
     q = end;
   }

@@ -64,7 +64,8 @@ Considered consider(const Problem& problem, int tile, const Options& options, co
   const auto state = make_state(problem, tile, options);
   const simd::Work work = simd::count_work(problem, *state);
   const double lanes = static_cast<double>(state->lanes);
-  return {.estimate_us = 0.5 + work.macs / (lanes * 4000) + work.moved / 1500};
+  const double share = state->method == Method::tiles ? 0.75 : state->method == Method::columns ? 0.5 : 0.25;
+  return {.reason = "", .estimate_us = 0.5 + work.macs / (lanes * 5000 * share) + work.moved / 1500};
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,

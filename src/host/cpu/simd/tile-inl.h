@@ -125,33 +125,53 @@ HWY_NOINLINE void multiply(const Product<T>& p, int64_t count) {
   store_tile<rows, vectors, T>(sums, p, count);
 }
 
-/// The same where every channel has its own input channel: rows are vectors too, and there is no k.
-template <int rows, int vectors, typename T>
-HWY_NOINLINE void multiply_depthwise(const Product<T>& p, int64_t count) {
+/// `rows` pixels and two vectors of channels from `c` on, each with its own filter.
+template <int rows, typename T>
+HWY_INLINE void multiply_own(const Product<T>& p, int64_t c, int64_t count) {
+  constexpr int kVectors = 2;
   const Full<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t last = count - (vectors - 1) * lanes;  // elements of the last vector
-  V sums[rows][vectors];
-  TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
-    const V start = hn::LoadU(d, p.start + v * lanes);
+  V sums[rows][kVectors];
+  TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
+    const V start = load_some(d, p.start + c + v * lanes, count - v * lanes);
     TCONV_UNROLL for (int m = 0; m < rows; ++m) sums[m][v] = start;
   }
   for (int64_t th = 0; th < p.taps_h; ++th) {
     for (int64_t tw = 0; tw < p.taps_w; ++tw) {
-      const T* HWY_RESTRICT vector = p.vectors + th * p.vector_h + tw * p.vector_w;
-      const int64_t shift = th * p.row_h + tw * p.row_w;
-      TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
-        const V b = hn::LoadU(d, vector + v * lanes);
+      const T* HWY_RESTRICT filter = p.vectors + th * p.vector_h + tw * p.vector_w + c;
+      const int64_t shift = th * p.row_h + tw * p.row_w + c;
+      if (count == kVectors * lanes) {
+        TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
+          const V b = hn::LoadU(d, filter + v * lanes);
+          TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+            sums[m][v] = hn::MulAdd(hn::LoadU(d, p.rows[m] + shift + v * lanes), b, sums[m][v]);
+          }
+        }
+        continue;
+      }
+      TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const V b = load_some(d, filter + v * lanes, count - v * lanes);
         TCONV_UNROLL for (int m = 0; m < rows; ++m) {
-          const T* row = p.rows[m] + shift + v * lanes;
-          const V a = v + 1 < vectors ? hn::LoadU(d, row) : load_some(d, row, last);
+          const V a = load_some(d, p.rows[m] + shift + v * lanes, count - v * lanes);
           sums[m][v] = hn::MulAdd(a, b, sums[m][v]);
         }
       }
     }
   }
-  store_tile<rows, vectors, T>(sums, p, count);
+  TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+    TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
+      store_some(d, sums[m][v], p.out[m] + c + v * lanes, count - v * lanes);
+    }
+  }
+}
+
+/// Where every channel has its own input channel: rows are vectors too, there is no k, and one tile has
+/// all `count` channels, so that pixels are read from end to end.
+template <int rows, typename T>
+HWY_NOINLINE void multiply_depthwise(const Product<T>& p, int64_t count) {
+  const auto both = static_cast<int64_t>(2 * hn::Lanes(Full<T>()));
+  for (int64_t c = 0; c < count; c += both) multiply_own<rows>(p, c, std::min(both, count - c));
 }
 
 template <typename T>
@@ -161,17 +181,23 @@ template <int rows, int vectors>
 inline constexpr int kRows = rows < most_rows(vectors) ? rows : most_rows(vectors);
 
 /// The instance for so many rows (at most most_rows(vectors)) and vectors.
-template <typename T, bool depthwise>
+template <typename T>
 Multiply<T> multiply_for(int64_t rows, int64_t vectors) {
   static constexpr auto kInstances = []<int... i>(std::integer_sequence<int, i...>) {
     return std::array<Multiply<T>, sizeof...(i)>{
-        [] {
-          constexpr int kV = i / kMostRows + 1, kR = kRows<i % kMostRows + 1, kV>;
-          if constexpr (depthwise) return &multiply_depthwise<kR, kV, T>;
-          return &multiply<kR, kV, T>;
-        }()...};
-  }(std::make_integer_sequence<int, kMostRows * (depthwise ? 2 : kMostVectors)>());
+        &multiply<kRows<i % kMostRows + 1, i / kMostRows + 1>, i / kMostRows + 1, T>...};
+  }(std::make_integer_sequence<int, kMostRows * kMostVectors>());
   return kInstances[static_cast<std::size_t>((vectors - 1) * kMostRows + rows - 1)];
+}
+
+inline constexpr int64_t kDepthwiseRows = 4;
+
+template <typename T>
+Multiply<T> multiply_depthwise_for(int64_t rows) {
+  static constexpr Multiply<T> kInstances[kDepthwiseRows] = {
+      multiply_depthwise<1, T>, multiply_depthwise<2, T>, multiply_depthwise<3, T>,
+      multiply_depthwise<4, T>};
+  return kInstances[rows - 1];
 }
 
 }  // namespace tconv::host::simd::HWY_NAMESPACE

@@ -66,19 +66,19 @@ class TilesTask {
  public:
   TilesTask(const Job& job, int64_t index, std::byte* room)
       : job_(job), s_(job.state), d_(job.problem.desc()), finish_(job), task_(s_.task(index)) {
-    const Range h = State::window_of(s_.h, task_.h), w = State::window_of(s_.w, task_.w);
-    const int64_t per_group = depthwise() ? s_.block : s_.in_c;
-    const auto group = [&](int64_t b) { return depthwise() ? b : b / s_.blocks; };
-    const Range c = {group(task_.blocks.begin) * per_group,
-                     std::min(d_.in_c, (group(task_.blocks.end - 1) + 1) * per_group)};
-    auto* staged = reinterpret_cast<T*>(room);
+    auto* next = reinterpret_cast<T*>(room);
+    const auto take = [&next](int64_t elements) { return std::exchange(next, next + elements); };
+    tile_ = take(kMostRows * s_.vectors * s_.lanes);
+    turned_ = take(s_.turns_output ? task_.n.count() * task_.h.count() * task_.w.count() * s_.w.phases *
+                                         s_.vectors * s_.lanes
+                                   : 0);
     if (!s_.stages_input) {
       source_ = {static_cast<const T*>(job.tensors.input), d_.input_strides};
-      turned_ = staged;
       return;
     }
-    source_ = stage(job, task_, h, w, c, staged);
-    turned_ = staged + task_.n.count() * h.count() * w.count() * c.count();
+    const Range c = {task_.blocks.begin / s_.blocks * channels_of_group(),
+                     ((task_.blocks.end - 1) / s_.blocks + 1) * channels_of_group()};
+    source_ = stage(job, task_, State::window_of(s_.h, task_.h), State::window_of(s_.w, task_.w), c, next);
   }
 
   void run() {
@@ -90,13 +90,14 @@ class TilesTask {
 
  private:
   bool depthwise() const { return s_.method == Method::depthwise; }
+  int64_t channels_of_group() const { return depthwise() ? d_.in_c : s_.in_c; }
 
   void set_block(int64_t b) {
     const int64_t group = b / s_.blocks, in_group = b % s_.blocks;
     vectors_ = s_.vectors_of(in_group);
     channels_ = std::min(s_.block, s_.out_c - in_group * s_.block);
     first_k_ = group * s_.out_c + in_group * s_.block;
-    first_c_ = depthwise() ? first_k_ : group * s_.in_c;
+    first_c_ = group * s_.in_c;  // depthwise: 0, there is one group
     // Blocks before this one are whole, but for the last of each group.
     tap_elements_ = s_.in_c * vectors_ * s_.lanes;
     const int64_t columns = group * s_.padded_channels() + in_group * s_.block;
@@ -139,7 +140,7 @@ class TilesTask {
     const int64_t to_h = window_h_.shift - window_h_.input_step * taps_h.first;
     const int64_t to_w = window_w_.shift - window_w_.input_step * taps_w.first;
 
-    const int64_t most = depthwise() ? 4 : most_rows(static_cast<int>(vectors_));
+    const int64_t most = depthwise() ? kDepthwiseRows : most_rows(static_cast<int>(vectors_));
     const int64_t outputs = task_.n.count() * y.count() * x.count();
     const int64_t tiles = ceil_div(outputs, most);
     const int64_t width = s_.writes_in_place ? channels_ : vectors_ * s_.lanes;
@@ -175,8 +176,7 @@ class TilesTask {
   }
 
   Multiply<T> multiply_for_rows(int64_t rows) const {
-    return depthwise() ? multiply_for<T, true>(rows, vectors_)
-                       : multiply_for<T, false>(rows, vectors_);
+    return depthwise() ? multiply_depthwise_for<T>(rows) : multiply_for<T>(rows, vectors_);
   }
   /// Where an output goes: into the output, or into a row that is turned later.
   T* out_of(int64_t n, int64_t qy, int64_t qx) {
@@ -195,20 +195,23 @@ class TilesTask {
 
   /// Rows of the current phase: from channels side by side to outputs side by side.
   void write_turned(Range rows) {
-    constexpr int64_t kOutputs = 64;
-    HWY_ALIGN T piece[kMostVectors * hn::MaxLanes(Full<T>()) * kOutputs];
+    constexpr int64_t kOutputs = 64, kChannels = 64;
+    HWY_ALIGN T piece[kChannels * kOutputs];
     const int64_t width = vectors_ * s_.lanes, stride = s_.w.axis.stride;
     const Range q = {task_.w.begin * stride, std::min(d_.w.out, task_.w.end * stride)};
     for (int64_t n = task_.n.begin; n < task_.n.end; ++n) {
       for (int64_t qy = rows.begin; qy < rows.end; ++qy) {
         const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
         const T* from = turned_ + row * task_.w.count() * s_.w.phases * width;
-        for (int64_t first = q.begin; first < q.end; first += kOutputs) {
-          const int64_t count = std::min(kOutputs, q.end - first);
-          turn(from + (first - q.begin) * width, width, count, channels_, piece, kOutputs);
-          for (int64_t k = 0; k < channels_; ++k) {
-            finish_.row(piece + k * kOutputs, count, false, n,
-                        qy * s_.h.axis.stride + phase_h_, first, first_k_ + k);
+        for (int64_t k = 0; k < channels_; k += kChannels) {
+          const int64_t channels = std::min(kChannels, channels_ - k);
+          for (int64_t first = q.begin; first < q.end; first += kOutputs) {
+            const int64_t count = std::min(kOutputs, q.end - first);
+            turn(from + (first - q.begin) * width + k, width, count, channels, piece, kOutputs);
+            for (int64_t i = 0; i < channels; ++i) {
+              finish_.row(piece + i * kOutputs, count, false, n, qy * s_.h.axis.stride + phase_h_, first,
+                          first_k_ + k + i);
+            }
           }
         }
       }
@@ -225,14 +228,13 @@ class TilesTask {
   const Finish<T> finish_;
   const Task task_;
   Source<T> source_;
-  T* turned_;
+  T *tile_, *turned_;
   // The block, phases and tile at work.
   int64_t vectors_ = 1, channels_ = 1, first_k_ = 0, first_c_ = 0, tap_elements_ = 0;
   const T *filters_ = nullptr, *start_ = nullptr;
   int64_t phase_h_ = 0, phase_w_ = 0, out_step_ = 0;
   PhaseWindow window_h_, window_w_;
   At at_[kMostRows];
-  HWY_ALIGN T tile_[kMostRows * kMostVectors * hn::MaxLanes(Full<T>())];
 };
 
 }  // namespace tconv::host::simd::HWY_NAMESPACE
