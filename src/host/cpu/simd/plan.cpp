@@ -58,7 +58,7 @@ void cut_tiles(const Problem& problem, State& s) {
   s.block = s.vectors * s.lanes;
   s.blocks = ceil_div(s.out_c, s.block);
   // The window of a task stays in the cache while the filters pass by.
-  int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 48, 1024);
+  int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 384, 1024);
   if (s.method == Method::depthwise) positions = std::clamp<int64_t>(kCached / s.block, 16, 1024);
   if (s.turns_output) {
     positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
@@ -187,6 +187,12 @@ void lay_out(const Problem& problem, State& s) {
     s.stages_input = d.dtype != sums || d.input_strides.c != 1;
     s.turns_output = d.output_strides.c != 1 && d.out_c > 1;
     s.writes_in_place = d.output_dtype == sums && !s.turns_output && !d.has_residual;
+    // Written once and larger than caches that a core has for itself; whole vectors, aligned.
+    constexpr int64_t kStreamed = int64_t{12} << 20;
+    const Strides& out = d.output_strides;
+    s.streams_output = s.writes_in_place && d.activation == Activation::identity &&
+                       problem.output_bytes() >= kStreamed && s.out_c % s.lanes == 0 &&
+                       out.w % s.lanes == 0 && out.h % s.lanes == 0 && out.n % s.lanes == 0;
     cut_tiles(problem, s);
   }
   s.tasks_n = ceil_div(d.batch, s.box_n);

@@ -113,6 +113,7 @@ struct State : KernelState {
   bool stages_input = false;  ///< copies the window of a task: another type, or channels apart
   bool turns_output = false;  ///< channels are apart in the output: whole rows at once
   bool writes_in_place = false;  ///< sums go straight into the output
+  bool streams_output = false;   ///< and past the caches
   // The workspace: bias in the type of the sums, packed filters, a room for each thread.
   std::size_t filters_offset = 0, rooms_offset = 0, room_bytes = 0;
 

@@ -37,6 +37,7 @@ struct Product {
   int64_t row_h = 0, row_w = 0, vector_h = 0, vector_w = 0;
   const T* start;  ///< the sums begin with these, alike in all rows
   T* out[kMostRows];
+  bool streams = false;  ///< past the caches; out is aligned to vectors, and all of them are whole
 };
 
 /// Whether loads and stores of a part of a vector touch nothing beyond it.
@@ -77,6 +78,12 @@ HWY_INLINE void store_tile(const hn::Vec<Full<T>> (&sums)[rows][vectors], const 
                            int64_t count) {
   const Full<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (p.streams) {
+    TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+      TCONV_UNROLL for (int v = 0; v < vectors; ++v) hn::Stream(sums[m][v], d, p.out[m] + v * lanes);
+    }
+    return;
+  }
   if (count == vectors * lanes) {
     TCONV_UNROLL for (int m = 0; m < rows; ++m) {
       TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
@@ -161,7 +168,11 @@ HWY_INLINE void multiply_own(const Product<T>& p, int64_t c, int64_t count) {
   }
   TCONV_UNROLL for (int m = 0; m < rows; ++m) {
     TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
-      store_some(d, sums[m][v], p.out[m] + c + v * lanes, count - v * lanes);
+      if (p.streams && count == kVectors * lanes) {
+        hn::Stream(sums[m][v], d, p.out[m] + c + v * lanes);
+      } else {
+        store_some(d, sums[m][v], p.out[m] + c + v * lanes, count - v * lanes);
+      }
     }
   }
 }

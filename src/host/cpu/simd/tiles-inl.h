@@ -66,6 +66,8 @@ class TilesTask {
  public:
   TilesTask(const Job& job, int64_t index, std::byte* room)
       : job_(job), s_(job.state), d_(job.problem.desc()), finish_(job), task_(s_.task(index)) {
+    const std::size_t vector = static_cast<std::size_t>(s_.lanes) * sizeof(T);
+    streams_ = s_.streams_output && reinterpret_cast<std::uintptr_t>(job.tensors.output) % vector == 0;
     auto* next = reinterpret_cast<T*>(room);
     const auto take = [&next](int64_t elements) { return std::exchange(next, next + elements); };
     tile_ = take(kMostRows * s_.vectors * s_.lanes);
@@ -86,6 +88,7 @@ class TilesTask {
       set_block(b);
       for (int64_t phase = 0; phase < s_.h.phases; ++phase) run_rows(phase);
     }
+    if (streams_) hwy::FlushStream();
   }
 
  private:
@@ -127,6 +130,7 @@ class TilesTask {
   void run_rectangle(Range y, Taps taps_h, Range x, Taps taps_w) {
     Product<T> p;
     p.k = depthwise() ? 1 : s_.in_c;
+    p.streams = streams_;
     p.taps_h = taps_w.count == 0 ? 0 : taps_h.count, p.taps_w = taps_w.count;
     p.start = start_;
     p.row_h = -window_h_.input_step * source_.strides.h;
@@ -229,6 +233,7 @@ class TilesTask {
   const Task task_;
   Source<T> source_;
   T *tile_, *turned_;
+  bool streams_ = false;
   // The block, phases and tile at work.
   int64_t vectors_ = 1, channels_ = 1, first_k_ = 0, first_c_ = 0, tap_elements_ = 0;
   const T *filters_ = nullptr, *start_ = nullptr;
