@@ -68,7 +68,7 @@ class ColumnsTask {
         h_(State::window_of(s_.h, task_.h)),
         w_(State::window_of(s_.w, task_.w)),
         pixels_(h_.count() * w_.count()),
-        padded_(ceil_div(pixels_, s_.strip) * s_.strip) {
+        padded_(s_.padded_pixels(pixels_)) {
     const auto take = [&room](int64_t elements) {
       auto* taken = reinterpret_cast<T*>(room);
       room += ceil_div(elements * static_cast<int64_t>(sizeof(T)), 64) * 64;
@@ -171,7 +171,7 @@ class ColumnsTask {
     std::fill(piece_ + pixels_, piece_ + padded_, T{0});
     for (int64_t k = 0; k < s_.in_c; ++k) {
       for (int64_t y = 0; y < h_.count(); ++y) read_row(y, k, piece_ + y * w_.count());
-      for (int64_t first = 0; first < padded_; first += s_.strip) {
+      for (int64_t first = 0; first < pixels_; first += s_.strip) {
         T* to = pixels_room_ + first * s_.in_c + k * s_.strip;
         for (int64_t i = 0; i < s_.strip; i += s_.lanes) {
           hn::StoreU(hn::LoadU(d, piece_ + first + i), d, to + i);
@@ -182,12 +182,11 @@ class ColumnsTask {
 
   /// sums[channel][tap][pixel]. The filters of a chunk: groups of columns [k][columns of a group].
   void multiply_pixels() {
-    constexpr int64_t kVectors = 2;
-    const int64_t columns = channels_ * s_.taps, groups = ceil_div(columns, most_rows(kVectors));
-    HWY_ALIGN static constexpr T kZeros[kVectors * hn::MaxLanes(Full<T>())] = {};
+    const int64_t columns = channels_ * s_.taps, groups = ceil_div(columns, s_.target->column_rows);
+    HWY_ALIGN static constexpr T kZeros[kMostVectors * hn::MaxLanes(Full<T>())] = {};
     Product<T> p;
     p.k = s_.in_c, p.start = kZeros;
-    for (int64_t first = 0; first < padded_; first += s_.strip) {
+    for (int64_t first = 0; first < pixels_; first += s_.strip) {
       p.vectors = pixels_room_ + first * s_.in_c;
       for (int64_t g = 0, begin = 0; g < groups; ++g) {
         const int64_t end = columns * (g + 1) / groups;
@@ -196,7 +195,7 @@ class ColumnsTask {
           p.rows[m] = filters_ + begin * s_.in_c + m;
           p.out[m] = sums_ + (begin + m) * padded_ + first;
         }
-        multiply_for<T>(end - begin, kVectors)(p, s_.strip);
+        multiply_for<T>(end - begin, s_.vectors)(p, s_.strip);
         begin = end;
       }
     }

@@ -75,8 +75,6 @@ void cut_columns(const Problem& problem, State& s) {
   s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels();
   s.block = part(s.out_c, std::max<int64_t>(1, 128 / s.taps));
   s.blocks = ceil_div(s.out_c, s.block);
-  s.vectors = choose_vectors(s.block * s.taps, s.lanes, s.target->registers);
-  s.strip = s.turns_columns ? 24 : 2 * s.lanes;  // 24: whole tiles of any height but 7
   const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
   int64_t pixels = 2 * kCached;
   if (!s.adds_pixels()) {
@@ -87,6 +85,11 @@ void cut_columns(const Problem& problem, State& s) {
                                            : std::max<int64_t>(s.adds_pixels() ? 1024 : 128, 4 * halo_w));
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
+  const int64_t window = std::min(d.h.in, s.box_h + halo_h) * std::min(d.w.in, s.box_w + halo_w);
+  s.vectors = s.turns_columns ? choose_vectors(s.block * s.taps, s.lanes, s.target->registers)
+              : s.target->registers == 32 && window > 16 * s.lanes ? 4
+                                                                   : 2;
+  s.strip = s.turns_columns ? 24 : s.vectors * s.lanes;  // 24: whole tiles of any height but 7
   const int64_t boxes = d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
@@ -98,7 +101,7 @@ std::size_t room_bytes(const Problem& problem, const State& s) {
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
   if (s.method == Method::columns) {
-    const int64_t padded = ceil_div(h * w, s.strip) * s.strip;
+    const int64_t padded = s.padded_pixels(h * w);
     const int64_t row = ceil_div(s.box_w, s.lanes) * s.lanes;
     take(s.adds_pixels() ? h * w : s.turns_columns ? s.strip * s.in_c : padded * s.in_c);
     take(s.adds_pixels() ? 0 : padded * s.block * s.taps);

@@ -127,6 +127,12 @@ struct State : KernelState {
   }
   /// columns: with one input channel the entries are pixels, and nothing is multiplied before.
   bool adds_pixels() const { return in_c == 1; }
+  /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets of the
+  /// first-level cache.
+  int64_t padded_pixels(int64_t pixels) const {
+    const int64_t whole = ceil_div(pixels, strip) * strip;
+    return whole + (whole * static_cast<int64_t>(element()) % 1024 == 0 ? strip : 0);
+  }
   int64_t padded_columns(int64_t channels) const {
     return turns_columns ? ceil_div(channels * taps, lanes) * lanes : channels * taps;
   }
