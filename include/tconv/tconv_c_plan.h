@@ -36,6 +36,12 @@ enum { TCONV_NO_WORKSPACE = -1 };
  * may be called from any thread that makes plans, or runs them verified. */
 typedef void (*tconv_log_function)(const char* line, void* user);
 
+/** Calls body(context, index) once for each index in [0, count), on any threads, in any order, at
+ * once or one after the other, and returns when all have returned. `body` neither throws nor blocks.
+ */
+typedef void (*tconv_parallel_for)(void* user, int32_t count,
+                                   void (*body)(void* context, int32_t index), void* context);
+
 typedef struct tconv_options {
   size_t struct_size;
   tconv_device_kind device;
@@ -46,13 +52,19 @@ typedef struct tconv_options {
   int32_t allow_nondeterministic;
   int32_t prepacked_filters; /**< tensors.filters is what tconv_prepack wrote */
   int32_t verify;            /**< each run compares with the reference (and synchronises) */
-  int32_t threads;           /**< of the CPU's families; 0: one per core */
+  int32_t threads;           /**< of the CPU's families; 0: one per core. Any number gives the
+                                same bits */
   tconv_log_function log;    /**< NULL: stderr if TCONV_LOG=1, else nothing */
   void* log_user;
   const char* device_model; /**< plan for a GPU that is not here: h200, h100, a100, l4, rtx4090,
                                rtx5090, b200, a10, t4, gb10, or a file with the JSON of
                                tconv_devices; NULL: for one that is. Such a
                                  plan can be explained, but not run (TCONV_UNSUPPORTED) */
+  tconv_parallel_for parallel_for; /**< an engine's own threads, of which a run of a CPU's family
+                                      takes up to `threads`; called from tconv_run on its thread.
+                                      NULL: the library's, one pool for the whole process, asleep
+                                      between runs; runs that overlap never wait for each other's */
+  void* parallel_user;
 } tconv_options;
 
 /** The chosen kernel, its tile and prepared state. Holds no filter values. A plan for CUDA belongs

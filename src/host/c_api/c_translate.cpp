@@ -128,6 +128,7 @@ Options to_host(const tconv_options& options) {
           .prepacked_filters = options.prepacked_filters != 0,
           .verify = options.verify != 0,
           .threads = options.threads,
+          .callers_threads = {options.parallel_for, options.parallel_user},
           .device_model = text_or(options.device_model, ""),
           .log = log_of(options)};
 }

@@ -66,10 +66,8 @@ class Pool {
   }
 
   void run(Batch& batch, int threads) {
-    const std::unique_lock owner(busy_, std::try_to_lock);
-    if (threads < 2 || batch.tasks < 2 || !owner.owns_lock() || process_id() != process_) {
-      return batch.work(0);
-    }
+    // No mutex: a task may itself have tasks, and then it is this thread that finds the pool busy.
+    if (process_id() != process_ || busy_.exchange(true, std::memory_order_acquire)) return batch.work(0);
     {
       const std::lock_guard lock(mutex_);
       const int64_t useful = std::min<int64_t>(threads, batch.tasks) - 1;
@@ -82,6 +80,7 @@ class Pool {
     wanted_ = 0;  // who has not begun need not
     batch_ = nullptr;
     done_.wait(lock, [&] { return working_ == 0; });
+    busy_.store(false, std::memory_order_release);
   }
 
  private:
@@ -102,7 +101,7 @@ class Pool {
   }
 
   const int64_t process_ = process_id();
-  std::mutex busy_;  ///< held while a caller's tasks are worked on
+  std::atomic<bool> busy_ = false;  ///< with a caller's tasks
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> helpers_;
@@ -120,10 +119,14 @@ Pool& pool() {
 
 void start_threads(int threads) { pool().start(threads - 1); }
 
-void detail::for_each_task(int64_t tasks, int threads, TaskFunction function, void* context) {
+void detail::for_each_task(int64_t tasks, int threads, const CallersThreads& callers,
+                           TaskFunction function, void* context) {
   Batch batch{.tasks = tasks, .function = function, .context = context};
   if (threads < 2 || tasks < 2) return batch.work(0);
-  pool().run(batch, threads);
+  if (callers.parallel_for == nullptr) return pool().run(batch, threads);
+  callers.parallel_for(
+      callers.user, static_cast<int32_t>(std::min<int64_t>(threads, tasks)),
+      [](void* of_batch, int32_t index) { static_cast<Batch*>(of_batch)->work(index); }, &batch);
 }
 
 }  // namespace tconv::host

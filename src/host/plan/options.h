@@ -14,6 +14,13 @@ namespace tconv::host {
 
 using tconv::Math;
 
+/// The caller's own threads. See tconv_parallel_for.
+struct CallersThreads {
+  void (*parallel_for)(void* user, int32_t count, void (*body)(void* context, int32_t index),
+                       void* context) = nullptr;  ///< null: the library's own
+  void* user = nullptr;
+};
+
 /// What the caller allows. See tconv_options.
 struct Options {
   DeviceKind device = DeviceKind::automatic;
@@ -28,6 +35,7 @@ struct Options {
   /// benchmarks, which must not hide a rival's fastest.
   bool unbounded_error = false;
   int threads = 0;           ///< of the CPU's families; 0: one per core
+  CallersThreads callers_threads;
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   std::function<void(const std::string& line)> log;  ///< see log.h
 };

@@ -93,6 +93,7 @@ struct State : KernelState {
   Method method = Method::tiles;
   const Target* target = nullptr;
   int threads = 1;
+  CallersThreads callers_threads;
   bool prepacked = false;
   bool is_f64 = false;  ///< what is summed in
   PhaseGrid h, w;

@@ -53,6 +53,7 @@ std::shared_ptr<State> make_state(const Problem& problem, int tile, const Option
   state->method = method_of(tile);
   state->target = target_of(tile);
   state->threads = thread_count(options.threads);
+  state->callers_threads = options.callers_threads;
   state->prepacked = options.prepacked_filters;
   simd::lay_out(problem, *state);
   return state;
@@ -71,7 +72,7 @@ Considered consider(const Problem& problem, int tile, const Options& options, co
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
                                            const DeviceFacts&) {
   auto state = make_state(problem, tile, options);
-  start_threads(state->threads);
+  if (options.callers_threads.parallel_for == nullptr) start_threads(state->threads);
   return state;
 }
 
@@ -102,7 +103,7 @@ void launch(const Problem& problem, const KernelState& kernel_state, const Tenso
     packed = workspace + s.filters_offset;
   }
   const simd::Job job{problem, s, tensors, packed, workspace, tensors.slopes};
-  for_each_task(s.tasks(), s.threads, [&](int64_t task, int thread) {
+  for_each_task(s.tasks(), s.threads, s.callers_threads, [&](int64_t task, int thread) {
     s.target->run(job, task, workspace + s.rooms_offset + s.room_bytes * static_cast<std::size_t>(thread));
   });
 }

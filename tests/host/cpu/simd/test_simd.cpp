@@ -443,6 +443,27 @@ TEST(Simd, AnyNumberOfThreadsGivesTheSameBits) {
   }
 }
 
+TEST(Simd, TakesTheCallersThreads) {
+  const Axis axis{.in = 50, .kernel = 3, .stride = 2, .dilation = 1, .pad_begin = 1, .out = 100};
+  const Problem problem(dense_desc(3, 40, 70, axis, axis));
+  Operands operands = small_integers(problem, 4);
+  const Bytes expected = reference_output(problem, operands);
+  int calls = 0;
+  const CallersThreads callers = {
+      [](void* user, int32_t count, void (*body)(void*, int32_t), void* context) {
+        ++*static_cast<int*>(user);
+        std::vector<std::thread> threads;
+        for (int32_t i = 0; i < count; ++i) threads.emplace_back(body, context, i);
+        for (std::thread& thread : threads) thread.join();
+      },
+      &calls};
+  const int tile = tiles_for(problem).front();
+  Prepared(problem, tile, {.threads = 3, .callers_threads = callers}, operands.filters.data())
+      .launch(operands.tensors());
+  EXPECT_EQ(first_difference(operands.output, expected), -1);
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Simd, RefusesTilesThatAProblemCannotHave) {
   const Problem problem(dense_desc(1, 2, 2, kUp2, kUp2));
   const auto reason = [&](const std::string& name) {
