@@ -62,7 +62,7 @@ class ColumnsTask {
   ColumnsTask(const Job& job, int64_t index, std::byte* room)
       : job_(job),
         s_(job.state),
-        d_(job.problem.desc()),
+        d_(job.state.desc),
         finish_(job),
         task_(s_.task(index)),
         h_(State::window_of(s_.h, task_.h)),

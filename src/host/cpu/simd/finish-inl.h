@@ -248,7 +248,7 @@ struct Finish {
   T a = static_cast<T>(desc.activation_a), b = static_cast<T>(desc.activation_b);
 
   explicit Finish(const Job& job)
-      : desc(job.problem.desc()),
+      : desc(job.state.desc),
         residual(job.tensors.residual),
         output(job.tensors.output),
         slopes(static_cast<const T*>(job.slopes)) {}

@@ -12,12 +12,11 @@ namespace tconv::host::simd {
 
 /// One run: what all tasks share.
 struct Job {
-  const Problem& problem;
   const State& state;
   const Tensors& tensors;
   const void* packed;
   const void* bias;    ///< in the type of the sums and the order of packed channels; never null
-  const void* slopes;  ///< [out_c] in the type of the sums
+  const void* slopes;  ///< by channel, in the type of the sums
 };
 
 struct Target {

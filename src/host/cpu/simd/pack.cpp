@@ -17,7 +17,7 @@ template <typename From, typename T>
 class Packer {
  public:
   Packer(const Problem& problem, const State& state, const void* filters, void* packed)
-      : d_(problem.desc()),
+      : d_(state.desc),
         s_(state),
         strides_(problem.filter_strides()),
         filters_(static_cast<const From*>(filters)),
@@ -45,28 +45,26 @@ class Packer {
     const int64_t channels = std::min(width, s_.out_c - b * s_.block), first = b * s_.block;
     for (int64_t r = 0; r < d_.h.kernel; ++r) {
       for (int64_t s = 0; s < d_.w.kernel; ++s) {
-        // Depthwise: every channel is a group of one.
-        const From* from = s_.method == Method::depthwise ? at(r, s, 0, first)
-                                                          : at(r, s, first, group * s_.in_c);
-        const int64_t step = s_.method == Method::depthwise ? strides_.c : strides_.k;
-        fill(from, step, channels, width);
+        constexpr int64_t kAtOnce = 16;  // so that lines of the filters are read whole
+        for (int64_t k0 = 0; k0 < s_.in_c; k0 += kAtOnce) {
+          const int64_t k1 = std::min(s_.in_c, k0 + kAtOnce);
+          for (int64_t j = 0; j < width; ++j) {
+            const From* from = j < channels ? filter(r, s, group, first + j) : nullptr;
+            for (int64_t k = k0; k < k1; ++k) {
+              to_[k * width + j] = from == nullptr ? T{0} : static_cast<T>(widen(from[k * strides_.c]));
+            }
+          }
+        }
+        to_ += s_.in_c * width;
       }
     }
   }
 
-  /// [k][width], zeros past the channels.
-  void fill(const From* from, int64_t step, int64_t channels, int64_t width) {
-    constexpr int64_t kAtOnce = 16;  // so that lines of the filters are read whole
-    for (int64_t k0 = 0; k0 < s_.in_c; k0 += kAtOnce) {
-      const int64_t k1 = std::min(s_.in_c, k0 + kAtOnce);
-      for (int64_t j = 0; j < width; ++j) {
-        for (int64_t k = k0; k < k1; ++k) {
-          to_[k * width + j] =
-              j < channels ? static_cast<T>(widen(from[j * step + k * strides_.c])) : T{0};
-        }
-      }
-    }
-    to_ += s_.in_c * width;
+  /// Input channel 0 of an output channel's tap.
+  const From* filter(int64_t r, int64_t s, int64_t group, int64_t k) const {
+    if (s_.method == Method::depthwise) return at(r, s, 0, k);  // every channel is a group of one
+    const int64_t unfolded = s_.out_c / s_.folded;
+    return at(r, s + k / unfolded, k % unfolded, group * s_.in_c);
   }
 
   void pack_chunk(int64_t group, int64_t k_begin, int64_t k_end) {
@@ -106,8 +104,8 @@ class Packer {
 
 }  // namespace
 
-int64_t packed_elements(const Problem& problem, const State& s) {
-  const ProblemDesc& d = problem.desc();
+int64_t packed_elements(const State& s) {
+  const ProblemDesc& d = s.desc;
   if (s.method == Method::columns) return s.chunk_offset(s.groups * s.blocks);
   return s.groups * s.padded_channels() * s.in_c * d.h.kernel * d.w.kernel;
 }

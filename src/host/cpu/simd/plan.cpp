@@ -45,14 +45,28 @@ int64_t choose_vectors(int64_t channels, int64_t lanes, int64_t registers) {
   return best;
 }
 
-void cut_boxes(const Problem& problem, State& s, int64_t positions) {
-  s.box_w = part(s.w.positions, positions);
-  s.box_h = part(s.h.positions, positions / s.box_w);
-  s.box_n = part(problem.desc().batch, positions / (s.box_w * s.box_h));
+/// Where windows do not overlap along W, the columns of a window are as good as channels: side by side in
+/// the output, made from the same pixel. One wide tile then takes the place of `kernel` narrow ones.
+void fold(State& s) {
+  ProblemDesc& d = s.desc;
+  const bool side_by_side = d.layout == Layout::nhwc && d.output_strides.c == 1 &&
+                            d.output_strides.w == d.out_c &&
+                            (!d.has_residual || (d.residual_strides.c == 1 && d.residual_strides.w == d.out_c));
+  const bool whole = d.w.kernel == d.w.stride && d.w.dilation == 1 && d.w.pad_begin == 0 && d.w.pad_end() == 0;
+  if (d.groups > 1 || !side_by_side || !whole) return;
+  s.folded = d.w.kernel;
+  d.out_c *= s.folded;
+  d.output_strides.w *= s.folded, d.residual_strides.w *= s.folded;
+  d.w = {.in = d.w.in, .kernel = 1, .stride = 1, .dilation = 1, .pad_begin = 0, .out = d.w.in};
 }
 
-void cut_tiles(const Problem& problem, State& s) {
-  const ProblemDesc& d = problem.desc();
+void cut_boxes(State& s, int64_t positions) {
+  s.box_w = part(s.w.positions, positions);
+  s.box_h = part(s.h.positions, positions / s.box_w);
+  s.box_n = part(s.batch, positions / (s.box_w * s.box_h));
+}
+
+void cut_tiles(State& s) {
   s.vectors = s.method == Method::depthwise ? ceil_div(s.out_c, s.lanes)
                                             : choose_vectors(s.out_c, s.lanes, s.target->registers);
   s.block = s.vectors * s.lanes;
@@ -63,14 +77,14 @@ void cut_tiles(const Problem& problem, State& s) {
   if (s.turns_output) {
     positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
   }
-  cut_boxes(problem, s, positions);
-  const int64_t boxes = ceil_div(d.batch, s.box_n) * ceil_div(s.h.positions, s.box_h) *
+  cut_boxes(s, positions);
+  const int64_t boxes = ceil_div(s.batch, s.box_n) * ceil_div(s.h.positions, s.box_h) *
                         ceil_div(s.w.positions, s.box_w);
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
 
-void cut_columns(const Problem& problem, State& s) {
-  const ProblemDesc& d = problem.desc();
+void cut_columns(State& s) {
+  const ProblemDesc& d = s.desc;
   s.taps = d.h.kernel * d.w.kernel;
   s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels();
   s.block = part(s.out_c, std::max<int64_t>(1, 128 / s.taps));
@@ -95,8 +109,8 @@ void cut_columns(const Problem& problem, State& s) {
 }
 
 /// Bytes of a thread's own room; see the tasks' constructors.
-std::size_t room_bytes(const Problem& problem, const State& s) {
-  const ProblemDesc& d = problem.desc();
+std::size_t room_bytes(const State& s) {
+  const ProblemDesc& d = s.desc;
   const int64_t h = std::min(d.h.in, s.box_h + halo(s.h)), w = std::min(d.w.in, s.box_w + halo(s.w));
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
@@ -119,22 +133,24 @@ std::size_t room_bytes(const Problem& problem, const State& s) {
   return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) * 256);
 }
 
-void lay_out_workspace(const Problem& problem, State& s) {
+void lay_out_workspace(State& s) {
   std::size_t end = 0;
   const auto piece = [&](std::size_t bytes) {
     const std::size_t begin = end;
     end += (bytes + 255) / 256 * 256;
     return begin;
   };
-  // Bias, as tiles start with it: whole vectors, zeros where there is none.
+  // Bias, as tiles start with it: whole vectors, zeros where there is none; and slopes.
   piece(static_cast<std::size_t>(s.groups * s.padded_channels()) * s.element());
-  const std::size_t packed = static_cast<std::size_t>(packed_elements(problem, s)) * s.element();
+  const bool has_slopes = s.desc.activation == Activation::prelu;
+  s.slopes_offset = piece(has_slopes ? static_cast<std::size_t>(s.desc.out_c) * s.element() : 0);
+  const std::size_t packed = static_cast<std::size_t>(packed_elements(s)) * s.element();
   if (s.prepacked) {
     s.packed_filter_bytes = packed;
   } else {
     s.filters_offset = piece(packed);
   }
-  s.room_bytes = room_bytes(problem, s);
+  s.room_bytes = room_bytes(s);
   s.rooms_offset = piece(s.room_bytes * static_cast<std::size_t>(s.threads));
   s.workspace_bytes = end;
 }
@@ -172,7 +188,9 @@ Task State::task(int64_t i) const {
 }
 
 void lay_out(const Problem& problem, State& s) {
-  const ProblemDesc& d = problem.desc();
+  s.desc = problem.desc();
+  if (s.method == Method::tiles) fold(s);
+  const ProblemDesc& d = s.desc;
   const bool depthwise = s.method == Method::depthwise;
   const DType sums = d.dtype == DType::f64 ? DType::f64 : DType::f32;
   s.is_f64 = sums == DType::f64;
@@ -181,11 +199,11 @@ void lay_out(const Problem& problem, State& s) {
   s.batch = d.batch;
   s.groups = depthwise ? 1 : d.groups;
   s.in_c = depthwise ? 1 : problem.in_c_per_group();
-  s.out_c = depthwise ? d.out_c : problem.out_c_per_group();
+  s.out_c = depthwise ? d.out_c : problem.out_c_per_group() * s.folded;
   s.reads_in_place = d.dtype == sums;
   if (s.method == Method::columns) {
     s.writes_in_place = d.output_dtype == sums && d.output_strides.w == 1 && !d.has_residual;
-    cut_columns(problem, s);
+    cut_columns(s);
   } else {
     s.stages_input = d.dtype != sums || d.input_strides.c != 1;
     s.turns_output = d.output_strides.c != 1 && d.out_c > 1;
@@ -196,19 +214,19 @@ void lay_out(const Problem& problem, State& s) {
     s.streams_output = s.writes_in_place && d.activation == Activation::identity &&
                        problem.output_bytes() >= kStreamed && s.out_c % s.lanes == 0 &&
                        out.w % s.lanes == 0 && out.h % s.lanes == 0 && out.n % s.lanes == 0;
-    cut_tiles(problem, s);
+    cut_tiles(s);
   }
   s.tasks_n = ceil_div(d.batch, s.box_n);
   s.tasks_h = ceil_div(s.h.positions, s.box_h), s.tasks_w = ceil_div(s.w.positions, s.box_w);
   s.tasks_blocks = ceil_div(s.groups * s.blocks, s.blocks_per_task);
-  lay_out_workspace(problem, s);
+  lay_out_workspace(s);
 }
 
 Work count_work(const Problem& problem, const State& s) {
   const ProblemDesc& d = problem.desc();
   const auto output = static_cast<double>(problem.output_extents().count());
   const auto input = static_cast<double>(problem.input_extents().count());
-  const double packed = s.prepacked ? 0 : static_cast<double>(packed_elements(problem, s));
+  const double packed = s.prepacked ? 0 : static_cast<double>(packed_elements(s));
   if (s.method != Method::columns) {
     const double padding = 1.0 * static_cast<double>(s.padded_channels()) / static_cast<double>(s.out_c);
     return {problem.useful_macs() * padding,

@@ -96,6 +96,8 @@ struct State : KernelState {
   CallersThreads callers_threads;
   bool prepacked = false;
   bool is_f64 = false;  ///< what is summed in
+  ProblemDesc desc;     ///< the problem, folded: see fold()
+  int64_t folded = 1;   ///< columns of a window that became channels
   PhaseGrid h, w;
   int64_t lanes = 1;
   int64_t batch = 1;
@@ -115,8 +117,8 @@ struct State : KernelState {
   bool turns_output = false;  ///< channels are apart in the output: whole rows at once
   bool writes_in_place = false;  ///< sums go straight into the output
   bool streams_output = false;   ///< and past the caches
-  // The workspace: bias in the type of the sums, packed filters, a room for each thread.
-  std::size_t filters_offset = 0, rooms_offset = 0, room_bytes = 0;
+  // The workspace: bias and slopes in the type of the sums, packed filters, a room for each thread.
+  std::size_t slopes_offset = 0, filters_offset = 0, rooms_offset = 0, room_bytes = 0;
 
   int64_t tasks() const { return tasks_n * tasks_h * tasks_w * tasks_blocks; }
   Task task(int64_t i) const;
@@ -150,7 +152,7 @@ struct State : KernelState {
 
 /// Filters in the problem's order -> the family's.
 void pack(const Problem& problem, const State& state, const void* filters, void* packed);
-int64_t packed_elements(const Problem& problem, const State& state);
+int64_t packed_elements(const State& state);
 
 /// Fills in everything of a state whose method, target and threads are known.
 void lay_out(const Problem& problem, State& state);

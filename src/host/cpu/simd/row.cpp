@@ -76,33 +76,35 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   return state;
 }
 
-void widen_bias(const Problem& problem, const State& s, const void* bias, std::byte* to) {
+/// Bias and slopes in the type of the sums, by channels as the tiles see them: folded, in whole vectors.
+void widen_vectors(const Problem& problem, const State& s, const Tensors& tensors, std::byte* to) {
   const ProblemDesc& d = problem.desc();
+  const DType sums = s.is_f64 ? DType::f64 : DType::f32;
   const int64_t step = s.method == Method::columns ? s.out_c : s.padded_channels();
+  const int64_t unfolded = s.out_c / s.folded;
   for (int64_t group = 0; group < s.groups; ++group) {
     for (int64_t k = 0; k < step; ++k) {
-      const double value =
-          d.has_bias && k < s.out_c ? load(d.bias_dtype, bias, group * s.out_c + k) : 0;
-      const int64_t i = group * step + k;
-      if (s.is_f64) {
-        reinterpret_cast<double*>(to)[i] = value;
-      } else {
-        reinterpret_cast<float*>(to)[i] = static_cast<float>(value);
-      }
+      const int64_t channel = group * unfolded + k % unfolded;
+      const bool has = d.has_bias && k < s.out_c;
+      store(sums, to, group * step + k, has ? load(d.bias_dtype, tensors.bias, channel) : 0);
     }
+  }
+  if (d.activation != Activation::prelu) return;
+  for (int64_t k = 0; k < s.desc.out_c; ++k) {
+    store(sums, to + s.slopes_offset, k, load(problem.slopes_dtype(), tensors.slopes, k % d.out_c));
   }
 }
 
 void launch(const Problem& problem, const KernelState& kernel_state, const Tensors& tensors, Stream) {
   const auto& s = static_cast<const State&>(kernel_state);
   auto* workspace = static_cast<std::byte*>(tensors.workspace);
-  widen_bias(problem, s, tensors.bias, workspace);
+  widen_vectors(problem, s, tensors, workspace);
   const void* packed = tensors.filters;
   if (!s.prepacked) {
     simd::pack(problem, s, tensors.filters, workspace + s.filters_offset);
     packed = workspace + s.filters_offset;
   }
-  const simd::Job job{problem, s, tensors, packed, workspace, tensors.slopes};
+  const simd::Job job{s, tensors, packed, workspace, workspace + s.slopes_offset};
   for_each_task(s.tasks(), s.threads, s.callers_threads, [&](int64_t task, int thread) {
     s.target->run(job, task, workspace + s.rooms_offset + s.room_bytes * static_cast<std::size_t>(thread));
   });

@@ -27,7 +27,7 @@ struct Source {
 /// Copies the window that a task reads into `room`.
 template <typename T>
 Source<T> stage(const Job& job, const Task& task, Range h, Range w, Range c, T* room) {
-  const ProblemDesc& d = job.problem.desc();
+  const ProblemDesc& d = job.state.desc;
   const Strides& from = d.input_strides;
   Source<T> source{room, {}, task.n.begin, h.begin, w.begin, c.begin};
   source.strides = dense_strides(Layout::nhwc, {task.n.count(), h.count(), w.count(), c.count()});
@@ -65,7 +65,7 @@ template <typename T>
 class TilesTask {
  public:
   TilesTask(const Job& job, int64_t index, std::byte* room)
-      : job_(job), s_(job.state), d_(job.problem.desc()), finish_(job), task_(s_.task(index)) {
+      : job_(job), s_(job.state), d_(job.state.desc), finish_(job), task_(s_.task(index)) {
     const std::size_t vector = static_cast<std::size_t>(s_.lanes) * sizeof(T);
     streams_ = s_.streams_output && reinterpret_cast<std::uintptr_t>(job.tensors.output) % vector == 0;
     auto* next = reinterpret_cast<T*>(room);
