@@ -94,6 +94,7 @@ void Runner::describe(Record& record) const {
   record.set("device", device())
       .set("kernel", kernel())
       .set("tile", tile())
+      .set("estimate_us", estimate_us())
       .set("workspace_bytes", workspace_bytes());
 }
 

@@ -53,7 +53,7 @@ class Runner {
   const char* device() const;
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(plan_.get()); }
   double estimate_us() const { return tconv_plan_estimate_us(plan_.get()); }
-  /// Sets device, kernel, tile, workspace_bytes.
+  /// Sets device, kernel, tile, estimate_us, workspace_bytes.
   void describe(Record& record) const;
 
   /// Allocates workspace and packed filters, and packs. `operands` must outlive the runs. A GPU's
