@@ -116,66 +116,94 @@ void round_row(DType type, const T* from, int64_t count, void* to, int64_t offse
 
 // ---- Turning. -----------------------------------------------------------------------------------
 
-/// to[j*to_step + i] = from[i*from_step + j], 16 bytes by 16 bytes.
+#if HWY_TARGET != HWY_SCALAR
+/// A square of numbers, turned in registers: 8 x 8, or 4 x 4 where vectors have no more.
+inline constexpr int64_t kSide = HWY_MAX_BYTES >= 32 ? 8 : 4;
+
+HWY_INLINE void turn_square(const float* from, int64_t from_step, float* to, int64_t to_step) {
+  const hn::FixedTag<float, kSide> d;
+  const hn::RepartitionToWide<decltype(d)> pairs;
+  using V = hn::Vec<decltype(d)>;
+  const auto pair = [&](V v) { return hn::BitCast(pairs, v); };
+  V rows[kSide], turned[kSide];
+  TCONV_UNROLL for (int i = 0; i < kSide; ++i) rows[i] = hn::LoadU(d, from + i * from_step);
+  // 4 x 4 within each 128 bits: of rows 4g .. 4g+3.
+  TCONV_UNROLL for (int g = 0; g < kSide; g += 4) {
+    const V ab0 = hn::InterleaveLower(d, rows[g], rows[g + 1]);
+    const V ab1 = hn::InterleaveUpper(d, rows[g], rows[g + 1]);
+    const V ce0 = hn::InterleaveLower(d, rows[g + 2], rows[g + 3]);
+    const V ce1 = hn::InterleaveUpper(d, rows[g + 2], rows[g + 3]);
+    turned[g] = hn::BitCast(d, hn::InterleaveLower(pairs, pair(ab0), pair(ce0)));
+    turned[g + 1] = hn::BitCast(d, hn::InterleaveUpper(pairs, pair(ab0), pair(ce0)));
+    turned[g + 2] = hn::BitCast(d, hn::InterleaveLower(pairs, pair(ab1), pair(ce1)));
+    turned[g + 3] = hn::BitCast(d, hn::InterleaveUpper(pairs, pair(ab1), pair(ce1)));
+  }
+  TCONV_UNROLL for (int i = 0; i < 4; ++i) {
+    if constexpr (kSide == 8) {
+      hn::StoreU(hn::ConcatLowerLower(d, turned[i + 4], turned[i]), d, to + i * to_step);
+      hn::StoreU(hn::ConcatUpperUpper(d, turned[i + 4], turned[i]), d, to + (i + 4) * to_step);
+    } else {
+      hn::StoreU(turned[i], d, to + i * to_step);
+    }
+  }
+}
+#endif
+
+/// to[j*to_step + i] = from[i*from_step + j]. Squares row by row of `from` or, where the lines of `to`
+/// are the ones that must be written whole, of `to`.
 template <typename T>
-void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to, int64_t to_step) {
-  int64_t i = 0;
+void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to, int64_t to_step,
+          [[maybe_unused]] bool by_from = true) {
+  int64_t whole_rows = 0, whole_columns = 0;
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (sizeof(T) == 4) {
-    constexpr int64_t kSide = 4;
-    const hn::FixedTag<float, 4> d;
-    const hn::FixedTag<double, 2> d2;
-    for (; i + kSide <= rows; i += kSide) {
-      int64_t j = 0;
-      for (; j + kSide <= columns; j += kSide) {
-        const float* f = from + i * from_step + j;
-        float* t = to + j * to_step + i;
-        const auto a = hn::LoadU(d, f), b = hn::LoadU(d, f + from_step);
-        const auto c = hn::LoadU(d, f + 2 * from_step), e = hn::LoadU(d, f + 3 * from_step);
-        const auto ab0 = hn::BitCast(d2, hn::InterleaveLower(d, a, b));
-        const auto ab1 = hn::BitCast(d2, hn::InterleaveUpper(d, a, b));
-        const auto ce0 = hn::BitCast(d2, hn::InterleaveLower(d, c, e));
-        const auto ce1 = hn::BitCast(d2, hn::InterleaveUpper(d, c, e));
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab0, ce0)), d, t);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab0, ce0)), d, t + to_step);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d2, ab1, ce1)), d, t + 2 * to_step);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d2, ab1, ce1)), d, t + 3 * to_step);
-      }
-      for (; j < columns; ++j) {
-        for (int64_t a = i; a < i + kSide; ++a) to[j * to_step + a] = from[a * from_step + j];
+    whole_rows = rows / kSide * kSide, whole_columns = columns / kSide * kSide;
+    const int64_t outer = by_from ? whole_rows : whole_columns;
+    const int64_t inner = by_from ? whole_columns : whole_rows;
+    for (int64_t a = 0; a < outer; a += kSide) {
+      for (int64_t b = 0; b < inner; b += kSide) {
+        const int64_t i = by_from ? a : b, j = by_from ? b : a;
+        turn_square(from + i * from_step + j, from_step, to + j * to_step + i, to_step);
       }
     }
   }
 #endif
-  for (; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) to[j * to_step + i] = from[i * from_step + j];
+  for (int64_t j = 0; j < columns; ++j) {
+    for (int64_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) {
+      to[j * to_step + i] = from[i * from_step + j];
+    }
   }
 }
 
-/// to[i*phases + f] = from[f*from_step + i], `count` elements in all
+/// to[i*phases + f] = from[f][i], `count` elements in all
 template <typename T>
-void interleave(const T* from, int64_t from_step, int64_t phases, int64_t count, T* to) {
+void interleave(const T* const* from, int64_t phases, int64_t count, T* to) {
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const Full<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (; phases == 2 && (i + lanes) * 2 <= count; i += lanes) {
-    hn::StoreInterleaved2(hn::LoadU(d, from + i), hn::LoadU(d, from + from_step + i), d, to + 2 * i);
+    hn::StoreInterleaved2(hn::LoadU(d, from[0] + i), hn::LoadU(d, from[1] + i), d, to + 2 * i);
   }
   for (; phases == 4 && (i + lanes) * 4 <= count; i += lanes) {
-    hn::StoreInterleaved4(hn::LoadU(d, from + i), hn::LoadU(d, from + from_step + i),
-                          hn::LoadU(d, from + 2 * from_step + i),
-                          hn::LoadU(d, from + 3 * from_step + i), d, to + 4 * i);
+    hn::StoreInterleaved4(hn::LoadU(d, from[0] + i), hn::LoadU(d, from[1] + i),
+                          hn::LoadU(d, from[2] + i), hn::LoadU(d, from[3] + i), d, to + 4 * i);
   }
 #endif
-  if (i == 0 && phases > 4) {
-    i = count / phases;
-    turn(from, from_step, phases, i, to, phases);
-  }
   for (; i * phases < count; ++i) {
     const int64_t left = std::min(phases, count - i * phases);
-    for (int64_t f = 0; f < left; ++f) to[i * phases + f] = from[f * from_step + i];
+    for (int64_t f = 0; f < left; ++f) to[i * phases + f] = from[f][i];
   }
+}
+
+/// Past the caches; `to` is aligned to vectors.
+template <typename T>
+void stream_row(const T* from, int64_t count, T* to) {
+  const Full<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::Stream(hn::LoadU(d, from + i), d, to + i);
+  store_some(d, load_some(d, from + i, count - i), to + i, count - i);
 }
 
 // ---- Activations. -------------------------------------------------------------------------------

@@ -92,11 +92,14 @@ void cut_columns(State& s) {
   const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
   int64_t pixels = 2 * kCached;
   if (!s.adds_pixels()) {
-    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.in_c, s.block * s.taps);
+    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.k_block(), s.block * s.taps);
   }
   pixels = std::clamp<int64_t>(pixels, 64, 1 << 15);
-  s.box_w = part(s.w.positions, s.h.positions == 1 ? pixels - halo_w
-                                           : std::max<int64_t>(s.adds_pixels() ? 1024 : 128, 4 * halo_w));
+  // Whole rows, so that a channel's outputs are neighbours; narrower where what lies around a box, and
+  // is computed again, would be as much as the box.
+  int64_t widest = std::max<int64_t>(s.adds_pixels() ? 1024 : halo_h == 0 ? 512 : 128, 4 * halo_w);
+  if (s.h.positions == 1) widest = pixels - halo_w;
+  s.box_w = part(s.w.positions, widest);
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
   const int64_t window = std::min(d.h.in, s.box_h + halo_h) * std::min(d.w.in, s.box_w + halo_w);
@@ -117,7 +120,7 @@ std::size_t room_bytes(const State& s) {
   if (s.method == Method::columns) {
     const int64_t padded = s.padded_pixels(h * w);
     const int64_t row = ceil_div(s.box_w, s.lanes) * s.lanes;
-    take(s.adds_pixels() ? h * w : s.turns_columns ? s.strip * s.in_c : padded * s.in_c);
+    take(s.adds_pixels() ? h * w : s.turns_columns ? s.strip * s.in_c : padded * s.k_block());
     take(s.adds_pixels() ? 0 : padded * s.block * s.taps);
     take(s.w.phases * row);
     take(s.w.phases * row);
@@ -201,16 +204,21 @@ void lay_out(const Problem& problem, State& s) {
   s.in_c = depthwise ? 1 : problem.in_c_per_group();
   s.out_c = depthwise ? d.out_c : problem.out_c_per_group() * s.folded;
   s.reads_in_place = d.dtype == sums;
+  // Written once and larger than caches that a core has for itself; whole vectors, aligned.
+  constexpr int64_t kStreamed = int64_t{12} << 20;
+  const Strides& out = d.output_strides;
   if (s.method == Method::columns) {
     s.writes_in_place = d.output_dtype == sums && d.output_strides.w == 1 && !d.has_residual;
+    s.streams_output = s.writes_in_place && d.activation == Activation::identity &&
+                       problem.output_bytes() >= kStreamed && out.h % s.lanes == 0 &&
+                       out.c % s.lanes == 0 && out.n % s.lanes == 0;
     cut_columns(s);
   } else {
     s.stages_input = d.dtype != sums || d.input_strides.c != 1;
     s.turns_output = d.output_strides.c != 1 && d.out_c > 1;
+    s.turns_in_place = s.turns_output && d.output_dtype == sums && d.output_strides.w == 1 &&
+                       !d.has_residual && d.activation == Activation::identity;
     s.writes_in_place = d.output_dtype == sums && !s.turns_output && !d.has_residual;
-    // Written once and larger than caches that a core has for itself; whole vectors, aligned.
-    constexpr int64_t kStreamed = int64_t{12} << 20;
-    const Strides& out = d.output_strides;
     s.streams_output = s.writes_in_place && d.activation == Activation::identity &&
                        problem.output_bytes() >= kStreamed && s.out_c % s.lanes == 0 &&
                        out.w % s.lanes == 0 && out.h % s.lanes == 0 && out.n % s.lanes == 0;

@@ -22,6 +22,9 @@ namespace tconv::host::simd {
 /// then gathers each output's.
 enum class Method { tiles, columns, depthwise };
 
+/// Of an axis, for the method `columns`.
+inline constexpr int64_t kMostPhases = 64;
+
 /// An instruction set that kernels.cpp was compiled for.
 struct Target;
 
@@ -115,6 +118,7 @@ struct State : KernelState {
   bool reads_in_place = false;  ///< the input has the type of the sums
   bool stages_input = false;  ///< copies the window of a task: another type, or channels apart
   bool turns_output = false;  ///< channels are apart in the output: whole rows at once
+  bool turns_in_place = false;   ///< straight into the output
   bool writes_in_place = false;  ///< sums go straight into the output
   bool streams_output = false;   ///< and past the caches
   // The workspace: bias and slopes in the type of the sums, packed filters, a room for each thread.
@@ -130,6 +134,8 @@ struct State : KernelState {
   }
   /// columns: with one input channel the entries are pixels, and nothing is multiplied before.
   bool adds_pixels() const { return in_c == 1; }
+  /// columns of packed pixels: input channels at a time, so that pixels need not be few.
+  int64_t k_block() const { return std::clamp<int64_t>(in_c, 1, 128); }
   /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets of the
   /// first-level cache.
   int64_t padded_pixels(int64_t pixels) const {

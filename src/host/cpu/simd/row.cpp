@@ -38,7 +38,8 @@ std::string why_not(const Problem& problem, int tile) {
   if (method_of(tile) == Method::depthwise && !depthwise) return "not one channel to a group";
   if (method_of(tile) != Method::columns) return "";
   // A column is a tap: its sums for the least window must stay in the cache.
-  constexpr int64_t kMostTaps = 1024, kMostPhases = 64;
+  constexpr int64_t kMostTaps = 1024;
+  using simd::kMostPhases;
   if (d.h.kernel > kMostTaps || d.w.kernel > kMostTaps || d.h.kernel * d.w.kernel > kMostTaps ||
       d.h.keff() > kMostTaps * kMostPhases || d.w.keff() > kMostTaps * kMostPhases) {
     return "more than 1024 taps";

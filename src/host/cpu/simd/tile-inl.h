@@ -35,7 +35,7 @@ struct Product {
   int64_t k = 0;
   int64_t taps_h = 1, taps_w = 1;
   int64_t row_h = 0, row_w = 0, vector_h = 0, vector_w = 0;
-  const T* start;  ///< the sums begin with these, alike in all rows
+  const T* start;  ///< the sums begin with these, alike in all rows; null: with what `out` holds
   T* out[kMostRows];
   bool streams = false;  ///< past the caches; out is aligned to vectors, and all of them are whole
 };
@@ -107,8 +107,9 @@ HWY_NOINLINE void multiply(const Product<T>& p, int64_t count) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums[rows][vectors];
   TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
-    const V start = hn::LoadU(d, p.start + v * lanes);
-    TCONV_UNROLL for (int m = 0; m < rows; ++m) sums[m][v] = start;
+    TCONV_UNROLL for (int m = 0; m < rows; ++m) {
+      sums[m][v] = hn::LoadU(d, (p.start != nullptr ? p.start : p.out[m]) + v * lanes);
+    }
   }
   const int64_t k_end = p.k * p.row_step, step = p.row_step;
   for (int64_t th = 0; th < p.taps_h; ++th) {

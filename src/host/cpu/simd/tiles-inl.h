@@ -43,6 +43,11 @@ Source<T> stage(const Job& job, const Task& task, Range h, Range w, Range c, T* 
         }
         continue;
       }
+      if (std::is_same_v<T, float> && d.dtype == DType::f32 && from.w == 1) {
+        turn(static_cast<const T*>(job.tensors.input) + from.offset(n, y, w.begin, c.begin), from.c,
+             c.count(), w.count(), row, c.count());
+        continue;
+      }
       for (int64_t x = w.begin; x < w.end; x += kPixels) {
         const int64_t pixels = std::min(kPixels, w.end - x);
         for (int64_t k = c.begin; k < c.end; k += kChannels) {
@@ -207,6 +212,13 @@ class TilesTask {
       for (int64_t qy = rows.begin; qy < rows.end; ++qy) {
         const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
         const T* from = turned_ + row * task_.w.count() * s_.w.phases * width;
+        if (s_.turns_in_place) {
+          turn(from, width, q.count(), channels_,
+               static_cast<T*>(job_.tensors.output) +
+                   d_.output_strides.offset(n, qy * s_.h.axis.stride + phase_h_, q.begin, first_k_),
+               d_.output_strides.c, false);
+          continue;
+        }
         for (int64_t k = 0; k < channels_; k += kChannels) {
           const int64_t channels = std::min(kChannels, channels_ - k);
           for (int64_t first = q.begin; first < q.end; first += kOutputs) {
