@@ -4,6 +4,7 @@
 #include "src/host/cpu/simd/plan.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "src/host/cpu/simd/kernels.h"
 
@@ -230,31 +231,64 @@ void lay_out(const Problem& problem, State& s) {
   lay_out_workspace(s);
 }
 
-Work count_work(const Problem& problem, const State& s) {
-  const ProblemDesc& d = problem.desc();
-  const auto output = static_cast<double>(problem.output_extents().count());
-  const auto input = static_cast<double>(problem.input_extents().count());
-  const double packed = s.prepacked ? 0 : static_cast<double>(packed_elements(s));
-  if (s.method != Method::columns) {
-    const double padding = 1.0 * static_cast<double>(s.padded_channels()) / static_cast<double>(s.out_c);
-    return {problem.useful_macs() * padding,
-            packed + (s.stages_input ? input * static_cast<double>(s.tasks_blocks) : 0) +
-                (s.turns_output ? output : 0)};
-  }
+namespace {
+
+double product(std::initializer_list<int64_t> factors) {
+  double result = 1;
+  for (const int64_t factor : factors) result *= static_cast<double>(factor);
+  return result;
+}
+
+Work count_tiles(const Problem& problem, const State& s) {
+  const bool depthwise = s.method == Method::depthwise;
+  const double padding = product({s.padded_channels()}) / product({s.out_c});
+  const double outputs = static_cast<double>(problem.output_extents().count());
+  const double of_a_tile = depthwise ? 4.0 * product({s.out_c})
+                                     : (s.vectors == 1 ? 8.0 : 6.0) * product({s.vectors, s.lanes});
+  const double staged = static_cast<double>(problem.input_extents().count()) *
+                        (s.stages_input ? product({s.tasks_blocks}) : 0);
+  const bool turns_input = s.stages_input && s.desc.input_strides.c != 1;
+  return {.macs = problem.useful_macs() * padding,
+          .tiles = outputs * padding / of_a_tile,
+          .turned = (turns_input ? staged : 0) + (s.turns_output ? outputs : 0),
+          .passed = (turns_input ? 0 : staged) + (s.writes_in_place ? 0 : outputs)};
+}
+
+Work count_columns(const Problem& problem, const State& s) {
+  const ProblemDesc& d = s.desc;
   // Windows overlap by the halo; strips are filled up.
-  const auto windows = [](const PhaseGrid& grid, int64_t boxes, int64_t box) {
-    return static_cast<double>(boxes) *
-           static_cast<double>(std::min(grid.axis.in, box + halo(grid)));
+  const auto window = [](const PhaseGrid& grid, int64_t box) {
+    return std::min(grid.axis.in, box + halo(grid));
   };
-  const double window = std::min<double>(static_cast<double>(d.h.in), static_cast<double>(s.box_h + halo(s.h))) *
-                        std::min<double>(static_cast<double>(d.w.in), static_cast<double>(s.box_w + halo(s.w)));
-  const double filled = s.turns_columns ? 1 : 1 + static_cast<double>(s.strip) / 2 / window;
-  const double pixels = static_cast<double>(d.batch) * windows(s.h, s.tasks_h, s.box_h) *
-                        windows(s.w, s.tasks_w, s.box_w) * filled;
-  const double columns = static_cast<double>(d.out_c * d.h.kernel) * static_cast<double>(d.w.kernel);
-  return {pixels * columns * static_cast<double>(s.in_c),
-          packed + pixels * static_cast<double>(d.in_c) * static_cast<double>(s.tasks_blocks) +
-              pixels * columns + output};
+  const int64_t in_window = window(s.h, s.box_h) * window(s.w, s.box_w);
+  const int64_t padded = s.turns_columns ? in_window : ceil_div(in_window, s.strip) * s.strip;
+  const double pixels = product({d.batch, s.tasks_h, s.tasks_w, padded});
+  const double outputs = static_cast<double>(problem.output_extents().count());
+  const double entries = outputs * std::max(1.0, product({s.taps}) / product({s.h.axis.stride, s.w.axis.stride}));
+  // A call for each row of a channel and phase; numbers apart in memory are moved one by one.
+  Work work{.tiles = product({d.batch, d.out_c, d.h.out, s.tasks_w, s.w.phases}),
+            .turned = d.output_strides.w == 1 ? 0 : outputs,
+            .passed = outputs + entries};
+  if (s.adds_pixels()) {
+    if (d.input_strides.w != 1) work.turned += pixels * product({d.in_c});
+    return work;
+  }
+  const int64_t columns = s.groups * s.blocks * s.padded_columns();
+  const double rows = s.turns_columns ? product({s.vectors, s.lanes}) : static_cast<double>(s.strip);
+  work.macs = pixels * product({columns, s.in_c});
+  work.tiles += pixels * product({columns}) / (6 * rows) * product({ceil_div(s.in_c, s.k_block())});
+  if (s.turns_columns) work.turned += pixels * product({columns});
+  work.passed += pixels * product({columns}) + (s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks}));
+  return work;
+}
+
+}  // namespace
+
+Work count_work(const Problem& problem, const State& s) {
+  Work work = s.method == Method::columns ? count_columns(problem, s) : count_tiles(problem, s);
+  if (!s.prepacked) work.turned += static_cast<double>(packed_elements(s));
+  work.memory = problem.least_bytes();
+  return work;
 }
 
 }  // namespace tconv::host::simd

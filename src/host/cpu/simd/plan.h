@@ -163,10 +163,13 @@ int64_t packed_elements(const State& state);
 /// Fills in everything of a state whose method, target and threads are known.
 void lay_out(const Problem& problem, State& state);
 
-/// Work of a run, for the estimate.
+/// Counted work of a run, from which the estimate follows: elements, but for `tiles`.
 struct Work {
-  double macs = 0;   ///< multiply-adds issued, padding of vectors and recomputed borders included
-  double moved = 0;  ///< elements packed, staged, turned, gathered
+  double macs = 0;    ///< multiply-adds issued, padding of vectors and what is computed twice included
+  double tiles = 0;   ///< calls of a multiplying loop
+  double turned = 0;  ///< from channels side by side to pixels side by side, or back
+  double passed = 0;  ///< packed, widened, added, finished: read and written in order
+  double memory = 0;  ///< bytes of the tensors
 };
 Work count_work(const Problem& problem, const State& state);
 

@@ -3,6 +3,7 @@
 //
 // A tile is a method and an instruction set. Memory of the caller's size alone: the workspace holds the
 // packed filters (unless they are prepacked) and a room for each thread, never a whole tensor.
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -60,14 +61,27 @@ std::shared_ptr<State> make_state(const Problem& problem, int tile, const Option
   return state;
 }
 
+/// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of suite core
+/// in both layouts, f32: bench/simd_costs.
+struct Costs {
+  double multiply;  ///< a vector of multiply-adds
+  double tile, turned, passed, byte;
+};
+constexpr Costs kCosts[kMethods] = {
+    {.multiply = 3.3e-4, .tile = 0.047, .turned = 8.6e-4, .passed = 2e-4, .byte = 1.2e-5},   // tiles
+    {.multiply = 3.7e-4, .tile = 0.062, .turned = 5.1e-4, .passed = 6.3e-5, .byte = 5.4e-5},  // columns
+    {.multiply = 1.4e-3, .tile = 0.046, .turned = 1e-3, .passed = 2e-4, .byte = 1.2e-5}};    // depthwise
+
 Considered consider(const Problem& problem, int tile, const Options& options, const DeviceFacts&) {
   std::string reason = why_not(problem, tile);
   if (!reason.empty()) return {.reason = std::move(reason)};
   const auto state = make_state(problem, tile, options);
   const simd::Work work = simd::count_work(problem, *state);
-  const double lanes = static_cast<double>(state->lanes);
-  const double share = state->method == Method::tiles ? 0.75 : state->method == Method::columns ? 0.5 : 0.25;
-  return {.reason = "", .estimate_us = 0.5 + work.macs / (lanes * 5000 * share) + work.moved / 1500};
+  const Costs& c = kCosts[static_cast<int>(state->method)];
+  const double us = work.macs / static_cast<double>(state->lanes) * c.multiply + work.tiles * c.tile +
+                    work.turned * c.turned + work.passed * c.passed + work.memory * c.byte;
+  const double threads = static_cast<double>(std::min<int64_t>(state->threads, state->tasks()));
+  return {.reason = "", .estimate_us = 0.3 + us / threads};
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
