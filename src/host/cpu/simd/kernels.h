@@ -28,7 +28,13 @@ struct Target {
   void (*run)(const Job& job, int64_t task, std::byte* room);
 };
 
-/// Best first; those that this processor has not are null.
+/// Best first; those that this processor has not are null, the last one never is.
 std::span<const Target* const> targets();
+inline const Target* best_target() {
+  for (const Target* target : targets()) {
+    if (target != nullptr) return target;
+  }
+  return nullptr;
+}
 
 }  // namespace tconv::host::simd

@@ -62,7 +62,7 @@ std::shared_ptr<State> make_state(const Problem& problem, int tile, const Option
 }
 
 /// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of suite core
-/// in both layouts, f32: bench/simd_costs.
+/// in both layouts, f32: bench/fit_costs.
 struct Costs {
   double multiply;  ///< a vector of multiply-adds
   double tile, turned, passed, byte;
