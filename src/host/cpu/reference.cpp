@@ -13,6 +13,7 @@
 #include <cstring>
 #include <numbers>
 
+#include "src/host/cpu/threads.h"
 #include "src/host/device/device.h"
 #include "src/host/plan/kernel.h"
 
@@ -97,13 +98,11 @@ ExactElement exact_element(const Problem& problem, const Tensors& tensors, int64
   return element;
 }
 
-void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors,
-                                [[maybe_unused]] int threads) {
+void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors, int threads,
+                                const CallersThreads& callers) {
   const ProblemDesc& d = problem.desc();
-  const int64_t rows = d.batch * d.h.out;
   // Each output row belongs to one thread, so the result does not depend on their number.
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-  for (int64_t row = 0; row < rows; ++row) {
+  for_each_task(d.batch * d.h.out, threads, callers, [&](int64_t row, int) {
     const int64_t n = row / d.h.out, p = row % d.h.out;
     for (int64_t q = 0; q < d.w.out; ++q) {
       for (int64_t k = 0; k < d.out_c; ++k) {
@@ -111,7 +110,7 @@ void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors,
               exact_element(problem, tensors, n, p, q, k).value);
       }
     }
-  }
+  });
 }
 
 // ---- The entry of the table.
@@ -121,6 +120,7 @@ namespace {
 
 struct ReferenceState : KernelState {
   int threads = 1;
+  CallersThreads callers_threads;
 };
 
 std::string declines(const Problem&, const Options&, const DeviceFacts&) { return ""; }
@@ -138,6 +138,8 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int, const Op
                                            const DeviceFacts&) {
   auto state = std::make_shared<ReferenceState>();
   state->threads = thread_count(options.threads);
+  state->callers_threads = options.callers_threads;
+  if (options.callers_threads.parallel_for == nullptr) start_threads(state->threads);
   if (options.prepacked_filters) {
     state->packed_filter_bytes = static_cast<std::size_t>(problem.filter_bytes());
   }
@@ -149,7 +151,8 @@ void prepack(const Problem&, const KernelState& state, const void* filters, void
 }
 
 void launch(const Problem& problem, const KernelState& state, const Tensors& tensors, Stream) {
-  reference_conv2d_transpose(problem, tensors, static_cast<const ReferenceState&>(state).threads);
+  const auto& s = static_cast<const ReferenceState&>(state);
+  reference_conv2d_transpose(problem, tensors, s.threads, s.callers_threads);
 }
 
 constexpr const char* kTiles[] = {"element"};

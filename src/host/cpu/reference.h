@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "src/host/plan/options.h"
 #include "src/host/plan/tensors.h"
 #include "src/host/problem/problem.h"
 
@@ -21,8 +22,9 @@ struct ExactElement {
 ExactElement exact_element(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
                            int64_t q, int64_t k);
 
-/// Writes the whole output with `threads` threads over output rows.
-void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors, int threads);
+/// Writes the whole output with `threads` threads over output rows (see for_each_task).
+void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors, int threads,
+                                const CallersThreads& callers = {});
 
 /// The activation in f64.
 double activate(const ProblemDesc& desc, double x, double prelu_slope);

@@ -82,8 +82,11 @@ HostCopy copied(const Plan& plan, const void* data, int64_t bytes, Stream stream
 }
 
 void verify_copies(const Plan& plan, const Tensors& host) {
-  const VerifyReport report = verify(
-      plan.problem(), host, {.threads = plan.options().threads, .math = plan.options().math});
+  const Options& options = plan.options();
+  const VerifyReport report = verify(plan.problem(), host,
+                                     {.threads = options.threads,
+                                      .callers_threads = options.callers_threads,
+                                      .math = options.math});
   if (!report.right()) throw Mismatch(describe_mismatch(plan.problem(), report));
 }
 

@@ -4,18 +4,13 @@
 #include "src/host/verify/verify.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <sstream>
+#include <vector>
 
+#include "src/host/cpu/threads.h"
 #include "src/host/device/device.h"
-
-#ifdef _OPENMP
-// The one function of <omp.h> that is used here: the header belongs to the compiler and is missing
-// where another compiler's tools read this file.
-extern "C" int omp_get_thread_num();
-#endif
 
 namespace tconv::host {
 namespace {
@@ -217,15 +212,6 @@ struct Tally {
   }
 };
 
-/// Thread 0 of a parallel region is the one that met it.
-bool is_calling_thread() {
-#ifdef _OPENMP
-  return omp_get_thread_num() == 0;
-#else
-  return true;
-#endif
-}
-
 class Comparison {
  public:
   Comparison(const Problem& problem, const Tensors& tensors, const Elements& elements, Math math)
@@ -244,30 +230,23 @@ class Comparison {
     return result;
   }
 
-  /// All elements, by `threads` threads in one parallel region: where cores are shared, starting
-  /// threads for every report of progress took a hundred times as long as the comparison.
-  Tally check_all([[maybe_unused]] int threads,
-                  const std::function<void(double done)>& progress) const {
+  /// All elements, by `threads` threads that wake up once: where cores are shared, waking them for
+  /// every report of progress took a hundred times as long as the comparison.
+  Tally check_all(int threads, const VerifyOptions& options) const {
+    const auto& progress = options.progress;
     const int64_t size = elements_.size(), block = std::clamp<int64_t>(size / 1000, 1, 1024);
-    std::atomic<int64_t> next = 0;
+    std::vector<Tally> tallies(static_cast<std::size_t>(threads));
+    if (options.callers_threads.parallel_for == nullptr) start_threads(threads);
+    const int64_t blocks = ceil_div(size, block);
+    for_each_task(blocks, threads, options.callers_threads, [&](int64_t task, int thread) {
+      const int64_t end = std::min((task + 1) * block, size);
+      Tally tally;
+      for (int64_t i = task * block; i < end; ++i) tally.add(i, check(i));
+      tallies[static_cast<std::size_t>(thread)].merge(tally);
+      if (progress && thread == 0) progress(static_cast<double>(end) / static_cast<double>(size));
+    });
     Tally all;
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-#endif
-    {
-      Tally mine;
-      for (int64_t begin = next.fetch_add(block); begin < size; begin = next.fetch_add(block)) {
-        const int64_t end = std::min(begin + block, size);
-        for (int64_t i = begin; i < end; ++i) mine.add(i, check(i));
-        if (progress && is_calling_thread()) {
-          progress(static_cast<double>(end) / static_cast<double>(size));
-        }
-      }
-#ifdef _OPENMP
-#pragma omp critical(tconv_verify_merge)
-#endif
-      all.merge(mine);
-    }
+    for (const Tally& tally : tallies) all.merge(tally);
     if (progress) progress(1);
     return all;
   }
@@ -288,7 +267,7 @@ class Comparison {
 constexpr double kMacsPerHalfMac = 3, kMacsPerTapLookedAt = 3, kMacsPerElement = 60;
 // What one thread does in 1.2 to 2 s there.
 constexpr double kAffordableMacs = 8e8;
-// Starting threads on shared cores takes up to 20 ms.
+// Starting threads, or waking them on shared cores, takes up to 20 ms.
 constexpr double kWorthThreads = 2e7;
 // A sample never has fewer elements than its guarantees need, however long the sums are, nor more
 // than are quickly sorted.
@@ -329,7 +308,7 @@ VerifyReport verify(const Problem& problem, const Tensors& tensors, const Verify
   const Elements elements = choose_elements(problem, options, threads);
   const Comparison comparison(problem, tensors, elements, options.math);
   const Tally tally =
-      comparison.check_all(cost_of_whole(problem) < kWorthThreads ? 1 : threads, options.progress);
+      comparison.check_all(cost_of_whole(problem) < kWorthThreads ? 1 : threads, options);
   const int64_t total = problem.output_extents().count();
   VerifyReport report{.whole = tally.checked == total,
                       .checked = tally.checked,

@@ -19,6 +19,7 @@ enum class VerifyScope : int32_t { automatic, whole, sample };
 struct VerifyOptions {
   VerifyScope scope = VerifyScope::automatic;
   int threads = 0;  ///< 0: one per core
+  CallersThreads callers_threads = {};
   uint64_t seed = 0;
   Math math = Math::strict;  ///< what the multiply-adds of f32 may have been made of
   std::function<void(double done)> progress = {};  ///< share done; from the calling thread
