@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_onednn.cpp: what a run through the row `onednn` costs against calling oneDNN directly.
+// bench_onednn.cpp: a run of the row `simd` against oneDNN called directly.
 //
 // Both sides get packed filters, the same NHWC f32 activations and the same bias; the direct side
 // is deconvolution_forward with the weights format of oneDNN's own choice. They are timed
@@ -249,7 +249,7 @@ nlohmann::ordered_json to_json(const Problem& problem, const Measurement& m) {
 }
 
 int bench(const Arguments& arguments) {
-  Options options{.kernels = {"onednn"}, .prepacked_filters = true, .threads = arguments.threads};
+  Options options{.kernels = {"simd"}, .prepacked_filters = true, .threads = arguments.threads};
   omp_set_num_threads(thread_count(arguments.threads));
   nlohmann::ordered_json rows = nlohmann::ordered_json::array(), skipped = rows;
   double log_sum = 0;
@@ -295,7 +295,7 @@ int bench(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("run of the row onednn, with prepacked filters, against oneDNN called directly");
+  CLI::App app("run of the row simd, with prepacked filters, against oneDNN called directly");
   app.add_option("--suite", arguments.suite, "suite, as CSV")->capture_default_str();
   app.add_option("--match", arguments.match, "only problems whose key contains this");
   app.add_option("--budget", arguments.budget, "seconds for each layer")->capture_default_str();

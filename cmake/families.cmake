@@ -9,7 +9,7 @@
 #
 # Each defines `constinit const Kernel WORD_kernel` (src/host/plan/kernel.h). A folder's .cpp files
 # plan: they are compiled with and without CUDA, unless a vendor's library that they need is not there.
-set(TCONV_FAMILIES cudnn igemm_sm80 gather simd onednn reference)
+set(TCONV_FAMILIES cudnn igemm_sm80 gather simd reference)
 set(TCONV_FAMILIES_UNAVAILABLE "")  # who looks for a vendor's library and finds none adds the family here
 set(TCONV_ROWS "all" CACHE STRING
   "Families to build: all, or a list such as reference,gather,cudnn")

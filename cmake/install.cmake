@@ -6,8 +6,6 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(TCONV_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/tconv)
-set(TCONV_STATIC_USES_ONEDNN OFF)
-set(TCONV_STATIC_USES_OPENMP OFF)
 set(TCONV_STATIC_USES_CUDA ${TCONV_WITH_CUDA})
 set(TCONV_PC_LIBS_PRIVATE "-pthread -lstdc++ -lm")
 set(origin "$ORIGIN")
@@ -18,14 +16,6 @@ endif()
 if(TCONV_WITH_CUDA)
   string(REPLACE "CUDA::" "-l" cudart ${TCONV_CUDART})
   string(PREPEND TCONV_PC_LIBS_PRIVATE "-L${CUDAToolkit_LIBRARY_DIR} ${cudart} -lrt -ldl ")
-endif()
-if(TARGET DNNL::dnnl)
-  set(TCONV_STATIC_USES_ONEDNN ON)
-  string(PREPEND TCONV_PC_LIBS_PRIVATE "-ldnnl ")
-endif()
-if(OpenMP_CXX_FOUND)
-  set(TCONV_STATIC_USES_OPENMP ON)
-  string(PREPEND TCONV_PC_LIBS_PRIVATE "${OpenMP_CXX_FLAGS} ")
 endif()
 
 install(TARGETS tconv EXPORT tconvTargets)
@@ -47,7 +37,6 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/tconvConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/tconvConfig.cmake ${PROJECT_BINARY_DIR}/tconvConfigVersion.cmake
-              ${CMAKE_CURRENT_LIST_DIR}/FindDNNL.cmake
         DESTINATION ${TCONV_PACKAGE_DIR})
 
 # Relative to the .pc file, so that an installed tree can be moved.

@@ -48,7 +48,6 @@ tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)
 tconv_check(doc_paths source 1 1 ${checks}/doc_paths)
-tconv_check(other_onednn source 4 1 ${checks}/other_onednn)
 foreach(family IN LISTS TCONV_FAMILIES)
   if(TARGET print_plan_${family})
     tconv_check(example_${family} source 1 1 ${PROJECT_SOURCE_DIR}/tests/cuda/${family}/draw_example
@@ -101,17 +100,10 @@ tconv_check_unless_proven(fuzzers build 700 1
   COMMAND ${checks}/fuzzers)
 tconv_check(new_family build 600 1 ${checks}/new_family)
 # Other compilers, and other machines; skipped, not passed, where scripts/setup --all could not get them.
-set(static_library $<TARGET_FILE:tconv_static>)
-if(TARGET DNNL::dnnl)
-  list(APPEND static_library $<TARGET_FILE:DNNL::dnnl>)
-endif()
-if(OpenMP_CXX_FOUND)
-  list(APPEND static_library ${OpenMP_CXX_FLAGS})
-endif()
 tconv_check_unless_proven(newest_nvcc build 350 1
   READS scripts/lib.sh scripts/requirements_cuda.txt src/cuda/gather.cu src/host/device/gpu.h
     src/cuda/runtime/*
-  COMMAND ${checks}/newest_nvcc ${static_library})
+  COMMAND ${checks}/newest_nvcc $<TARGET_FILE:tconv_static>)
 tconv_check_unless_proven(second_compiler build 350 1
   READS scripts/lib.sh scripts/requirements_cuda12.txt src/*.cu src/cuda/runtime/gpu_cuda.cpp
   COMMAND ${checks}/second_compiler)

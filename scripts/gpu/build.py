@@ -30,7 +30,7 @@ def configure_arguments(compiler, architecture, definitions):
         "cmake", "-S", ROOT, "-B", FOLDER, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
         f"-DCMAKE_PREFIX_PATH={PACKED}", f"-DCMAKE_CUDA_COMPILER={compiler}",
         f"-DTCONV_CUDA_ARCHITECTURES={architecture}", "-DTCONV_CUDA_PTX=OFF",
-        "-DTCONV_ONEDNN=OFF", "-DTCONV_TEST_ALL=OFF", "-DTCONV_TESTS=ON", "-DTCONV_BENCH=ON",
+        "-DTCONV_TEST_ALL=OFF", "-DTCONV_TESTS=ON", "-DTCONV_BENCH=ON",
         f"-DCUDNN_FRONTEND_INCLUDE_DIR={PACKED / 'cudnn_frontend' / 'include'}",
     ]  # fmt: skip
     headers = machine.cudnn_headers(compiler)

@@ -10,7 +10,7 @@ from files import resolve
 ROOMS = (
     "include",
     "src/host/problem", "src/host/conventions", "src/host/device", "src/host/plan",
-    "src/host/cpu", "src/host/cpu/onednn", "src/host/verify", "src/host/explain", "src/host/run",
+    "src/host/cpu", "src/host/cpu/simd", "src/host/verify", "src/host/explain", "src/host/run",
     "src/host/c_api",
     "src/cuda/ptx", "src/cuda/common", "src/cuda/runtime", "src/cuda/*",
     "src/cli",

@@ -5,7 +5,7 @@ how the tests of a family answer.
 The hash is the same on every machine. Of a source it knows the text without comments, blank lines,
 indentation and includes (what they lead to is in the hash itself), and not where it lies: a file that
 moves makes nothing stale. Of a command it knows what changes the code, but no folder, no warning,
-and nothing that the machine may lack (-mf16c, -fopenmp); the compiler's version stands beside the hash.
+and nothing that the machine may lack (-mf16c); the compiler's version stands beside the hash.
 """
 import hashlib
 import json
@@ -20,7 +20,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">].*$', re.M)
 # Comments, and what only looks like one inside of a literal.
 COMMENT_OR_LITERAL = re.compile(
     r'R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.[^\'\n]*|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/', re.S)
-DECISIVE_FLAG = re.compile(r"-(O|f(?!(file|debug|macro)-prefix-map|diagnostics|openmp)|m(?!f16c)|-param)")
+DECISIVE_FLAG = re.compile(r"-(O|f(?!(file|debug|macro)-prefix-map|diagnostics)|m(?!f16c)|-param)")
 THIS_FOLDER = pathlib.Path(__file__).parent
 DRIVER = ("mutation_lists.py", "mutation_run.py")  # they decide what is tried, and how
 

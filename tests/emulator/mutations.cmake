@@ -39,8 +39,7 @@ function(tconv_mutations file)
     $<TARGET_PROPERTY:tconv_emulated_library,INTERFACE_SOURCES>)
   set(libraries $<TARGET_FILE:GTest::gtest_main> $<TARGET_FILE:GTest::gmock>
     $<TARGET_FILE:GTest::gtest> $<TARGET_FILE:Boost::context> ${TCONV_BACKTRACE}
-    $<$<TARGET_EXISTS:DNNL::dnnl>:$<TARGET_FILE:DNNL::dnnl>>
-    $<$<TARGET_EXISTS:OpenMP::OpenMP_CXX>:${OpenMP_CXX_FLAGS}> -pthread)
+    -pthread)
   file(GENERATE OUTPUT ${made}/${name}.objects CONTENT "$<JOIN:${objects},\n>\n")
   file(GENERATE OUTPUT ${made}/${name}.libraries CONTENT "$<JOIN:${libraries},\n>\n")
   set(link ${CMAKE_CXX_COMPILER})

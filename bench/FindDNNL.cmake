@@ -24,6 +24,6 @@ elseif(NOT DNNL_FOUND)
     set(DNNL_WHY_NOT "oneDNN's headers are in ${DNNL_INCLUDE_DIR}, its library was not found")
   elseif(DNNL_INCLUDE_DIR)
     set(DNNL_WHY_NOT "oneDNN ${DNNL_VERSION} in ${DNNL_INCLUDE_DIR} has another interface than the \
-${DNNL_FIND_VERSION_MIN_MAJOR}.x that the row is written for")
+${DNNL_FIND_VERSION_MIN_MAJOR}.x that bench_onednn is written for")
   endif()
 endif()
