@@ -98,8 +98,8 @@ void Runner::describe(Record& record) const {
       .set("workspace_bytes", workspace_bytes());
 }
 
-void Runner::bind(Operands& operands) {
-  tensors_ = operands.tensors();
+void Runner::bind(const tconv_tensors& tensors) {
+  tensors_ = tensors;
   if (on_gpu()) return;
   workspace_ = Buffer(workspace_bytes(), "workspace");
   tensors_.workspace = workspace_.data();
@@ -107,8 +107,7 @@ void Runner::bind(Operands& operands) {
   const std::size_t packed_bytes = tconv_plan_packed_filter_bytes(plan_.get());
   if (!prepacked_ || packed_bytes == 0) return;
   packed_ = Buffer(packed_bytes, "packed filters");
-  check(
-      tconv_prepack(plan_.get(), operands.filters.data(), packed_.data(), packed_.size(), nullptr));
+  check(tconv_prepack(plan_.get(), tensors.filters, packed_.data(), packed_.size(), nullptr));
   tensors_.filters = packed_.data();
   tensors_.filters_bytes = 0;  // packed filters may be smaller or larger than the problem's
 }

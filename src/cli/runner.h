@@ -58,7 +58,8 @@ class Runner {
 
   /// Allocates workspace and packed filters, and packs. `operands` must outlive the runs. A GPU's
   /// memory is the library's to allocate, for each call of the following.
-  void bind(Operands& operands);
+  void bind(Operands& operands) { bind(operands.tensors()); }
+  void bind(const tconv_tensors& tensors);
   void run() const;
   /// Runs this plan and `other` on `operands`, whose output stays as it is, and compares the two
   /// results where the device keeps them.
