@@ -111,6 +111,11 @@ class Upscale(ProgramTest):
                 self.call("upscale", "flat.png", "big.png", "--scale", scale, "--kernel-shape", shape)
                 self.assertEqual(set(read_png(self.path("big.png"))[3]), {200})
 
+    def test_a_picture_enlarged_in_several_bands(self):
+        write_png(self.path("tall.png"), 64, 100, 3, [i * i % 251 for i in range(64 * 100 * 3)])
+        report = self.json("upscale", "tall.png", "big.jpg", "--scale", "16", "--verify")
+        self.assertEqual((report["verified"], report["output_size"]), (True, [1024, 1600]))
+
     def test_report(self):
         write_png(self.path("small.png"), 5, 4, 3, list(range(60)))
         text = self.call("upscale", "small.png", "big.png", "--scale", "2", "--verify")
