@@ -14,7 +14,9 @@
   (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/host/cpu/simd/kernels.cpp"
-#include <hwy/foreach_target.h>  // before highway.h
+// Each of these needs those before it.
+// clang-format off
+#include <hwy/foreach_target.h>
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
@@ -23,6 +25,7 @@
 #include "src/host/cpu/simd/finish-inl.h"
 #include "src/host/cpu/simd/tiles-inl.h"
 #include "src/host/cpu/simd/columns-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tconv::host::simd::HWY_NAMESPACE {
