@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// simd_costs.cpp: times every tile of the family `simd` on problems whose keys stand on stdin, one to a
-// line, on one thread with packed filters. A JSON line each: the time, and the work that the planner
-// counts. bench/fit_costs makes the planner's constants of such lines.
+// simd_costs.cpp: times every tile of the family `simd` on problems whose keys stand on stdin, one
+// to a line, on one thread with packed filters. A JSON line each: the time, and the work that the
+// planner counts. bench/fit_costs makes the planner's constants of such lines.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -56,8 +56,10 @@ void time_tiles(const Problem& problem) {
       const auto& state = static_cast<const simd::State&>(plan.state());
       const simd::Work w = simd::count_work(problem, state);
       std::printf(
-          "{\"key\": \"%s\", \"method\": \"%s\", \"target\": \"%s\", \"us\": %.3f, \"estimate_us\": %.3f, "
-          "\"multiply\": %.0f, \"tile\": %.0f, \"turned\": %.0f, \"passed\": %.0f, \"byte\": %.0f}\n",
+          "{\"key\": \"%s\", \"method\": \"%s\", \"target\": \"%s\", \"us\": %.3f, "
+          "\"estimate_us\": %.3f, "
+          "\"multiply\": %.0f, \"tile\": %.0f, \"turned\": %.0f, \"passed\": %.0f, \"byte\": "
+          "%.0f}\n",
           problem.key().c_str(), name, target->name, least_us(plan), plan.estimate_us(),
           w.macs / static_cast<double>(state.lanes), w.tiles, w.turned, w.passed, w.memory);
       std::fflush(stdout);

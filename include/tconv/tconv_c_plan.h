@@ -37,7 +37,8 @@ enum { TCONV_NO_WORKSPACE = -1 };
 typedef void (*tconv_log_function)(const char* line, void* user);
 
 /** Calls body(context, index) once for each index in [0, count), on any threads, in any order, at
- * once or one after the other, and returns when all have returned. `body` neither throws nor blocks.
+ * once or one after the other, and returns when all have returned. `body` neither throws nor
+ * blocks.
  */
 typedef void (*tconv_parallel_for)(void* user, int32_t count,
                                    void (*body)(void* context, int32_t index), void* context);

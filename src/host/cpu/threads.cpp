@@ -67,7 +67,8 @@ class Pool {
 
   void run(Batch& batch, int threads) {
     // No mutex: a task may itself have tasks, and then it is this thread that finds the pool busy.
-    if (process_id() != process_ || busy_.exchange(true, std::memory_order_acquire)) return batch.work(0);
+    if (process_id() != process_ || busy_.exchange(true, std::memory_order_acquire))
+      return batch.work(0);
     {
       const std::lock_guard lock(mutex_);
       const int64_t useful = std::min<int64_t>(threads, batch.tasks) - 1;

@@ -18,16 +18,18 @@ void for_each_task(int64_t tasks, int threads, const CallersThreads& callers, Ta
                    void* context);
 }  // namespace detail
 
-/// Calls body(task, thread) once for each task, on up to `threads` threads: body never runs twice at
-/// once with the same number, 0 .. threads-1. Returns when all are done. Allocates nothing. Where the
-/// pool's helpers are busy with other tasks, the calling thread does all of these: cores are never asked
-/// for twice.
+/// Calls body(task, thread) once for each task, on up to `threads` threads: body never runs twice
+/// at once with the same number, 0 .. threads-1. Returns when all are done. Allocates nothing.
+/// Where the pool's helpers are busy with other tasks, the calling thread does all of these: cores
+/// are never asked for twice.
 template <typename Body>
 void for_each_task(int64_t tasks, int threads, const CallersThreads& callers, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
   detail::for_each_task(
       tasks, threads, callers,
-      [](void* context, int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
+      [](void* context, int64_t task, int thread) {
+        (*static_cast<Plain*>(context))(task, thread);
+      },
       &body);
 }
 

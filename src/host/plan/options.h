@@ -34,7 +34,7 @@ struct Options {
   /// Also engines of a vendor's whose error no bound covers (FFT, Winograd, narrow sums): for
   /// benchmarks, which must not hide a rival's fastest.
   bool unbounded_error = false;
-  int threads = 0;           ///< of the CPU's families; 0: one per core
+  int threads = 0;  ///< of the CPU's families; 0: one per core
   CallersThreads callers_threads;
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   std::function<void(const std::string& line)> log;  ///< see log.h

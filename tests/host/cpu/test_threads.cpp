@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_threads.cpp: every task once, whoever runs it; nobody waits for another's.
-#include "src/host/cpu/threads.h"
-
 #include <gtest/gtest.h>
+
+#include "src/host/cpu/threads.h"
 #if defined(__unix__)
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,9 +80,8 @@ TEST(Threads, CallersAtOnceDoTheirOwn) {
 TEST(Threads, TasksMayHaveTasks) {
   start_threads(3);
   std::atomic<int> inner = 0;
-  for_each_task(5, 3, {}, [&](int64_t, int) {
-    for_each_task(4, 3, {}, [&](int64_t, int) { ++inner; });
-  });
+  for_each_task(5, 3, {},
+                [&](int64_t, int) { for_each_task(4, 3, {}, [&](int64_t, int) { ++inner; }); });
   EXPECT_EQ(inner, 20);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // columns-inl.h: the method `columns`: one task.
 //
-// Pixels lie side by side: few output channels cost nothing, and rows of NCHW are written as they lie.
-// A matrix product of the window's pixels with all taps of a few channels (k = input channels) fills
-// columns that stay in the second-level cache; then each output adds its entries, one per tap that
-// reaches it, in a fixed order. With one input channel there is nothing to sum before: the entries are
-// the pixels themselves, multiplied as they are added.
+// Pixels lie side by side: few output channels cost nothing, and rows of NCHW are written as they
+// lie. A matrix product of the window's pixels with all taps of a few channels (k = input channels)
+// fills columns that stay in the second-level cache; then each output adds its entries, one per tap
+// that reaches it, in a fixed order. With one input channel there is nothing to sum before: the
+// entries are the pixels themselves, multiplied as they are added.
 
 // Compiled once for each instruction set: see kernels.cpp.
 HWY_BEFORE_NAMESPACE();
@@ -20,7 +20,8 @@ struct Entries {
   const T* at(int64_t th, int64_t tw) const { return first + th * step_h + tw * step_w; }
 };
 
-/// One row of outputs of one phase: position i adds tap t along W where  0 <= i + shift - step*t < in.
+/// One row of outputs of one phase: position i adds tap t along W where  0 <= i + shift - step*t <
+/// in.
 template <typename T>
 struct Row {
   Entries<T> entries;  ///< of position 0
@@ -43,7 +44,8 @@ HWY_INLINE void add_inside(const Row<T>& row, int64_t i, T* to) {
     for (int64_t tw = 0; tw < row.taps_w; ++tw) {
       TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
         const auto entry = hn::LoadU(d, from + v * lanes);
-        sums[v] = multiplies ? hn::MulAdd(entry, hn::Set(d, *filter), sums[v]) : hn::Add(sums[v], entry);
+        sums[v] =
+            multiplies ? hn::MulAdd(entry, hn::Set(d, *filter), sums[v]) : hn::Add(sums[v], entry);
       }
       from += row.entries.step_w, filter += row.filters.step_w;
     }
@@ -51,7 +53,8 @@ HWY_INLINE void add_inside(const Row<T>& row, int64_t i, T* to) {
   TCONV_UNROLL for (int v = 0; v < vectors; ++v) hn::StoreU(sums[v], d, to + i + v * lanes);
 }
 
-/// One vector of positions from i on, some taps of which miss the input: those are not even multiplied.
+/// One vector of positions from i on, some taps of which miss the input: those are not even
+/// multiplied.
 template <bool multiplies, typename T>
 HWY_INLINE void add_at_border(const Row<T>& row, int64_t i, int64_t count, T* to) {
   const Full<T> d;
@@ -91,7 +94,8 @@ template <bool multiplies, typename T>
 void add_row(const Row<T>& row, int64_t count, T* to) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(Full<T>()));
   constexpr int kAtOnce = 4;
-  const Range all = {row.positions_of(row.taps_w - 1).begin, std::min(count, row.positions_of(0).end)};
+  const Range all = {row.positions_of(row.taps_w - 1).begin,
+                     std::min(count, row.positions_of(0).end)};
   for (int64_t i = 0; i < count;) {
     if (i >= all.begin && i + kAtOnce * lanes <= all.end) {
       add_inside<kAtOnce, multiplies>(row, i, to);
@@ -124,17 +128,20 @@ class ColumnsTask {
       room += ceil_div(elements * static_cast<int64_t>(sizeof(T)), 64) * 64;
       return taken;
     };
-    pixels_room_ = take(s_.adds_pixels()     ? pixels_
+    pixels_room_ = take(s_.adds_pixels()   ? pixels_
                         : s_.turns_columns ? s_.strip * s_.in_c
                                            : padded_ * s_.k_block());
-    streams_ = s_.streams_output && reinterpret_cast<std::uintptr_t>(job.tensors.output) %
-                                            (static_cast<std::size_t>(s_.lanes) * sizeof(T)) ==
-                                        0 &&
+    streams_ = s_.streams_output &&
+               reinterpret_cast<std::uintptr_t>(job.tensors.output) %
+                       (static_cast<std::size_t>(s_.lanes) * sizeof(T)) ==
+                   0 &&
                task_.w.begin * s_.w.phases % s_.lanes == 0;
     sums_ = take(s_.adds_pixels() ? 0 : padded_ * s_.block * s_.taps);
     phases_ = take(s_.w.phases * row_length());
     row_ = take(s_.w.phases * row_length());
-    piece_ = take(s_.adds_pixels() ? 0 : s_.turns_columns ? s_.strip * s_.padded_columns() : padded_);
+    piece_ = take(s_.adds_pixels()   ? 0
+                  : s_.turns_columns ? s_.strip * s_.padded_columns()
+                                     : padded_);
   }
 
   void run() {
@@ -151,7 +158,8 @@ class ColumnsTask {
         } else if (s_.turns_columns) {
           multiply_channels();
         } else {
-          for (int64_t k = 0; k == 0 || k < s_.in_c; k += s_.k_block()) {  // no channels: sums of zero
+          for (int64_t k = 0; k == 0 || k < s_.in_c;
+               k += s_.k_block()) {  // no channels: sums of zero
             const Range channels = {k, std::min(s_.in_c, k + s_.k_block())};
             if (is_new || s_.in_c > s_.k_block()) pack_pixels(channels);
             multiply_pixels(channels);
@@ -174,8 +182,8 @@ class ColumnsTask {
   }
   void read_row(int64_t y, int64_t k, T* to) const {
     const Strides& from = d_.input_strides;
-    widen_row(d_.dtype, job_.tensors.input, from.offset(n_, h_.begin + y, w_.begin, first_c_ + k), from.w,
-              w_.count(), to);
+    widen_row(d_.dtype, job_.tensors.input, from.offset(n_, h_.begin + y, w_.begin, first_c_ + k),
+              from.w, w_.count(), to);
   }
 
   /// entry_ = the window of one channel, where it lies if that is possible.
@@ -187,7 +195,8 @@ class ColumnsTask {
     entry_ = pixels_room_, entry_row_ = w_.count();
   }
 
-  // ---- Where input channels lie side by side: columns are made so, and turned. --------------------
+  // ---- Where input channels lie side by side: columns are made so, and turned.
+  // --------------------
 
   /// sums[channel][tap][pixel]. The filters of a chunk: blocks [k][vectors of columns].
   void multiply_channels() {
@@ -211,8 +220,9 @@ class ColumnsTask {
         for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
           const int64_t end = strip * (tile + 1) / tiles;
           for (int64_t m = 0; m < end - done; ++m) {
-            p.rows[m] = in_place ? static_cast<const T*>(job_.tensors.input) + pixel(first + done + m)
-                                 : pixels_room_ + (done + m) * s_.in_c;
+            p.rows[m] = in_place
+                            ? static_cast<const T*>(job_.tensors.input) + pixel(first + done + m)
+                            : pixels_room_ + (done + m) * s_.in_c;
             p.out[m] = piece_ + (done + m) * width + column;
           }
           multiply_for<T>(end - done, vectors)(p, vectors * s_.lanes);
@@ -225,14 +235,15 @@ class ColumnsTask {
     entry_ = sums_, entry_row_ = w_.count();
   }
 
-  // ---- Where pixels lie side by side: they are packed so. -----------------------------------------
+  // ---- Where pixels lie side by side: they are packed so.
+  // -----------------------------------------
 
   /// [strip of pixels][k][pixels of a strip], the last strip filled up with zeros.
   void pack_pixels(Range channels) {
     const Full<T> d;
     const Strides& from = d_.input_strides;
-    const bool in_place =
-        s_.reads_in_place && from.w == 1 && (h_.count() == 1 || from.h == w_.count()) && pixels_ > 0;
+    const bool in_place = s_.reads_in_place && from.w == 1 &&
+                          (h_.count() == 1 || from.h == w_.count()) && pixels_ > 0;
     if (!in_place) std::fill(piece_ + pixels_, piece_ + padded_, T{0});
     for (int64_t k = channels.begin; k < channels.end; ++k) {
       const T* pixels = piece_;
@@ -250,8 +261,8 @@ class ColumnsTask {
     }
   }
 
-  /// sums[channel][tap][pixel] += the products of these input channels. The filters of a chunk: groups of
-  /// columns [k][columns of a group].
+  /// sums[channel][tap][pixel] += the products of these input channels. The filters of a chunk:
+  /// groups of columns [k][columns of a group].
   void multiply_pixels(Range channels) {
     const int64_t columns = channels_ * s_.taps, groups = ceil_div(columns, s_.target->column_rows);
     HWY_ALIGN static constexpr T kZeros[kMostVectors * hn::MaxLanes(Full<T>())] = {};
@@ -272,7 +283,8 @@ class ColumnsTask {
     }
   }
 
-  // ---- Outputs from entries. ----------------------------------------------------------------------
+  // ---- Outputs from entries.
+  // ----------------------------------------------------------------------
 
   /// All outputs of a channel.
   void gather(int64_t k) {
@@ -309,8 +321,8 @@ class ColumnsTask {
     }
   }
 
-  /// What adds up to outputs of channel k and phase f, if taps from row r of the filters on reach rows
-  /// of the window from y on.
+  /// What adds up to outputs of channel k and phase f, if taps from row r of the filters on reach
+  /// rows of the window from y on.
   Row<T> row_of(const PhaseWindow& h, Taps taps, int64_t r, int64_t y, int64_t k, int64_t f) const {
     const PhaseWindow& w = s_.w.kept[static_cast<std::size_t>(f)];
     const int64_t tap = k * s_.taps + r * d_.w.kernel + w.first_tap;
@@ -318,15 +330,16 @@ class ColumnsTask {
     // From one tap to the next: in the columns, which are one behind the other, and in the window.
     const int64_t column = s_.adds_pixels() ? 0 : padded_;
     const int64_t step_h = h.tap_step * d_.w.kernel, step_w = w.tap_step;
-    return {.entries = {entry_ + tap * column + y * entry_row_ + x,
-                        step_h * column - h.input_step * entry_row_, step_w * column - w.input_step},
-            .filters = {filters_ + tap, step_h, step_w},
-            .taps_h = taps.count,
-            .taps_w = taps.count == 0 ? 0 : w.tap_count,
-            .shift = task_.w.begin + w.shift,
-            .step = w.input_step,
-            .in = s_.w.axis.in,
-            .start = static_cast<const T*>(job_.bias)[first_k_ + k]};
+    return {
+        .entries = {entry_ + tap * column + y * entry_row_ + x,
+                    step_h * column - h.input_step * entry_row_, step_w * column - w.input_step},
+        .filters = {filters_ + tap, step_h, step_w},
+        .taps_h = taps.count,
+        .taps_w = taps.count == 0 ? 0 : w.tap_count,
+        .shift = task_.w.begin + w.shift,
+        .step = w.input_step,
+        .in = s_.w.axis.in,
+        .start = static_cast<const T*>(job_.bias)[first_k_ + k]};
   }
 
   void gather_phase(const Row<T>& row, int64_t f, T* to) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// finish-inl.h: what happens to rows of numbers on their way in and out: types are widened and rounded,
-// rows are turned, residual and activation are applied.
+// finish-inl.h: what happens to rows of numbers on their way in and out: types are widened and
+// rounded, rows are turned, residual and activation are applied.
 //
-// Errors of the activations stay within what docs/verification.md grants: 8 units of the last place.
+// Errors of the activations stay within what docs/verification.md grants: 8 units of the last
+// place.
 
 // Compiled once for each instruction set: see kernels.cpp.
 HWY_BEFORE_NAMESPACE();
@@ -10,7 +11,8 @@ namespace tconv::host::simd::HWY_NAMESPACE {
 
 // ---- Types. -------------------------------------------------------------------------------------
 
-/// Whether a processor of this target converts f16 itself; Highway's own emulation rounds otherwise.
+/// Whether a processor of this target converts f16 itself; Highway's own emulation rounds
+/// otherwise.
 inline constexpr bool kHasF16 = HWY_TARGET <= HWY_AVX2 || HWY_ARCH_ARM_A64;
 
 HWY_INLINE hn::Vec<Full<float>> widen_some(const BFloat16* from, int64_t count) {
@@ -39,12 +41,12 @@ HWY_INLINE void round_some(hn::Vec<Full<float>> v, BFloat16* to, int64_t count) 
   const auto bits = hn::BitCast(d32, v);
   // To nearest even; a carry goes into the exponent. NaN keeps its upper bits and becomes quiet.
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-  const auto rounded =
-      hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fff))));
   const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(d32, 0x40));
   const auto is_nan = hn::RebindMask(d32, hn::Ne(v, v));
-  store_some(d16, hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<decltype(d32)>(),
-                                                hn::IfThenElse(is_nan, nan, rounded))),
+  store_some(d16,
+             hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<decltype(d32)>(),
+                                           hn::IfThenElse(is_nan, nan, rounded))),
              &to->bits, count);
 }
 
@@ -64,19 +66,20 @@ HWY_INLINE void round_some(hn::Vec<Full<float>> v, Half* to, int64_t count) {
 /// to[i] = from[i*step]
 template <typename T, typename From>
 void widen_row(const From* from, int64_t step, int64_t count, T* to) {
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (step != 1) {
-    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widen(from[i * step]));
-  } else if constexpr (std::is_same_v<T, From>) {
-    std::copy_n(from, count, to);
-  } else if constexpr (sizeof(From) == 2 && std::is_same_v<T, float>) {
-    for (int64_t i = 0; i < count; i += lanes) {
-      store_some(d, widen_some(from + i, count - i), to + i, count - i);
+  if (step == 1) {
+    if constexpr (std::is_same_v<T, From>) {
+      std::copy_n(from, count, to);
+      return;
+    } else if constexpr (sizeof(From) == 2 && std::is_same_v<T, float>) {
+      const Full<T> d;
+      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+      for (int64_t i = 0; i < count; i += lanes) {
+        store_some(d, widen_some(from + i, count - i), to + i, count - i);
+      }
+      return;
     }
-  } else {
-    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widen(from[i]));
   }
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widen(from[i * step]));
 }
 
 template <typename T>
@@ -109,9 +112,8 @@ void round_row(const T* from, int64_t count, To* to, int64_t step) {
 
 template <typename T>
 void round_row(DType type, const T* from, int64_t count, void* to, int64_t offset, int64_t step) {
-  with_type(type, [&]<typename To>() {
-    round_row(from, count, static_cast<To*>(to) + offset, step);
-  });
+  with_type(type,
+            [&]<typename To>() { round_row(from, count, static_cast<To*>(to) + offset, step); });
 }
 
 // ---- Turning. -----------------------------------------------------------------------------------
@@ -149,8 +151,8 @@ HWY_INLINE void turn_square(const float* from, int64_t from_step, float* to, int
 }
 #endif
 
-/// to[j*to_step + i] = from[i*from_step + j]. Squares row by row of `from` or, where the lines of `to`
-/// are the ones that must be written whole, of `to`.
+/// to[j*to_step + i] = from[i*from_step + j]. Squares row by row of `from` or, where the lines of
+/// `to` are the ones that must be written whole, of `to`.
 template <typename T>
 void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to, int64_t to_step,
           [[maybe_unused]] bool by_from = true) {
@@ -215,8 +217,8 @@ HWY_INLINE V logistic(D d, V x) {
   return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
 }
 
-/// erfc(x) for f32 within 1.5e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26),
-/// a unit of the last place of what gelu multiplies by it.
+/// erfc(x) for f32 within 1.5e-7 (Abramowitz and Stegun, Handbook of Mathematical
+/// Functions, 7.1.26), a unit of the last place of what gelu multiplies by it.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V erfc(D d, V x) {
   const V z = hn::Abs(x), one = hn::Set(d, 1);
@@ -283,7 +285,8 @@ struct Finish {
 
   /// sums[i] + residual -> activation -> output, for `count` channels from k of one output, or for
   /// `count` outputs of channel k side by side. The sums may be the output itself.
-  void row(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q, int64_t k) const {
+  void row(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q,
+           int64_t k) const {
     const Full<T> d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     const auto step = [&](const Strides& s) { return channels ? s.c : s.w; };
@@ -292,8 +295,8 @@ struct Finish {
       HWY_ALIGN T added[kPiece];
       for (int64_t i = 0; i < count; i += kPiece) {
         const int64_t piece = std::min(kPiece, count - i), by = step(desc.residual_strides);
-        widen_row(desc.output_dtype, residual,
-                  desc.residual_strides.offset(n, p, q, k) + i * by, by, piece, added);
+        widen_row(desc.output_dtype, residual, desc.residual_strides.offset(n, p, q, k) + i * by,
+                  by, piece, added);
         for (int64_t j = 0; j < piece; ++j) sums[i + j] += added[j];
       }
     }

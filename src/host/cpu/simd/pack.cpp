@@ -2,7 +2,8 @@
 // pack.cpp: the orders of the filters that tile-inl.h reads from end to end.
 //
 //   tiles, depthwise   [group][block of channels][r][s][k][channel of the block]
-//   columns            [group][chunk of channels][group of columns][k][column], a column one tap of one
+//   columns            [group][chunk of channels][group of columns][k][column], a column one tap of
+//   one
 //                      channel
 // Nothing here depends on N, H or W.
 #include <algorithm>
@@ -51,7 +52,8 @@ class Packer {
           for (int64_t j = 0; j < width; ++j) {
             const From* from = j < channels ? filter(r, s, group, first + j) : nullptr;
             for (int64_t k = k0; k < k1; ++k) {
-              to_[k * width + j] = from == nullptr ? T{0} : static_cast<T>(widen(from[k * strides_.c]));
+              to_[k * width + j] =
+                  from == nullptr ? T{0} : static_cast<T>(widen(from[k * strides_.c]));
             }
           }
         }
@@ -71,7 +73,8 @@ class Packer {
     const int64_t columns = (k_end - k_begin) * s_.taps, width = s_.padded_columns(k_end - k_begin);
     if (s_.turns_columns) {
       for (int64_t begin = 0; begin < width; begin += s_.vectors * s_.lanes) {
-        pack_columns(group, k_begin, begin, std::min(width, begin + s_.vectors * s_.lanes), columns);
+        pack_columns(group, k_begin, begin, std::min(width, begin + s_.vectors * s_.lanes),
+                     columns);
       }
       return;
     }

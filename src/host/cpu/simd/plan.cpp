@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan.cpp: how the outputs are cut into tasks. Nothing here depends on the number of threads, and no
-// bit of a result depends on anything here.
+// plan.cpp: how the outputs are cut into tasks. Nothing here depends on the number of threads, and
+// no bit of a result depends on anything here.
 #include "src/host/cpu/simd/plan.h"
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 namespace tconv::host::simd {
 namespace {
 
-// Elements that may stay in the second-level cache between a task's loops: 256 KiB of f32, half of what
-// the smallest such caches of today hold.
+// Elements that may stay in the second-level cache between a task's loops: 256 KiB of f32, half of
+// what the smallest such caches of today hold.
 constexpr int64_t kCached = 65536;
 // A task of less has more to say than to do; tasks beyond this number only serve threads.
 constexpr int64_t kTasksWanted = 32;
@@ -46,14 +46,16 @@ int64_t choose_vectors(int64_t channels, int64_t lanes, int64_t registers) {
   return best;
 }
 
-/// Where windows do not overlap along W, the columns of a window are as good as channels: side by side in
-/// the output, made from the same pixel. One wide tile then takes the place of `kernel` narrow ones.
+/// Where windows do not overlap along W, the columns of a window are as good as channels: side by
+/// side in the output, made from the same pixel. One wide tile then takes the place of `kernel`
+/// narrow ones.
 void fold(State& s) {
   ProblemDesc& d = s.desc;
-  const bool side_by_side = d.layout == Layout::nhwc && d.output_strides.c == 1 &&
-                            d.output_strides.w == d.out_c &&
-                            (!d.has_residual || (d.residual_strides.c == 1 && d.residual_strides.w == d.out_c));
-  const bool whole = d.w.kernel == d.w.stride && d.w.dilation == 1 && d.w.pad_begin == 0 && d.w.pad_end() == 0;
+  const bool side_by_side =
+      d.layout == Layout::nhwc && d.output_strides.c == 1 && d.output_strides.w == d.out_c &&
+      (!d.has_residual || (d.residual_strides.c == 1 && d.residual_strides.w == d.out_c));
+  const bool whole =
+      d.w.kernel == d.w.stride && d.w.dilation == 1 && d.w.pad_begin == 0 && d.w.pad_end() == 0;
   if (d.groups > 1 || !side_by_side || !whole) return;
   s.folded = d.w.kernel;
   d.out_c *= s.folded;
@@ -76,7 +78,8 @@ void cut_tiles(State& s) {
   int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 384, 1024);
   if (s.method == Method::depthwise) positions = std::clamp<int64_t>(kCached / s.block, 16, 1024);
   if (s.turns_output) {
-    positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
+    positions =
+        std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
   }
   cut_boxes(s, positions);
   const int64_t boxes = ceil_div(s.batch, s.box_n) * ceil_div(s.h.positions, s.box_h) *
@@ -96,8 +99,8 @@ void cut_columns(State& s) {
     pixels /= s.turns_columns ? s.block * s.taps : std::max(s.k_block(), s.block * s.taps);
   }
   pixels = std::clamp<int64_t>(pixels, 64, 1 << 15);
-  // Whole rows, so that a channel's outputs are neighbours; narrower where what lies around a box, and
-  // is computed again, would be as much as the box.
+  // Whole rows, so that a channel's outputs are neighbours; narrower where what lies around a box,
+  // and is computed again, would be as much as the box.
   int64_t widest = std::max<int64_t>(s.adds_pixels() ? 1024 : halo_h == 0 ? 512 : 128, 4 * halo_w);
   if (s.h.positions == 1) widest = pixels - halo_w;
   s.box_w = part(s.w.positions, widest);
@@ -108,14 +111,16 @@ void cut_columns(State& s) {
               : s.target->registers == 32 && window > 16 * s.lanes ? 4
                                                                    : 2;
   s.strip = s.turns_columns ? 24 : s.vectors * s.lanes;  // 24: whole tiles of any height but 7
-  const int64_t boxes = d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
+  const int64_t boxes =
+      d.batch * ceil_div(s.h.positions, s.box_h) * ceil_div(s.w.positions, s.box_w);
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
 
 /// Bytes of a thread's own room; see the tasks' constructors.
 std::size_t room_bytes(const State& s) {
   const ProblemDesc& d = s.desc;
-  const int64_t h = std::min(d.h.in, s.box_h + halo(s.h)), w = std::min(d.w.in, s.box_w + halo(s.w));
+  const int64_t h = std::min(d.h.in, s.box_h + halo(s.h)),
+                w = std::min(d.w.in, s.box_w + halo(s.w));
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
   if (s.method == Method::columns) {
@@ -134,7 +139,8 @@ std::size_t room_bytes(const State& s) {
       elements += s.box_n * h * w * (s.method == Method::depthwise ? d.in_c : groups * s.in_c);
     }
   }
-  return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) * 256);
+  return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) *
+                                  256);
 }
 
 void lay_out_workspace(State& s) {
@@ -264,7 +270,8 @@ Work count_columns(const Problem& problem, const State& s) {
   const int64_t padded = s.turns_columns ? in_window : ceil_div(in_window, s.strip) * s.strip;
   const double pixels = product({d.batch, s.tasks_h, s.tasks_w, padded});
   const double outputs = static_cast<double>(problem.output_extents().count());
-  const double entries = outputs * std::max(1.0, product({s.taps}) / product({s.h.axis.stride, s.w.axis.stride}));
+  const double entries =
+      outputs * std::max(1.0, product({s.taps}) / product({s.h.axis.stride, s.w.axis.stride}));
   // A call for each row of a channel and phase; numbers apart in memory are moved one by one.
   Work work{.tiles = product({d.batch, d.out_c, d.h.out, s.tasks_w, s.w.phases}),
             .turned = d.output_strides.w == 1 ? 0 : outputs,
@@ -274,11 +281,13 @@ Work count_columns(const Problem& problem, const State& s) {
     return work;
   }
   const int64_t columns = s.groups * s.blocks * s.padded_columns();
-  const double rows = s.turns_columns ? product({s.vectors, s.lanes}) : static_cast<double>(s.strip);
+  const double rows =
+      s.turns_columns ? product({s.vectors, s.lanes}) : static_cast<double>(s.strip);
   work.macs = pixels * product({columns, s.in_c});
   work.tiles += pixels * product({columns}) / (6 * rows) * product({ceil_div(s.in_c, s.k_block())});
   if (s.turns_columns) work.turned += pixels * product({columns});
-  work.passed += pixels * product({columns}) + (s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks}));
+  work.passed += pixels * product({columns}) +
+                 (s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks}));
   return work;
 }
 

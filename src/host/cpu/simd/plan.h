@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan.h: what the family `simd` decides before it runs: how the outputs are cut into tasks, and what
-// memory a task needs.
+// plan.h: what the family `simd` decides before it runs: how the outputs are cut into tasks, and
+// what memory a task needs.
 //
 // Every output position of an axis is  p = q*stride + phase.  Tasks are boxes of the grid of q, for
 // all phases at once, so that what they read of the input is one small window.
@@ -30,9 +30,9 @@ struct Target;
 
 /// One axis: its grid of q, and how each phase meets the filter.
 struct PhaseGrid {
-  Axis axis;              ///< normalised
-  int64_t phases = 0;     ///< that have outputs
-  int64_t positions = 0;  ///< q = 0 .. positions-1, of the first phase
+  Axis axis;                      ///< normalised
+  int64_t phases = 0;             ///< that have outputs
+  int64_t positions = 0;          ///< q = 0 .. positions-1, of the first phase
   std::vector<PhaseWindow> kept;  ///< of the first phases: a stride may be astronomic
 
   PhaseGrid() = default;
@@ -64,8 +64,8 @@ inline Taps taps_at(const PhaseWindow& window, int64_t in, int64_t q) {
   return end > first ? Taps{first, end - first} : Taps{};
 }
 
-/// One past the last position, at most `end`, that surely has the taps of q: the interior and what lies
-/// beyond all taps in one step, borders position by position.
+/// One past the last position, at most `end`, that surely has the taps of q: the interior and what
+/// lies beyond all taps in one step, borders position by position.
 inline int64_t same_taps_until(const PhaseWindow& window, int64_t in, int64_t q, int64_t end) {
   const int64_t top = q + window.shift, reach = (window.tap_count - 1) * window.input_step;
   if (window.tap_count == 0 || top >= in + reach) return end;
@@ -114,10 +114,10 @@ struct State : KernelState {
   int64_t tasks_n = 1, tasks_h = 1, tasks_w = 1, tasks_blocks = 1;
   // columns: taps of a channel, pixels of a strip, and how the columns of a chunk are made.
   int64_t taps = 1, strip = 1;
-  bool turns_columns = false;  ///< input channels lie side by side: the columns do so first
-  bool reads_in_place = false;  ///< the input has the type of the sums
-  bool stages_input = false;  ///< copies the window of a task: another type, or channels apart
-  bool turns_output = false;  ///< channels are apart in the output: whole rows at once
+  bool turns_columns = false;    ///< input channels lie side by side: the columns do so first
+  bool reads_in_place = false;   ///< the input has the type of the sums
+  bool stages_input = false;     ///< copies the window of a task: another type, or channels apart
+  bool turns_output = false;     ///< channels are apart in the output: whole rows at once
   bool turns_in_place = false;   ///< straight into the output
   bool writes_in_place = false;  ///< sums go straight into the output
   bool streams_output = false;   ///< and past the caches
@@ -136,8 +136,8 @@ struct State : KernelState {
   bool adds_pixels() const { return in_c == 1; }
   /// columns of packed pixels: input channels at a time, so that pixels need not be few.
   int64_t k_block() const { return std::clamp<int64_t>(in_c, 1, 128); }
-  /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets of the
-  /// first-level cache.
+  /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets
+  /// of the first-level cache.
   int64_t padded_pixels(int64_t pixels) const {
     const int64_t whole = ceil_div(pixels, strip) * strip;
     return whole + (whole * static_cast<int64_t>(element()) % 1024 == 0 ? strip : 0);
@@ -165,7 +165,8 @@ void lay_out(const Problem& problem, State& state);
 
 /// Counted work of a run, from which the estimate follows: elements, but for `tiles`.
 struct Work {
-  double macs = 0;    ///< multiply-adds issued, padding of vectors and what is computed twice included
+  double macs =
+      0;  ///< multiply-adds issued, padding of vectors and what is computed twice included
   double tiles = 0;   ///< calls of a multiplying loop
   double turned = 0;  ///< from channels side by side to pixels side by side, or back
   double passed = 0;  ///< packed, widened, added, finished: read and written in order

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // row.cpp: the family `simd`: kernels of our own for the CPU, on Highway. Takes every problem.
 //
-// A tile is a method and an instruction set. Memory of the caller's size alone: the workspace holds the
-// packed filters (unless they are prepacked) and a room for each thread, never a whole tensor.
+// A tile is a method and an instruction set. Memory of the caller's size alone: the workspace holds
+// the packed filters (unless they are prepacked) and a room for each thread, never a whole tensor.
 #include <algorithm>
 #include <array>
 #include <string>
@@ -19,8 +19,8 @@ namespace {
 using simd::Method;
 using simd::State;
 
-constexpr const char* kTiles[] = {"tiles_avx512",  "columns_avx512",   "depthwise_avx512",
-                                  "tiles_avx2",    "columns_avx2",     "depthwise_avx2",
+constexpr const char* kTiles[] = {"tiles_avx512",   "columns_avx512",   "depthwise_avx512",
+                                  "tiles_avx2",     "columns_avx2",     "depthwise_avx2",
                                   "tiles_portable", "columns_portable", "depthwise_portable"};
 constexpr DType kTypes[] = {DType::f16, DType::bf16, DType::f32, DType::f64};
 constexpr int kMethods = 3;
@@ -35,15 +35,17 @@ std::string declines(const Problem&, const Options&, const DeviceFacts&) { retur
 std::string why_not(const Problem& problem, int tile) {
   if (target_of(tile) == nullptr) return "this processor has no such instructions";
   const ProblemDesc& d = problem.desc();
-  const bool depthwise = d.groups > 1 && problem.in_c_per_group() == 1 && problem.out_c_per_group() == 1;
+  const bool depthwise =
+      d.groups > 1 && problem.in_c_per_group() == 1 && problem.out_c_per_group() == 1;
   if (method_of(tile) == Method::depthwise && !depthwise) return "not one channel to a group";
   if (method_of(tile) != Method::columns) return "";
-  // A column is a tap: its sums for the least window must stay in the cache.
-  constexpr int64_t kMostTaps = 1024;
+  // A column is a tap: its sums for the least window must stay in the cache. With one input channel
+  // there are none.
+  const int64_t most_taps = problem.in_c_per_group() == 1 ? 65536 : 1024;
   using simd::kMostPhases;
-  if (d.h.kernel > kMostTaps || d.w.kernel > kMostTaps || d.h.kernel * d.w.kernel > kMostTaps ||
-      d.h.keff() > kMostTaps * kMostPhases || d.w.keff() > kMostTaps * kMostPhases) {
-    return "more than 1024 taps";
+  if (d.h.kernel > most_taps || d.w.kernel > most_taps || d.h.kernel * d.w.kernel > most_taps ||
+      d.h.keff() > most_taps * kMostPhases || d.w.keff() > most_taps * kMostPhases) {
+    return "more than " + std::to_string(most_taps) + " taps";
   }
   const auto phases = [](const Axis& axis) { return std::min(normalise(axis).stride, axis.out); };
   if (phases(d.h) > kMostPhases || phases(d.w) > kMostPhases) return "more than 64 phases";
@@ -61,16 +63,27 @@ std::shared_ptr<State> make_state(const Problem& problem, int tile, const Option
   return state;
 }
 
-/// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of suite core
-/// in both layouts, f32: bench/fit_costs.
+/// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of
+/// suite core in both layouts, f32: bench/fit_costs.
 struct Costs {
   double multiply;  ///< a vector of multiply-adds
   double tile, turned, passed, byte;
 };
-constexpr Costs kCosts[kMethods] = {
-    {.multiply = 3.3e-4, .tile = 0.047, .turned = 8.6e-4, .passed = 2e-4, .byte = 1.2e-5},   // tiles
-    {.multiply = 3.7e-4, .tile = 0.062, .turned = 5.1e-4, .passed = 6.3e-5, .byte = 5.4e-5},  // columns
-    {.multiply = 1.4e-3, .tile = 0.046, .turned = 1e-3, .passed = 2e-4, .byte = 1.2e-5}};    // depthwise
+constexpr Costs kCosts[kMethods] = {{.multiply = 3.2e-4,
+                                     .tile = 0.046,
+                                     .turned = 1.6e-4,
+                                     .passed = 1.5e-4,
+                                     .byte = 9.4e-6},  // tiles
+                                    {.multiply = 3.1e-4,
+                                     .tile = 0.021,
+                                     .turned = 7.8e-4,
+                                     .passed = 5.3e-5,
+                                     .byte = 4.1e-5},  // columns
+                                    {.multiply = 1.4e-3,
+                                     .tile = 0.007,
+                                     .turned = 2.9e-4,
+                                     .passed = 5.0e-5,
+                                     .byte = 9.4e-6}};  // depthwise
 
 Considered consider(const Problem& problem, int tile, const Options& options, const DeviceFacts&) {
   std::string reason = why_not(problem, tile);
@@ -78,8 +91,9 @@ Considered consider(const Problem& problem, int tile, const Options& options, co
   const auto state = make_state(problem, tile, options);
   const simd::Work work = simd::count_work(problem, *state);
   const Costs& c = kCosts[static_cast<int>(state->method)];
-  const double us = work.macs / static_cast<double>(state->lanes) * c.multiply + work.tiles * c.tile +
-                    work.turned * c.turned + work.passed * c.passed + work.memory * c.byte;
+  const double us = work.macs / static_cast<double>(state->lanes) * c.multiply +
+                    work.tiles * c.tile + work.turned * c.turned + work.passed * c.passed +
+                    work.memory * c.byte;
   const double threads = static_cast<double>(std::min<int64_t>(state->threads, state->tasks()));
   return {.reason = "", .estimate_us = 0.3 + us / threads};
 }
@@ -91,7 +105,8 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   return state;
 }
 
-/// Bias and slopes in the type of the sums, by channels as the tiles see them: folded, in whole vectors.
+/// Bias and slopes in the type of the sums, by channels as the tiles see them: folded, in whole
+/// vectors.
 void widen_vectors(const Problem& problem, const State& s, const Tensors& tensors, std::byte* to) {
   const ProblemDesc& d = problem.desc();
   const DType sums = s.is_f64 ? DType::f64 : DType::f32;
@@ -110,7 +125,8 @@ void widen_vectors(const Problem& problem, const State& s, const Tensors& tensor
   }
 }
 
-void launch(const Problem& problem, const KernelState& kernel_state, const Tensors& tensors, Stream) {
+void launch(const Problem& problem, const KernelState& kernel_state, const Tensors& tensors,
+            Stream) {
   const auto& s = static_cast<const State&>(kernel_state);
   auto* workspace = static_cast<std::byte*>(tensors.workspace);
   widen_vectors(problem, s, tensors, workspace);
@@ -121,11 +137,13 @@ void launch(const Problem& problem, const KernelState& kernel_state, const Tenso
   }
   const simd::Job job{s, tensors, packed, workspace, workspace + s.slopes_offset};
   for_each_task(s.tasks(), s.threads, s.callers_threads, [&](int64_t task, int thread) {
-    s.target->run(job, task, workspace + s.rooms_offset + s.room_bytes * static_cast<std::size_t>(thread));
+    s.target->run(job, task,
+                  workspace + s.rooms_offset + s.room_bytes * static_cast<std::size_t>(thread));
   });
 }
 
-void prepack(const Problem& problem, const KernelState& state, const void* filters, void* packed, Stream) {
+void prepack(const Problem& problem, const KernelState& state, const void* filters, void* packed,
+             Stream) {
   simd::pack(problem, static_cast<const State&>(state), filters, packed);
 }
 

@@ -2,9 +2,10 @@
 // tile-inl.h: the two loops that everything else feeds: a tile of sums in registers.
 //
 // A tile is `rows` x `vectors`: each row is one broadcast number, each vector a run of neighbours.
-// For the method `tiles` a row is an output pixel and the vectors are channels; for `columns` a row is
-// a column of the filters and the vectors are pixels. Each sum is one chain of fused multiply-adds, by
-// tap, then by k, whatever the shape of the tile: so results do not depend on how work is cut.
+// For the method `tiles` a row is an output pixel and the vectors are channels; for `columns` a row
+// is a column of the filters and the vectors are pixels. Each sum is one chain of fused
+// multiply-adds, by tap, then by k, whatever the shape of the tile: so results do not depend on how
+// work is cut.
 
 // Compiled once for each instruction set: see kernels.cpp.
 HWY_BEFORE_NAMESPACE();
@@ -17,8 +18,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr int kMostRows = 8, kMostVectors = 4;
 inline constexpr int kRegisters = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64 ? 32 : 16;
 
-/// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With one
-/// vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
+/// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With
+/// one vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
 constexpr int most_rows(int vectors) {
   return vectors == 1 ? 8 : vectors == 2 ? 6 : kRegisters == 32 ? 6 : vectors == 3 ? 4 : 2;
 }
@@ -65,7 +66,8 @@ template <class D, typename T>
 HWY_INLINE hn::Vec<D> load_some(D d, const T* from, int64_t count) {
   if (count >= static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
   if constexpr (kMasks<T>) {
-    return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(std::max<int64_t>(0, count))), d, from);
+    return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(std::max<int64_t>(0, count))), d,
+                          from);
   } else {
     HWY_ALIGN T all[hn::MaxLanes(d)] = {};
     for (int64_t i = 0; i < count; ++i) all[i] = from[i];
@@ -80,7 +82,8 @@ HWY_INLINE void store_tile(const hn::Vec<Full<T>> (&sums)[rows][vectors], const 
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   if (p.streams) {
     TCONV_UNROLL for (int m = 0; m < rows; ++m) {
-      TCONV_UNROLL for (int v = 0; v < vectors; ++v) hn::Stream(sums[m][v], d, p.out[m] + v * lanes);
+      TCONV_UNROLL for (int v = 0; v < vectors; ++v)
+          hn::Stream(sums[m][v], d, p.out[m] + v * lanes);
     }
     return;
   }
@@ -178,8 +181,8 @@ HWY_INLINE void multiply_own(const Product<T>& p, int64_t c, int64_t count) {
   }
 }
 
-/// Where every channel has its own input channel: rows are vectors too, there is no k, and one tile has
-/// all `count` channels, so that pixels are read from end to end.
+/// Where every channel has its own input channel: rows are vectors too, there is no k, and one tile
+/// has all `count` channels, so that pixels are read from end to end.
 template <int rows, typename T>
 HWY_NOINLINE void multiply_depthwise(const Product<T>& p, int64_t count) {
   const auto both = static_cast<int64_t>(2 * hn::Lanes(Full<T>()));

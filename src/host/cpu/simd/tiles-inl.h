@@ -2,9 +2,9 @@
 // tiles-inl.h: the methods `tiles` and `depthwise`: one task.
 //
 // A phase's outputs fall into rectangles whose taps all land inside of the input: the interior, and
-// thin ones along the borders. Within one, every output reads the same taps at the same distances; so a
-// tile is any few of its outputs, whatever row or image they are in, and a tap that misses the input is
-// never multiplied.
+// thin ones along the borders. Within one, every output reads the same taps at the same distances;
+// so a tile is any few of its outputs, whatever row or image they are in, and a tap that misses the
+// input is never multiplied.
 //
 //   for each block of channels, phase of H, rectangle, phase of W, rectangle: tiles of outputs
 
@@ -12,7 +12,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace tconv::host::simd::HWY_NAMESPACE {
 
-/// Channels side by side, in the type of the sums: the caller's input, or a copy of a task's window.
+/// Channels side by side, in the type of the sums: the caller's input, or a copy of a task's
+/// window.
 template <typename T>
 struct Source {
   const T* data;
@@ -72,12 +73,13 @@ class TilesTask {
   TilesTask(const Job& job, int64_t index, std::byte* room)
       : job_(job), s_(job.state), d_(job.state.desc), finish_(job), task_(s_.task(index)) {
     const std::size_t vector = static_cast<std::size_t>(s_.lanes) * sizeof(T);
-    streams_ = s_.streams_output && reinterpret_cast<std::uintptr_t>(job.tensors.output) % vector == 0;
+    streams_ =
+        s_.streams_output && reinterpret_cast<std::uintptr_t>(job.tensors.output) % vector == 0;
     auto* next = reinterpret_cast<T*>(room);
     const auto take = [&next](int64_t elements) { return std::exchange(next, next + elements); };
     tile_ = take(kMostRows * s_.vectors * s_.lanes);
-    turned_ = take(s_.turns_output ? task_.n.count() * task_.h.count() * task_.w.count() * s_.w.phases *
-                                         s_.vectors * s_.lanes
+    turned_ = take(s_.turns_output ? task_.n.count() * task_.h.count() * task_.w.count() *
+                                         s_.w.phases * s_.vectors * s_.lanes
                                    : 0);
     if (!s_.stages_input) {
       source_ = {static_cast<const T*>(job.tensors.input), d_.input_strides};
@@ -85,7 +87,8 @@ class TilesTask {
     }
     const Range c = {task_.blocks.begin / s_.blocks * channels_of_group(),
                      ((task_.blocks.end - 1) / s_.blocks + 1) * channels_of_group()};
-    source_ = stage(job, task_, State::window_of(s_.h, task_.h), State::window_of(s_.w, task_.w), c, next);
+    source_ = stage(job, task_, State::window_of(s_.h, task_.h), State::window_of(s_.w, task_.w), c,
+                    next);
   }
 
   void run() {
@@ -115,8 +118,7 @@ class TilesTask {
 
   /// All outputs of the task in rows  q*stride + phase.
   void run_rows(int64_t phase) {
-    const Range rows = {task_.h.begin,
-                        std::min(task_.h.end, phase_extent(s_.h.axis, phase))};
+    const Range rows = {task_.h.begin, std::min(task_.h.end, phase_extent(s_.h.axis, phase))};
     if (rows.count() <= 0) return;
     phase_h_ = phase, window_h_ = s_.h.window(phase);
     for_each_run(window_h_, s_.h.axis.in, rows, [&](Range y, Taps taps_h) {
@@ -153,14 +155,15 @@ class TilesTask {
     const int64_t outputs = task_.n.count() * y.count() * x.count();
     const int64_t tiles = ceil_div(outputs, most);
     const int64_t width = s_.writes_in_place ? channels_ : vectors_ * s_.lanes;
-    const bool finishes = !s_.turns_output &&
-                          !(s_.writes_in_place && d_.activation == Activation::identity);
+    const bool is_done = s_.writes_in_place && d_.activation == Activation::identity;
+    const bool finishes = !s_.turns_output && !is_done;
     const bool reads = p.taps_h > 0;
     int64_t n = task_.n.begin, qy = y.begin, qx = x.begin;
     const T* row = nullptr;
     T* out = nullptr;
     for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
-      const int64_t end = outputs * (tile + 1) / tiles, rows = end - done;  // alike, give or take one
+      const int64_t end = outputs * (tile + 1) / tiles,
+                    rows = end - done;  // alike, give or take one
       for (int64_t m = 0; m < rows; ++m) {
         if (qx == x.begin || m + done == 0) {  // the first of a row; from there on they walk
           row = reads ? source_.at(n, qy + to_h, qx + to_w, first_c_) : nullptr;
@@ -175,7 +178,8 @@ class TilesTask {
           if (++qy == y.end) qy = y.begin, ++n;
         }
       }
-      multiply_for_rows(rows)(p, width);
+      multiply_for_rows(rows)(
+          p, depthwise() ? channels_ : width);  // rows of the input have no padding
       for (int64_t m = 0; finishes && m < rows; ++m) {
         finish_.row(p.out[m], channels_, true, at_[m].n, at_[m].qy * s_.h.axis.stride + phase_h_,
                     at_[m].qx * s_.w.axis.stride + phase_w_, first_k_);
@@ -225,8 +229,8 @@ class TilesTask {
             const int64_t count = std::min(kOutputs, q.end - first);
             turn(from + (first - q.begin) * width + k, width, count, channels, piece, kOutputs);
             for (int64_t i = 0; i < channels; ++i) {
-              finish_.row(piece + i * kOutputs, count, false, n, qy * s_.h.axis.stride + phase_h_, first,
-                          first_k_ + k + i);
+              finish_.row(piece + i * kOutputs, count, false, n, qy * s_.h.axis.stride + phase_h_,
+                          first, first_k_ + k + i);
             }
           }
         }
