@@ -52,17 +52,6 @@ std::string why_not(const Problem& problem, int tile) {
   return "";
 }
 
-std::shared_ptr<State> make_state(const Problem& problem, int tile, const Options& options) {
-  auto state = std::make_shared<State>();
-  state->method = method_of(tile);
-  state->target = target_of(tile);
-  state->threads = thread_count(options.threads);
-  state->callers_threads = options.callers_threads;
-  state->prepacked = options.prepacked_filters;
-  simd::lay_out(problem, *state);
-  return state;
-}
-
 /// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of
 /// suite core in both layouts, f32: bench/fit_costs.
 struct Costs {
@@ -85,17 +74,35 @@ constexpr Costs kCosts[kMethods] = {{.multiply = 3.2e-4,
                                      .passed = 5.0e-5,
                                      .byte = 9.4e-6}};  // depthwise
 
+/// Of one thread.
+double work_us(const Problem& problem, const State& state) {
+  const simd::Work work = simd::count_work(problem, state);
+  const Costs& c = kCosts[static_cast<int>(state.method)];
+  return work.macs / static_cast<double>(state.lanes) * c.multiply + work.tiles * c.tile +
+         work.turned * c.turned + work.passed * c.passed + work.memory * c.byte;
+}
+
+std::shared_ptr<State> make_state(const Problem& problem, int tile, const Options& options) {
+  auto state = std::make_shared<State>();
+  state->method = method_of(tile);
+  state->target = target_of(tile);
+  state->callers_threads = options.callers_threads;
+  state->prepacked = options.prepacked_filters;
+  simd::lay_out(problem, *state);
+  // To wake a thread takes some microseconds: only where it then has more to do.
+  constexpr double kWorthAThreadUs = 20;
+  const double useful = std::min(1 + work_us(problem, *state) / kWorthAThreadUs, 4096.0);
+  state->threads = std::min(thread_count(options.threads), static_cast<int>(useful));
+  simd::lay_out(problem, *state);  // again: each thread has a room of its own
+  return state;
+}
+
 Considered consider(const Problem& problem, int tile, const Options& options, const DeviceFacts&) {
   std::string reason = why_not(problem, tile);
   if (!reason.empty()) return {.reason = std::move(reason)};
   const auto state = make_state(problem, tile, options);
-  const simd::Work work = simd::count_work(problem, *state);
-  const Costs& c = kCosts[static_cast<int>(state->method)];
-  const double us = work.macs / static_cast<double>(state->lanes) * c.multiply +
-                    work.tiles * c.tile + work.turned * c.turned + work.passed * c.passed +
-                    work.memory * c.byte;
-  const double threads = static_cast<double>(std::min<int64_t>(state->threads, state->tasks()));
-  return {.reason = "", .estimate_us = 0.3 + us / threads};
+  const auto threads = static_cast<double>(std::min<int64_t>(state->threads, state->tasks()));
+  return {.reason = "", .estimate_us = 0.3 + work_us(problem, *state) / threads};
 }
 
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,

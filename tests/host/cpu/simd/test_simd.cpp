@@ -16,21 +16,21 @@ void check_random(uint64_t seed, const RandomLimits& limits, int problems) {
 }
 
 TEST(Simd, EqualsTheReferenceOnSmallIntegers) {
-  check_random(20261201, {}, enumeration(20000, 1500));
+  check_random(20261201, {}, enumeration(20000, 500));
 }
 
 // Channels past the blocks of every instruction set, in every type.
 TEST(Simd, EqualsTheReferenceOnManyChannels) {
   RandomLimits limits;
   limits.max_channels = 150, limits.max_in = 5, limits.max_kernel = 3;
-  check_random(7, limits, enumeration(400, 40));
+  check_random(7, limits, enumeration(400, 15));
 }
 
 // Rows longer than a strip, a tile and a piece of any loop.
 TEST(Simd, EqualsTheReferenceOnLongRows) {
   RandomLimits limits;
   limits.max_in = 70, limits.max_channels = 3, limits.max_batch = 1;
-  check_random(9, limits, enumeration(300, 30));
+  check_random(9, limits, enumeration(300, 15));
 }
 
 // Extents, strides, kernels and dilations far from those of any network.
@@ -39,7 +39,7 @@ TEST(Simd, EqualsTheReferenceOnExtremeAxes) {
   RandomLimits limits;
   limits.max_in = 40, limits.max_kernel = 33, limits.max_stride = 37, limits.max_dilation = 19;
   limits.max_channels = 3, limits.max_batch = 1;
-  const int problems = enumeration(600, 60);
+  const int problems = enumeration(600, 30);
   for (int i = 0; i < problems && !HasFailure(); ++i) {
     ProblemDesc d = random_desc(random, limits);
     // One axis at a time: the reference visits every tap of every output.

@@ -77,7 +77,7 @@ TEST(Simd, StaysWithinTheBoundOnRandomProblems) {
   std::mt19937_64 random(5);
   RandomLimits limits;
   limits.inexact_activations = true, limits.zero_sizes = false, limits.max_channels = 24;
-  for (int i = 0; i < enumeration(1000, 100) && !HasFailure(); ++i) {
+  for (int i = 0; i < enumeration(1000, 40) && !HasFailure(); ++i) {
     expect_within_bound(Problem(random_desc(random, limits)), static_cast<uint64_t>(i));
   }
 }
