@@ -18,10 +18,17 @@ constexpr int64_t kCached = 65536;
 constexpr int64_t kTasksWanted = 32;
 
 /// Inputs that one output position of all phases can span, less one.
-int64_t halo(const PhaseGrid& grid) {
-  const Axis& a = grid.axis;
+int64_t halo(const Axis& a) {
   return floor_div(a.stride - 1 + a.pad_begin, a.stride) -
          ceil_div(a.pad_begin - (a.keff() - 1), a.stride);
+}
+int64_t halo(const PhaseGrid& grid) { return halo(grid.axis); }
+
+/// The same for any size of the input, of which one pixel changes the stride: see normalise().
+int64_t most_halo(Axis axis) {
+  const int64_t as_it_is = halo(axis);
+  axis.stride = axis.keff();
+  return std::max(as_it_is, halo(axis));
 }
 
 /// The size of a part where `whole` is cut into equal parts of at most `most`.
@@ -63,10 +70,30 @@ void fold(State& s) {
   d.w = {.in = d.w.in, .kernel = 1, .stride = 1, .dilation = 1, .pad_begin = 0, .out = d.w.in};
 }
 
+/// Positions of a task: its window stays in the cache while the filters pass by.
+int64_t most_positions(const State& s) {
+  return s.method == Method::depthwise
+             ? std::clamp<int64_t>(kCached / s.block, 16, 1024)
+             : std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 384, 1024);
+}
+
+/// Inputs that a box of so many positions can span, wherever it is long, but not more than there
+/// are.
+int64_t most_window(const State& s, int64_t positions, int64_t all) {
+  const int64_t around = std::max(most_halo(s.desc.h), most_halo(s.desc.w));
+  const double window =
+      (1.0 + static_cast<double>(around)) * static_cast<double>(positions + around);
+  return window < static_cast<double>(all) ? (1 + around) * (positions + around) : all;
+}
+
 void cut_boxes(State& s, int64_t positions) {
   s.box_w = part(s.w.positions, positions);
   s.box_h = part(s.h.positions, positions / s.box_w);
-  s.box_n = part(s.batch, positions / (s.box_w * s.box_h));
+  const int64_t image =
+      std::min(s.desc.h.in, s.box_h + halo(s.h)) * std::min(s.desc.w.in, s.box_w + halo(s.w));
+  const int64_t most = most_window(s, positions, s.batch * image);
+  s.box_n =
+      part(s.batch, std::min(positions / (s.box_w * s.box_h), most / std::max<int64_t>(1, image)));
 }
 
 void cut_tiles(State& s) {
@@ -74,9 +101,7 @@ void cut_tiles(State& s) {
                                             : choose_vectors(s.out_c, s.lanes, s.target->registers);
   s.block = s.vectors * s.lanes;
   s.blocks = ceil_div(s.out_c, s.block);
-  // The window of a task stays in the cache while the filters pass by.
-  int64_t positions = std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.in_c), 384, 1024);
-  if (s.method == Method::depthwise) positions = std::clamp<int64_t>(kCached / s.block, 16, 1024);
+  int64_t positions = most_positions(s);
   if (s.turns_output) {
     positions =
         std::clamp<int64_t>(kCached / std::max<int64_t>(1, s.block * s.w.phases), 1, positions);
@@ -87,6 +112,18 @@ void cut_tiles(State& s) {
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
 
+constexpr int64_t kWidest =
+    1024;  // positions of a row that a box of columns may have, or four halos
+
+/// Pixels of a window whose columns, and packed channels, stay in the cache.
+int64_t most_pixels(const State& s) {
+  int64_t pixels = 2 * kCached;
+  if (!s.adds_pixels()) {
+    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.k_block(), s.block * s.taps);
+  }
+  return std::clamp<int64_t>(pixels, 64, 1 << 15);
+}
+
 void cut_columns(State& s) {
   const ProblemDesc& d = s.desc;
   s.taps = d.h.kernel * d.w.kernel;
@@ -94,14 +131,13 @@ void cut_columns(State& s) {
   s.block = part(s.out_c, std::max<int64_t>(1, 128 / s.taps));
   s.blocks = ceil_div(s.out_c, s.block);
   const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
-  int64_t pixels = 2 * kCached;
-  if (!s.adds_pixels()) {
-    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.k_block(), s.block * s.taps);
-  }
-  pixels = std::clamp<int64_t>(pixels, 64, 1 << 15);
+  const int64_t pixels = most_pixels(s);
   // Whole rows, so that a channel's outputs are neighbours; narrower where what lies around a box,
   // and is computed again, would be as much as the box.
-  int64_t widest = std::max<int64_t>(s.adds_pixels() ? 1024 : halo_h == 0 ? 512 : 128, 4 * halo_w);
+  int64_t widest = std::max(s.adds_pixels() ? kWidest
+                            : halo_h == 0   ? kWidest / 2
+                                            : 128,
+                            4 * halo_w);
   if (s.h.positions == 1) widest = pixels - halo_w;
   s.box_w = part(s.w.positions, widest);
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
@@ -116,31 +152,45 @@ void cut_columns(State& s) {
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
 
-/// Bytes of a thread's own room; see the tasks' constructors.
-std::size_t room_bytes(const State& s) {
+// What a thread's own room must hold at most for any sizes up to the problem's: workspaces must not
+// shrink where a problem grows (Kernel::fixed_size), though its boxes may.
+
+/// See TilesTask.
+int64_t room_of_tiles(const State& s) {
   const ProblemDesc& d = s.desc;
-  const int64_t h = std::min(d.h.in, s.box_h + halo(s.h)),
-                w = std::min(d.w.in, s.box_w + halo(s.w));
+  int64_t elements = 8 * s.block;  // one tile
+  if (s.turns_output) {
+    const int64_t phases = std::max(d.w.stride, d.w.keff());
+    const int64_t whole = d.batch * d.h.out * (d.w.out + phases) * s.block;
+    elements += std::min(whole, std::max(kCached, std::min(phases, d.w.out) * s.block));
+  }
+  if (s.stages_input) {
+    elements += most_window(s, most_positions(s), d.batch * d.h.in * d.w.in) * d.in_c;
+  }
+  return elements;
+}
+
+/// See ColumnsTask.
+int64_t room_of_columns(const State& s) {
+  const ProblemDesc& d = s.desc;
+  const int64_t halo_h = most_halo(d.h), halo_w = most_halo(d.w), pixels = most_pixels(s);
+  const int64_t widest = std::max({kWidest, 4 * halo_w, pixels});
+  const int64_t area =
+      std::max((1 + 3 * halo_h) * (std::max(kWidest, 4 * halo_w) + halo_w), (1 + halo_h) * pixels);
+  // Strips of columns from pixels have 2 or 4 vectors; the room is one strip longer where it would
+  // be whole pages.
+  const int64_t strip = s.turns_columns ? s.strip : 4 * s.lanes;
+  const int64_t padded = std::min(area, d.h.in * d.w.in) + 2 * strip;
+  const int64_t row = std::min(d.w.out, widest) + s.lanes;
+  const int64_t phases = std::min(kMostPhases, std::max(d.w.stride, d.w.keff()));
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
-  if (s.method == Method::columns) {
-    const int64_t padded = s.padded_pixels(h * w);
-    const int64_t row = ceil_div(s.box_w, s.lanes) * s.lanes;
-    take(s.adds_pixels() ? h * w : s.turns_columns ? s.strip * s.in_c : padded * s.k_block());
-    take(s.adds_pixels() ? 0 : padded * s.block * s.taps);
-    take(s.w.phases * row);
-    take(s.w.phases * row);
-    take(s.adds_pixels() ? 0 : s.turns_columns ? s.strip * s.padded_columns() : padded);
-  } else {
-    elements += 8 * s.block;  // one tile
-    if (s.turns_output) elements += s.box_n * s.box_h * s.box_w * s.w.phases * s.block;
-    if (s.stages_input) {
-      const int64_t groups = std::min(s.groups, s.blocks_per_task / s.blocks + 2);
-      elements += s.box_n * h * w * (s.method == Method::depthwise ? d.in_c : groups * s.in_c);
-    }
-  }
-  return static_cast<std::size_t>(ceil_div(elements * static_cast<int64_t>(s.element()), 256) *
-                                  256);
+  take(s.adds_pixels() ? padded : s.turns_columns ? s.strip * s.in_c : padded * s.k_block());
+  take(s.adds_pixels() ? 0 : padded * s.block * s.taps);
+  take(phases * row);
+  take(phases * row);
+  take(s.adds_pixels() ? 0 : s.turns_columns ? s.strip * s.padded_columns() : padded);
+  return elements;
 }
 
 void lay_out_workspace(State& s) {
@@ -160,8 +210,9 @@ void lay_out_workspace(State& s) {
   } else {
     s.filters_offset = piece(packed);
   }
-  s.room_bytes = room_bytes(s);
-  s.rooms_offset = piece(s.room_bytes * static_cast<std::size_t>(s.threads));
+  const int64_t elements = s.method == Method::columns ? room_of_columns(s) : room_of_tiles(s);
+  s.room_bytes = (static_cast<std::size_t>(elements) * s.element() + 255) / 256 * 256;
+  s.rooms_offset = piece(s.room_bytes * static_cast<std::size_t>(s.rooms));
   s.workspace_bytes = end;
 }
 

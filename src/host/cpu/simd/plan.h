@@ -95,7 +95,8 @@ struct Task {
 struct State : KernelState {
   Method method = Method::tiles;
   const Target* target = nullptr;
-  int threads = 1;
+  int threads = 1;  ///< that have something to do
+  int rooms = 1;    ///< for all threads that the caller allows
   CallersThreads callers_threads;
   bool prepacked = false;
   bool is_f64 = false;  ///< what is summed in

@@ -88,12 +88,12 @@ std::shared_ptr<State> make_state(const Problem& problem, int tile, const Option
   state->target = target_of(tile);
   state->callers_threads = options.callers_threads;
   state->prepacked = options.prepacked_filters;
+  state->rooms = thread_count(options.threads);
   simd::lay_out(problem, *state);
   // To wake a thread takes some microseconds: only where it then has more to do.
   constexpr double kWorthAThreadUs = 20;
   const double useful = std::min(1 + work_us(problem, *state) / kWorthAThreadUs, 4096.0);
-  state->threads = std::min(thread_count(options.threads), static_cast<int>(useful));
-  simd::lay_out(problem, *state);  // again: each thread has a room of its own
+  state->threads = std::min(state->rooms, static_cast<int>(useful));
   return state;
 }
 

@@ -130,6 +130,38 @@ TEST(Simd, ResizedPlansReadTheSamePackedFilters) {
   }
 }
 
+// The largest of many sizes says what all of them need: every tile, layouts, borders, one pixel,
+// and sizes at which boxes are cut in other ways.
+TEST(Simd, NeedsNoMoreForLess) {
+  std::mt19937_64 random(31);
+  RandomLimits limits;
+  limits.strided_tensors = false, limits.max_batch = 3;
+  const auto upto = [&](int64_t most) {
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(most)) + 1;
+  };
+  int compared = 0;
+  for (int i = 0; i < enumeration(2000, 200); ++i) {
+    const Problem problem(random_desc(random, limits));
+    for (const int tile : tiles_for(problem)) {
+      const Options options{
+          .kernels = {"simd"}, .tile = name_of_tile(tile), .prepacked_filters = true, .threads = 2};
+      try {
+        const Plan plan = make_plan(problem, options);
+        const int64_t n = upto(40), h = upto(300), w = upto(3000);
+        const std::size_t most = workspace_bytes_upto(plan, n, h, w);
+        const Plan smaller = resized(plan, upto(n), upto(h), upto(w));
+        EXPECT_LE(smaller.workspace_bytes(), most)
+            << smaller.problem().key() << " " << name_of_tile(tile) << " in " << n << " " << h
+            << " " << w;
+        ++compared;
+      } catch (const Unsupported&) {     // sizes that a tile does not take
+      } catch (const InvalidProblem&) {  // outputs that pads leave nothing of
+      }
+    }
+  }
+  EXPECT_GT(compared, enumeration(2000, 200));
+}
+
 // ---- Threads. -----------------------------------------------------------------------------------
 
 TEST(Simd, ThreadsShareAPlan) {
