@@ -300,7 +300,7 @@ Work count_tiles(const Problem& problem, const State& s) {
   const bool depthwise = s.method == Method::depthwise;
   const double padding = product({s.padded_channels()}) / product({s.out_c});
   const double outputs = static_cast<double>(problem.output_extents().count());
-  const double of_a_tile = depthwise ? 4.0 * product({s.out_c})
+  const double of_a_tile = depthwise ? 4.0 * product({s.padded_channels()})
                                      : (s.vectors == 1 ? 8.0 : 6.0) * product({s.vectors, s.lanes});
   const double staged = static_cast<double>(problem.input_extents().count()) *
                         (s.stages_input ? product({s.tasks_blocks}) : 0);

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "src/host/cpu/simd/kernels.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/run.h"
 #include "tests/host/cpu/simd/simd_runs.h"
@@ -228,6 +229,23 @@ TEST(Simd, TakesTheCallersThreads) {
       .launch(operands.tensors());
   EXPECT_EQ(first_difference(operands.output, expected), -1);
   EXPECT_EQ(calls, 1);
+}
+
+// An older instruction set is for who asks for it.
+TEST(Simd, ChoosesTheBestInstructionsOfTheProcessor) {
+  const std::string best = simd::best_target()->name;
+  const Axis picture{
+      .in = 300, .kernel = 8, .stride = 2, .dilation = 1, .pad_begin = 7, .out = 600};
+  ProblemDesc enlarged = dense_desc(1, 3, 3, picture, picture);
+  enlarged.groups = 3;
+  EXPECT_TRUE(
+      std::string(make_plan(Problem(enlarged), {.kernels = {"simd"}}).tile()).ends_with(best));
+  std::mt19937_64 random(37);
+  for (int i = 0; i < 300; ++i) {
+    const Problem problem(random_desc(random));
+    const Plan plan = make_plan(problem, {.kernels = {"simd"}});
+    EXPECT_TRUE(std::string(plan.tile()).ends_with(best)) << problem.key() << " " << plan.tile();
+  }
 }
 
 TEST(Simd, RefusesTilesThatAProblemCannotHave) {
