@@ -215,7 +215,7 @@ class ColumnsTask {
       }
       for (int64_t column = 0; column < width;) {
         const int64_t vectors = std::min(s_.vectors, (width - column) / s_.lanes);
-        const int64_t most = most_rows(static_cast<int>(vectors)), tiles = ceil_div(strip, most);
+        const int64_t most = most_rows(vectors), tiles = ceil_div(strip, most);
         p.vectors = filters_ + column * s_.in_c;
         for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
           const int64_t end = strip * (tile + 1) / tiles;

@@ -43,7 +43,8 @@ int64_t choose_vectors(int64_t channels, int64_t lanes, int64_t registers) {
   const auto time = [](int64_t vectors) { return vectors == 1 ? 1.25 : vectors == 2 ? 1.05 : 1.0; };
   int64_t best = 1;
   double least = 0;
-  for (int64_t vectors = 1; vectors <= (registers == 32 ? 4 : 3); ++vectors) {
+  for (int64_t vectors = 1; vectors <= (registers == 32 ? kMostVectors : kMostVectors - 1);
+       ++vectors) {
     const int64_t whole = channels / (vectors * lanes);
     const int64_t rest = ceil_div(channels - whole * vectors * lanes, lanes);
     const double total = static_cast<double>(whole * vectors) * time(vectors) +
@@ -112,8 +113,8 @@ void cut_tiles(State& s) {
   s.blocks_per_task = part(s.groups * s.blocks, s.groups * s.blocks * boxes / kTasksWanted);
 }
 
-constexpr int64_t kWidest =
-    1024;  // positions of a row that a box of columns may have, or four halos
+// Positions of a row that a box of columns may have, or four halos.
+constexpr int64_t kWidest = 1024;
 
 /// Pixels of a window whose columns, and packed channels, stay in the cache.
 int64_t most_pixels(const State& s) {
@@ -158,10 +159,11 @@ void cut_columns(State& s) {
 /// See TilesTask.
 int64_t room_of_tiles(const State& s) {
   const ProblemDesc& d = s.desc;
-  int64_t elements = 8 * s.block;  // one tile
+  int64_t elements = kMostRows * s.block;  // one tile
   if (s.turns_output) {
     const int64_t phases = std::max(d.w.stride, d.w.keff());
-    const int64_t whole = d.batch * d.h.out * (d.w.out + phases) * s.block;
+    // Positions times phases are outputs, the last of them filled up to a whole position.
+    const int64_t whole = d.batch * d.h.out * 2 * d.w.out * s.block;
     elements += std::min(whole, std::max(kCached, std::min(phases, d.w.out) * s.block));
   }
   if (s.stages_input) {
@@ -222,8 +224,7 @@ PhaseGrid::PhaseGrid(const Axis& original)
     : axis(normalise(original)),
       phases(std::min(axis.stride, axis.out)),
       positions(phase_extent(axis, 0)) {
-  constexpr int64_t kKept = 64;
-  for (int64_t phase = 0; phase < std::min(phases, kKept); ++phase) {
+  for (int64_t phase = 0; phase < std::min(phases, kMostPhases); ++phase) {
     kept.push_back(phase_window(axis, phase));
   }
 }
@@ -300,8 +301,9 @@ Work count_tiles(const Problem& problem, const State& s) {
   const bool depthwise = s.method == Method::depthwise;
   const double padding = product({s.padded_channels()}) / product({s.out_c});
   const double outputs = static_cast<double>(problem.output_extents().count());
-  const double of_a_tile = depthwise ? 4.0 * product({s.padded_channels()})
-                                     : (s.vectors == 1 ? 8.0 : 6.0) * product({s.vectors, s.lanes});
+  const double of_a_tile =
+      depthwise ? product({kDepthwiseRows, s.padded_channels()})
+                : product({most_rows(s.vectors, s.target->registers), s.vectors, s.lanes});
   const double staged = static_cast<double>(problem.input_extents().count()) *
                         (s.stages_input ? product({s.tasks_blocks}) : 0);
   const bool turns_input = s.stages_input && s.desc.input_strides.c != 1;
@@ -335,7 +337,8 @@ Work count_columns(const Problem& problem, const State& s) {
   const double rows =
       s.turns_columns ? product({s.vectors, s.lanes}) : static_cast<double>(s.strip);
   work.macs = pixels * product({columns, s.in_c});
-  work.tiles += pixels * product({columns}) / (6 * rows) * product({ceil_div(s.in_c, s.k_block())});
+  work.tiles += pixels * product({columns}) / (static_cast<double>(s.target->column_rows) * rows) *
+                product({ceil_div(s.in_c, s.k_block())});
   if (s.turns_columns) work.turned += pixels * product({columns});
   work.passed += pixels * product({columns}) +
                  (s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks}));

@@ -22,8 +22,17 @@ namespace tconv::host::simd {
 /// then gathers each output's.
 enum class Method { tiles, columns, depthwise };
 
-/// Of an axis, for the method `columns`.
+/// Of an axis, for the method `columns`; and so many windows are kept.
 inline constexpr int64_t kMostPhases = 64;
+
+// Sums of a tile, in registers: rows x vectors.
+inline constexpr int64_t kMostRows = 8, kMostVectors = 4, kDepthwiseRows = 4;
+
+/// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With
+/// one vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
+constexpr int64_t most_rows(int64_t vectors, int64_t registers) {
+  return vectors == 1 ? 8 : vectors == 2 ? 6 : registers == 32 ? 6 : vectors == 3 ? 4 : 2;
+}
 
 /// An instruction set that kernels.cpp was compiled for.
 struct Target;
@@ -166,8 +175,7 @@ void lay_out(const Problem& problem, State& state);
 
 /// Counted work of a run, from which the estimate follows: elements, but for `tiles`.
 struct Work {
-  double macs =
-      0;  ///< multiply-adds issued, padding of vectors and what is computed twice included
+  double macs = 0;    ///< multiply-adds issued: padding and what is computed twice, too
   double tiles = 0;   ///< calls of a multiplying loop
   double turned = 0;  ///< from channels side by side to pixels side by side, or back
   double passed = 0;  ///< packed, widened, added, finished: read and written in order

@@ -4,14 +4,12 @@
 // A tile is a method and an instruction set. Memory of the caller's size alone: the workspace holds
 // the packed filters (unless they are prepacked) and a room for each thread, never a whole tensor.
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include "src/host/cpu/simd/kernels.h"
 #include "src/host/cpu/simd/plan.h"
 #include "src/host/cpu/threads.h"
 #include "src/host/plan/kernel.h"
-#include "src/host/problem/errors.h"
 
 namespace tconv::host {
 namespace {

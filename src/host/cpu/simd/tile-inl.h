@@ -15,14 +15,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 // g++ keeps an array of vectors in registers only where every loop over it is unrolled.
 #define TCONV_UNROLL _Pragma("GCC unroll 8")
 
-inline constexpr int kMostRows = 8, kMostVectors = 4;
 inline constexpr int kRegisters = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64 ? 32 : 16;
 
-/// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With
-/// one vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
-constexpr int most_rows(int vectors) {
-  return vectors == 1 ? 8 : vectors == 2 ? 6 : kRegisters == 32 ? 6 : vectors == 3 ? 4 : 2;
-}
+constexpr int64_t most_rows(int64_t vectors) { return simd::most_rows(vectors, kRegisters); }
 
 template <typename T>
 using Full = hn::ScalableTag<T>;
@@ -193,7 +188,7 @@ template <typename T>
 using Multiply = void (*)(const Product<T>&, int64_t);
 
 template <int rows, int vectors>
-inline constexpr int kRows = rows < most_rows(vectors) ? rows : most_rows(vectors);
+inline constexpr int kRows = static_cast<int>(std::min<int64_t>(rows, most_rows(vectors)));
 
 /// The instance for so many rows (at most most_rows(vectors)) and vectors.
 template <typename T>
@@ -204,8 +199,6 @@ Multiply<T> multiply_for(int64_t rows, int64_t vectors) {
   }(std::make_integer_sequence<int, kMostRows * kMostVectors>());
   return kInstances[static_cast<std::size_t>((vectors - 1) * kMostRows + rows - 1)];
 }
-
-inline constexpr int64_t kDepthwiseRows = 4;
 
 template <typename T>
 Multiply<T> multiply_depthwise_for(int64_t rows) {

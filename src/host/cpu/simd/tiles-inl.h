@@ -151,7 +151,7 @@ class TilesTask {
     const int64_t to_h = window_h_.shift - window_h_.input_step * taps_h.first;
     const int64_t to_w = window_w_.shift - window_w_.input_step * taps_w.first;
 
-    const int64_t most = depthwise() ? kDepthwiseRows : most_rows(static_cast<int>(vectors_));
+    const int64_t most = depthwise() ? kDepthwiseRows : most_rows(vectors_);
     const int64_t outputs = task_.n.count() * y.count() * x.count();
     const int64_t tiles = ceil_div(outputs, most);
     const int64_t width = s_.writes_in_place ? channels_ : vectors_ * s_.lanes;
