@@ -11,105 +11,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace tconv::host::simd::HWY_NAMESPACE {
 
-/// Numbers at regular distances, one for each tap of a rectangle.
-template <typename T>
-struct Entries {
-  const T* first;
-  int64_t step_h, step_w;
-
-  const T* at(int64_t th, int64_t tw) const { return first + th * step_h + tw * step_w; }
-};
-
-/// One row of outputs of one phase: position i adds tap t along W where  0 <= i + shift - step*t <
-/// in.
-template <typename T>
-struct Row {
-  Entries<T> entries;  ///< of position 0
-  Entries<T> filters;  ///< where there is something to multiply with
-  int64_t taps_h, taps_w, shift, step, in;
-  T start;
-
-  Range positions_of(int64_t t) const { return {step * t - shift, in + step * t - shift}; }
-};
-
-/// `vectors` vectors of positions from i on, all taps of all of them inside.
-template <int vectors, bool multiplies, typename T>
-HWY_INLINE void add_inside(const Row<T>& row, int64_t i, T* to) {
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<decltype(d)> sums[vectors];
-  TCONV_UNROLL for (auto& sum : sums) sum = hn::Set(d, row.start);
-  for (int64_t th = 0; th < row.taps_h; ++th) {
-    const T *from = row.entries.at(th, 0) + i, *filter = row.filters.at(th, 0);
-    for (int64_t tw = 0; tw < row.taps_w; ++tw) {
-      TCONV_UNROLL for (int v = 0; v < vectors; ++v) {
-        const auto entry = hn::LoadU(d, from + v * lanes);
-        sums[v] =
-            multiplies ? hn::MulAdd(entry, hn::Set(d, *filter), sums[v]) : hn::Add(sums[v], entry);
-      }
-      from += row.entries.step_w, filter += row.filters.step_w;
-    }
-  }
-  TCONV_UNROLL for (int v = 0; v < vectors; ++v) hn::StoreU(sums[v], d, to + i + v * lanes);
-}
-
-/// One vector of positions from i on, some taps of which miss the input: those are not even
-/// multiplied.
-template <bool multiplies, typename T>
-HWY_INLINE void add_at_border(const Row<T>& row, int64_t i, int64_t count, T* to) {
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto sum = hn::Set(d, row.start);
-  for (int64_t tw = 0; tw < row.taps_w; ++tw) {
-    const Range inside = row.positions_of(tw);
-    const int64_t begin = std::clamp<int64_t>(inside.begin - i, 0, lanes);
-    const int64_t end = std::clamp<int64_t>(std::min(inside.end, count) - i, begin, lanes);
-    if (begin == end) continue;
-    if constexpr (kMasks<T>) {
-      const auto lower = hn::FirstN(d, static_cast<std::size_t>(begin));
-      const auto mask = hn::AndNot(lower, hn::FirstN(d, static_cast<std::size_t>(end)));
-      for (int64_t th = 0; th < row.taps_h; ++th) {
-        const auto entry = hn::MaskedLoad(mask, d, row.entries.at(th, tw) + i);
-        const auto next = multiplies ? hn::MulAdd(entry, hn::Set(d, *row.filters.at(th, tw)), sum)
-                                     : hn::Add(sum, entry);
-        sum = hn::IfThenElse(mask, next, sum);
-      }
-    } else {
-      HWY_ALIGN T sums[hn::MaxLanes(d)];
-      hn::Store(sum, d, sums);
-      for (int64_t th = 0; th < row.taps_h; ++th) {
-        const T *entry = row.entries.at(th, tw) + i, *filter = row.filters.at(th, tw);
-        for (int64_t j = begin; j < end; ++j) {
-          sums[j] = multiplies ? std::fma(entry[j], *filter, sums[j]) : sums[j] + entry[j];
-        }
-      }
-      sum = hn::Load(d, sums);
-    }
-  }
-  store_some(d, sum, to + i, count - i);
-}
-
-/// to[i] = start + the entries of position i (times the filters), i < count.
-template <bool multiplies, typename T>
-void add_row(const Row<T>& row, int64_t count, T* to) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(Full<T>()));
-  constexpr int kAtOnce = 4;
-  const Range all = {row.positions_of(row.taps_w - 1).begin,
-                     std::min(count, row.positions_of(0).end)};
-  for (int64_t i = 0; i < count;) {
-    if (i >= all.begin && i + kAtOnce * lanes <= all.end) {
-      add_inside<kAtOnce, multiplies>(row, i, to);
-      i += kAtOnce * lanes;
-    } else if (i >= all.begin && i + lanes <= all.end) {
-      add_inside<1, multiplies>(row, i, to);
-      i += lanes;
-    } else {
-      add_at_border<multiplies>(row, i, count, to);
-      i += lanes;
-    }
-  }
-}
-
 template <typename T>
 class ColumnsTask {
  public:
@@ -122,7 +23,9 @@ class ColumnsTask {
         h_(State::window_of(s_.h, task_.h)),
         w_(State::window_of(s_.w, task_.w)),
         pixels_(h_.count() * w_.count()),
-        padded_(s_.padded_pixels(pixels_)) {
+        padded_(s_.padded_pixels(pixels_)),
+        reads_in_place_(s_.adds_pixels() && s_.reads_in_place && d_.input_strides.w == 1),
+        entry_row_(reads_in_place_ ? d_.input_strides.h : w_.count()) {
     const auto take = [&room](int64_t elements) {
       auto* taken = reinterpret_cast<T*>(room);
       room += ceil_div(elements * static_cast<int64_t>(sizeof(T)), 64) * 64;
@@ -145,6 +48,7 @@ class ColumnsTask {
   }
 
   void run() {
+    describe_rows();
     for (n_ = task_.n.begin; n_ < task_.n.end; ++n_) {
       int64_t group = -1;
       for (int64_t b = task_.blocks.begin; b < task_.blocks.end; ++b) {
@@ -164,7 +68,7 @@ class ColumnsTask {
             if (is_new || s_.in_c > s_.k_block()) pack_pixels(channels);
             multiply_pixels(channels);
           }
-          entry_ = sums_, entry_row_ = w_.count();
+          entry_ = sums_;
         }
         // A channel's rows one after the other: they are neighbours in the output.
         for (int64_t k = 0; k < channels_; ++k) gather(k);
@@ -188,15 +92,13 @@ class ColumnsTask {
 
   /// entry_ = the window of one channel, where it lies if that is possible.
   void read_window() {
-    entry_row_ = d_.input_strides.h;
     entry_ = static_cast<const T*>(job_.tensors.input) + (pixels_ == 0 ? 0 : pixel(0));
-    if (d_.input_strides.w == 1 && s_.reads_in_place) return;
+    if (reads_in_place_) return;
     for (int64_t y = 0; y < h_.count(); ++y) read_row(y, 0, pixels_room_ + y * w_.count());
-    entry_ = pixels_room_, entry_row_ = w_.count();
+    entry_ = pixels_room_;
   }
 
-  // ---- Where input channels lie side by side: columns are made so, and turned.
-  // --------------------
+  // ---- Where input channels lie side by side: columns are made so, and turned. ------------------
 
   /// sums[channel][tap][pixel]. The filters of a chunk: blocks [k][vectors of columns].
   void multiply_channels() {
@@ -232,11 +134,10 @@ class ColumnsTask {
       }
       turn(piece_, width, strip, columns, sums_ + first, padded_);
     }
-    entry_ = sums_, entry_row_ = w_.count();
+    entry_ = sums_;
   }
 
-  // ---- Where pixels lie side by side: they are packed so.
-  // -----------------------------------------
+  // ---- Where pixels lie side by side: they are packed so. ---------------------------------------
 
   /// [strip of pixels][k][pixels of a strip], the last strip filled up with zeros.
   void pack_pixels(Range channels) {
@@ -283,11 +184,13 @@ class ColumnsTask {
     }
   }
 
-  // ---- Outputs from entries.
-  // ----------------------------------------------------------------------
+  // ---- Outputs from entries. --------------------------------------------------------------------
 
   /// All outputs of a channel.
   void gather(int64_t k) {
+    for (int64_t f = 0; f < s_.w.phases; ++f) {
+      rows_[f].start = static_cast<const T*>(job_.bias)[first_k_ + k];
+    }
     for (int64_t qy = task_.h.begin; qy < task_.h.end; ++qy) {
       for (int64_t phase = 0; phase < s_.h.phases; ++phase) {
         if (qy < phase_extent(s_.h.axis, phase)) gather_row(k, qy, phase);
@@ -307,47 +210,42 @@ class ColumnsTask {
       out = static_cast<T*>(job_.tensors.output) + d_.output_strides.offset(n_, p, q, first_k_ + k);
     }
     T* row = streams_ ? row_ : out;
-    const T* of_phase[kMostPhases];
+    const int64_t tap = k * s_.taps + r * d_.w.kernel;
+    const T* entries = entry_ + y * entry_row_ + (s_.adds_pixels() ? 0 : tap * padded_);
     for (int64_t f = 0; f < s_.w.phases; ++f) {
-      T* to = s_.w.phases == 1 ? row : phases_ + f * row_length();
-      gather_phase(row_of(window, taps, r, y, k, f), f, to);
-      of_phase[f] = to;
+      rows_[f].entries.first = entries + first_entry_[f];
+      rows_[f].filters.first = filters_ + tap + s_.w.kept[static_cast<std::size_t>(f)].first_tap;
+      rows_[f].taps_h = taps.count;
     }
-    if (s_.w.phases > 1) interleave(of_phase, s_.w.phases, count, row);
+    const auto make = s_.adds_pixels() ? simd::HWY_NAMESPACE::gather_row<true, T>
+                                       : simd::HWY_NAMESPACE::gather_row<false, T>;
+    make(rows_, s_.w.phases, count, phases_, row_length(), row);
     if (streams_) {
       stream_row(row, count, out);
-    } else {
+    } else if (!s_.writes_in_place || d_.activation != Activation::identity) {
       finish_.row(row, count, false, n_, p, q, first_k_ + k);
     }
   }
 
-  /// What adds up to outputs of channel k and phase f, if taps from row r of the filters on reach
-  /// rows of the window from y on.
-  Row<T> row_of(const PhaseWindow& h, Taps taps, int64_t r, int64_t y, int64_t k, int64_t f) const {
-    const PhaseWindow& w = s_.w.kept[static_cast<std::size_t>(f)];
-    const int64_t tap = k * s_.taps + r * d_.w.kernel + w.first_tap;
-    const int64_t x = task_.w.begin + w.shift - w_.begin;
+  /// What the rows of all channels have in common, for each phase.
+  void describe_rows() {
+    const int64_t vectors = ceil_div(task_.w.count(), s_.lanes);
+    const bool few = d_.w.kernel * vectors <= Masks::kMost;
     // From one tap to the next: in the columns, which are one behind the other, and in the window.
     const int64_t column = s_.adds_pixels() ? 0 : padded_;
-    const int64_t step_h = h.tap_step * d_.w.kernel, step_w = w.tap_step;
-    return {
-        .entries = {entry_ + tap * column + y * entry_row_ + x,
-                    step_h * column - h.input_step * entry_row_, step_w * column - w.input_step},
-        .filters = {filters_ + tap, step_h, step_w},
-        .taps_h = taps.count,
-        .taps_w = taps.count == 0 ? 0 : w.tap_count,
-        .shift = task_.w.begin + w.shift,
-        .step = w.input_step,
-        .in = s_.w.axis.in,
-        .start = static_cast<const T*>(job_.bias)[first_k_ + k]};
-  }
-
-  void gather_phase(const Row<T>& row, int64_t f, T* to) {
-    const int64_t count = std::min(task_.w.end, phase_extent(s_.w.axis, f)) - task_.w.begin;
-    if (s_.adds_pixels()) {
-      add_row<true>(row, count, to);
-    } else {
-      add_row<false>(row, count, to);
+    const int64_t tap_h = s_.h.kept[0].tap_step * d_.w.kernel;
+    uint16_t* next = masks_.bits;
+    for (int64_t f = 0; f < s_.w.phases; ++f) {
+      const PhaseWindow& w = s_.w.kept[static_cast<std::size_t>(f)];
+      first_entry_[f] = w.first_tap * column + task_.w.begin + w.shift - w_.begin;
+      rows_[f] = {.entries = {nullptr, tap_h * column - s_.h.kept[0].input_step * entry_row_,
+                              w.tap_step * column - w.input_step},
+                  .filters = {nullptr, tap_h, w.tap_step},
+                  .taps_w = w.tap_count,
+                  .shift = task_.w.begin + w.shift,
+                  .step = w.input_step,
+                  .in = s_.w.axis.in};
+      if (few) next = make_masks(rows_[f], task_.w.count(), next);
     }
   }
 
@@ -358,13 +256,18 @@ class ColumnsTask {
   const Task task_;
   const Range h_, w_;  ///< of the input
   const int64_t pixels_, padded_;
+  const bool reads_in_place_;  ///< entries are the caller's pixels
+  const int64_t entry_row_;    ///< from row to row of the window of entries
   T *pixels_room_, *sums_, *phases_, *row_, *piece_;
   // The image, group and chunk at work.
   int64_t n_ = 0, first_c_ = 0, first_k_ = 0, channels_ = 1;
   const T* filters_ = nullptr;
   const T* entry_ = nullptr;  ///< of the first column
-  int64_t entry_row_ = 0;     ///< from row to row of the window
   bool streams_ = false;
+  // The row of outputs at work.
+  Row<T> rows_[kMostPhases];
+  int64_t first_entry_[kMostPhases];
+  Masks masks_;
 };
 
 }  // namespace tconv::host::simd::HWY_NAMESPACE

@@ -177,27 +177,6 @@ void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to
   }
 }
 
-/// to[i*phases + f] = from[f][i], `count` elements in all
-template <typename T>
-void interleave(const T* const* from, int64_t phases, int64_t count, T* to) {
-  int64_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (; phases == 2 && (i + lanes) * 2 <= count; i += lanes) {
-    hn::StoreInterleaved2(hn::LoadU(d, from[0] + i), hn::LoadU(d, from[1] + i), d, to + 2 * i);
-  }
-  for (; phases == 4 && (i + lanes) * 4 <= count; i += lanes) {
-    hn::StoreInterleaved4(hn::LoadU(d, from[0] + i), hn::LoadU(d, from[1] + i),
-                          hn::LoadU(d, from[2] + i), hn::LoadU(d, from[3] + i), d, to + 4 * i);
-  }
-#endif
-  for (; i * phases < count; ++i) {
-    const int64_t left = std::min(phases, count - i * phases);
-    for (int64_t f = 0; f < left; ++f) to[i * phases + f] = from[f][i];
-  }
-}
-
 /// Past the caches; `to` is aligned to vectors.
 template <typename T>
 void stream_row(const T* from, int64_t count, T* to) {

@@ -24,6 +24,7 @@
 #include "src/host/cpu/simd/tile-inl.h"
 #include "src/host/cpu/simd/finish-inl.h"
 #include "src/host/cpu/simd/tiles-inl.h"
+#include "src/host/cpu/simd/gather-inl.h"
 #include "src/host/cpu/simd/columns-inl.h"
 // clang-format on
 
