@@ -38,12 +38,14 @@ class ColumnsTask {
                reinterpret_cast<std::uintptr_t>(job.tensors.output) %
                        (static_cast<std::size_t>(s_.lanes) * sizeof(T)) ==
                    0 &&
-               task_.w.begin * s_.w.phases % s_.lanes == 0;
-    sums_ = take(s_.adds_pixels() ? 0 : padded_ * s_.block * s_.taps);
+               task_.w.begin * s_.w.phases % s_.lanes == 0 &&
+               (!s_.straight || w_.count() % s_.lanes == 0);
+    sums_ = take(s_.adds_pixels() || s_.straight ? 0 : padded_ * s_.block * s_.taps);
+    row_ = take(s_.straight ? kMostRows * s_.strip : s_.w.phases * row_length());
     phases_ = take(s_.w.phases * row_length());
-    row_ = take(s_.w.phases * row_length());
     piece_ = take(s_.adds_pixels()   ? 0
                   : s_.turns_columns ? s_.strip * s_.padded_columns()
+                  : s_.straight      ? std::max(padded_, kMostRows * s_.strip)
                                      : padded_);
   }
 
@@ -62,12 +64,13 @@ class ColumnsTask {
         } else if (s_.turns_columns) {
           multiply_channels();
         } else {
-          for (int64_t k = 0; k == 0 || k < s_.in_c;
-               k += s_.k_block()) {  // no channels: sums of zero
+          // No channels: sums of zero.
+          for (int64_t k = 0; k == 0 || k < s_.in_c; k += s_.k_block()) {
             const Range channels = {k, std::min(s_.in_c, k + s_.k_block())};
             if (is_new || s_.in_c > s_.k_block()) pack_pixels(channels);
-            multiply_pixels(channels);
+            s_.straight ? multiply_straight() : multiply_pixels(channels);
           }
+          if (s_.straight) continue;
           entry_ = sums_;
         }
         // A channel's rows one after the other: they are neighbours in the output.
@@ -165,21 +168,92 @@ class ColumnsTask {
   /// sums[channel][tap][pixel] += the products of these input channels. The filters of a chunk:
   /// groups of columns [k][columns of a group].
   void multiply_pixels(Range channels) {
-    const int64_t columns = channels_ * s_.taps, groups = ceil_div(columns, s_.target->column_rows);
     HWY_ALIGN static constexpr T kZeros[kMostVectors * hn::MaxLanes(Full<T>())] = {};
     Product<T> p;
     p.k = channels.count(), p.start = channels.begin == 0 ? kZeros : nullptr;
     for (int64_t first = 0; first < pixels_; first += s_.strip) {
       p.vectors = pixels_room_ + first * channels.count();
-      for (int64_t g = 0, begin = 0; g < groups; ++g) {
-        const int64_t end = columns * (g + 1) / groups;
-        p.row_step = end - begin;
+      s_.for_column_groups(channels_ * s_.taps, [&](int64_t begin, int64_t end) {
+        set_columns(p, begin, end, channels.begin);
         for (int64_t m = 0; m < end - begin; ++m) {
-          p.rows[m] = filters_ + begin * s_.in_c + channels.begin * p.row_step + m;
           p.out[m] = sums_ + (begin + m) * padded_ + first;
         }
         multiply_for<T>(end - begin, s_.vectors)(p, s_.strip);
-        begin = end;
+      });
+    }
+  }
+
+  /// Rows of a tile: filters of these columns, from input channel k on.
+  void set_columns(Product<T>& p, int64_t begin, int64_t end, int64_t k) const {
+    p.row_step = end - begin;
+    for (int64_t m = 0; m < end - begin; ++m) {
+      p.rows[m] = filters_ + begin * s_.in_c + k * p.row_step + m;
+    }
+  }
+
+  // ---- Where windows do not overlap: outputs without columns in memory. -------------------------
+
+  void multiply_straight() {
+    HWY_ALIGN static constexpr T kZeros[kMostVectors * hn::MaxLanes(Full<T>())] = {};
+    const bool in_place = s_.writes_in_place && !streams_;
+    const int64_t phases = s_.phases_together;
+    Straight<T> tile{.sums = piece_, .strip = s_.strip};
+    tile.width = in_place ? w_.count() : s_.strip;
+    tile.out_row = in_place ? d_.output_strides.h * d_.h.kernel : 0;
+    Product<T> p;
+    p.k = s_.in_c, p.start = kZeros;
+    s_.for_column_groups(channels_ * s_.taps, [&](int64_t begin, int64_t end) {
+      set_columns(p, begin, end, 0);
+      for (int64_t m = 0; m < end - begin; ++m) p.out[m] = piece_ + m * s_.strip;
+      const Range rows = {begin / phases, end / phases};
+      tile.rows = rows.count(), tile.y = tile.x = 0;
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        const int64_t k = first_k_ + (rows.begin + i) / d_.h.kernel;
+        tile.start[i] = static_cast<const T*>(job_.bias)[k];
+        tile.out[i] = in_place ? out_of_pixel(rows.begin + i, 0, 0) : row_ + i * s_.strip * phases;
+      }
+      for (int64_t first = 0; first < pixels_; first += s_.strip) {
+        p.vectors = pixels_room_ + first * s_.in_c;
+        multiply_for<T>(end - begin, s_.vectors)(p, s_.strip);
+        tile.pixels = std::min(s_.strip, pixels_ - first);
+        write_straight(phases, tile);
+        if (!in_place || d_.activation != Activation::identity) {
+          finish_strip(tile.out, rows, first, in_place);
+        }
+        if (!in_place) continue;
+        for (tile.x += s_.strip; tile.x >= tile.width; tile.x -= tile.width) ++tile.y;
+      }
+    });
+  }
+
+  /// The output of pixel (y, x) of the window in row `row` of a chunk's [channel][row of the
+  /// filter].
+  int64_t offset_of_pixel(int64_t row, int64_t y, int64_t x) const {
+    return d_.output_strides.offset(n_, (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
+                                    (task_.w.begin + x) * d_.w.kernel,
+                                    first_k_ + row / d_.h.kernel);
+  }
+  T* out_of_pixel(int64_t row, int64_t y, int64_t x) const {
+    return static_cast<T*>(job_.tensors.output) + offset_of_pixel(row, y, x);
+  }
+
+  /// What is left to do for the outputs of a strip, which are in the output or in `row_`.
+  void finish_strip(T* const* made, Range rows, int64_t first, bool in_place) {
+    const int64_t phases = s_.phases_together, end = std::min(pixels_, first + s_.strip);
+    for (int64_t i = 0; i < rows.count(); ++i) {
+      const int64_t row = rows.begin + i;
+      for (int64_t at = first; at < end;) {
+        const int64_t y = at / w_.count(), x = at % w_.count();
+        const int64_t piece = std::min(end - at, w_.count() - x);
+        T* sums = in_place ? out_of_pixel(row, y, x) : made[i] + (at - first) * phases;
+        if (streams_) {
+          stream_row(sums, piece * phases, out_of_pixel(row, y, x));
+        } else {
+          finish_.row(sums, piece * phases, false, n_,
+                      (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
+                      (task_.w.begin + x) * d_.w.kernel, first_k_ + row / d_.h.kernel);
+        }
+        at += piece;
       }
     }
   }

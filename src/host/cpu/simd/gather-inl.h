@@ -124,7 +124,8 @@ HWY_INLINE hn::Vec<Full<T>> add_at_border(const Row<T>& row, int64_t i, int64_t 
       const auto mask = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(bits));
       for_taps<taps_h>(row.taps_h, [&](int64_t th) {
         const auto entry = hn::MaskedLoad(mask, d, from + th * entry_h);
-        sum = hn::IfThenElse(mask, add_entry<multiplies>(d, entry, filter + th * filter_h, sum), sum);
+        sum =
+            hn::IfThenElse(mask, add_entry<multiplies>(d, entry, filter + th * filter_h, sum), sum);
       });
       bits += row.masks_step;
     } else {
@@ -144,6 +145,71 @@ HWY_INLINE hn::Vec<Full<T>> add_at_border(const Row<T>& row, int64_t i, int64_t 
   return sum;
 }
 
+#if HWY_TARGET <= HWY_AVX3
+// Highway needs three shuffles for a vector of two interleaved phases, and more for three and four.
+// AVX-512 can take any elements of two vectors at once.
+HWY_INLINE hn::Vec512<float> pick(hn::Vec512<float> a, hn::Vec512<float> b, const int32_t* from) {
+  return hn::Vec512<float>{_mm512_permutex2var_ps(a.raw, _mm512_load_si512(from), b.raw)};
+}
+HWY_INLINE hn::Vec512<double> pick(hn::Vec512<double> a, hn::Vec512<double> b,
+                                   const int64_t* from) {
+  return hn::Vec512<double>{_mm512_permutex2var_pd(a.raw, _mm512_load_si512(from), b.raw)};
+}
+
+/// What to pick for output vector j of interleaved phases. Elements below `lanes` are those of the
+/// first vector.
+template <typename T>
+struct Picks {
+  static constexpr int kLanes = 64 / sizeof(T);
+  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  alignas(64) Index of[2][kLanes];
+
+  /// Lower and upper half of two phases.
+  static constexpr Picks zip() {
+    Picks p{};
+    for (int i = 0; i < 2 * kLanes; ++i) p.of[i / kLanes][i % kLanes] = i / 2 + i % 2 * kLanes;
+    return p;
+  }
+  /// Of three: first out of phases 0 and 1, then out of that and phase 2.
+  static constexpr Picks of_three(int j) {
+    Picks p{};
+    for (int i = 0; i < kLanes; ++i) {
+      const int at = j * kLanes + i, phase = at % 3;
+      p.of[0][i] = at / 3 + (phase == 1 ? kLanes : 0);
+      p.of[1][i] = phase == 2 ? at / 3 + kLanes : i;
+    }
+    return p;
+  }
+};
+
+template <int phases, class D, class V, typename T>
+HWY_INLINE void store_interleaved(D d, const V (&sums)[phases], T* to) {
+  constexpr int64_t kLanes = Picks<T>::kLanes;
+  static constexpr Picks<T> kZip = Picks<T>::zip();
+  const auto zip = [](V a, V b, int half) { return pick(a, b, kZip.of[half]); };
+  if constexpr (phases == 1) hn::StoreU(sums[0], d, to);
+  if constexpr (phases == 2) {
+    TCONV_UNROLL for (int j = 0; j < 2; ++j) {
+      hn::StoreU(zip(sums[0], sums[1], j), d, to + j * kLanes);
+    }
+  }
+  if constexpr (phases == 3) {
+    static constexpr Picks<T> kThree[3] = {Picks<T>::of_three(0), Picks<T>::of_three(1),
+                                           Picks<T>::of_three(2)};
+    TCONV_UNROLL for (int j = 0; j < 3; ++j) {
+      const V first_two = pick(sums[0], sums[1], kThree[j].of[0]);
+      hn::StoreU(pick(first_two, sums[2], kThree[j].of[1]), d, to + j * kLanes);
+    }
+  }
+  if constexpr (phases == 4) {
+    TCONV_UNROLL for (int j = 0; j < 2; ++j) {
+      const V even = zip(sums[0], sums[2], j), odd = zip(sums[1], sums[3], j);
+      hn::StoreU(zip(even, odd, 0), d, to + 2 * j * kLanes);
+      hn::StoreU(zip(even, odd, 1), d, to + (2 * j + 1) * kLanes);
+    }
+  }
+}
+#else
 template <int phases, class D, class V, typename T>
 HWY_INLINE void store_interleaved(D d, const V (&sums)[phases], T* to) {
   if constexpr (phases == 1) hn::StoreU(sums[0], d, to);
@@ -151,6 +217,7 @@ HWY_INLINE void store_interleaved(D d, const V (&sums)[phases], T* to) {
   if constexpr (phases == 3) hn::StoreInterleaved3(sums[0], sums[1], sums[2], d, to);
   if constexpr (phases == 4) hn::StoreInterleaved4(sums[0], sums[1], sums[2], sums[3], d, to);
 }
+#endif
 
 /// to[i*phases + f] = the sum of position i of rows[f], `count` numbers in all.
 template <int phases, int taps_h, bool multiplies, typename T>
@@ -225,6 +292,62 @@ void gather_row(const Row<T>* rows, int64_t phases, int64_t count, T* room, int6
   }
   turn(room, room_step, phases, whole, to, phases);
   for (int64_t f = 0; f < rest; ++f) to[whole * phases + f] = room[f * room_step + whole];
+}
+
+/// A tile of the method `columns` whose columns are outputs already: `rows` rows of outputs, each
+/// of `phases` columns of `strip` pixels, which lie in one row of the window or in several.
+template <typename T>
+struct Straight {
+  const T* sums;
+  int64_t strip, pixels;  ///< room, and those that there are
+  int64_t y, x, width;    ///< of the first pixel, and the pixels of a row of the window
+  int64_t rows;
+  T start[kMostRows];  ///< added to the sums of a row
+  T* out[kMostRows];   ///< of pixel (0, 0)
+  int64_t out_row;     ///< from the outputs of a row of the window to those of the next
+};
+
+template <int phases, typename T>
+void write_straight(const Straight<T>& s) {
+  const Full<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t y = s.y, x = s.x;
+  for (int64_t i = 0; i < s.pixels; i += lanes) {
+    const bool whole = x + lanes <= s.width && i + lanes <= s.pixels;
+    for (int64_t row = 0; row < s.rows; ++row) {
+      const V start = hn::Set(d, s.start[row]);
+      const T* from = s.sums + row * phases * s.strip + i;
+      V sums[phases];
+      TCONV_UNROLL for (int f = 0; f < phases; ++f) {
+        sums[f] = hn::Add(start, hn::LoadU(d, from + f * s.strip));
+      }
+      T* to = s.out[row] + y * s.out_row;
+      if (whole) {
+        store_interleaved<phases>(d, sums, to + x * phases);
+        continue;
+      }
+      HWY_ALIGN T all[phases * hn::MaxLanes(d)];
+      store_interleaved<phases>(d, sums, all);
+      const int64_t count = std::min(lanes, s.pixels - i);
+      for (int64_t done = 0, at = x; done < count; at = 0, to += s.out_row) {
+        const int64_t piece = std::min(count - done, s.width - at);
+        std::copy_n(all + done * phases, piece * phases, to + at * phases);
+        done += piece;
+      }
+    }
+    for (x += lanes; x >= s.width; x -= s.width) ++y;
+  }
+}
+
+template <typename T>
+void write_straight(int64_t phases, const Straight<T>& s) {
+  switch (phases) {
+    case 1: return write_straight<1>(s);
+    case 2: return write_straight<2>(s);
+    case 3: return write_straight<3>(s);
+    default: return write_straight<4>(s);
+  }
 }
 
 }  // namespace tconv::host::simd::HWY_NAMESPACE

@@ -3,8 +3,7 @@
 //
 //   tiles, depthwise   [group][block of channels][r][s][k][channel of the block]
 //   columns            [group][chunk of channels][group of columns][k][column], a column one tap of
-//   one
-//                      channel
+//                      one channel
 // Nothing here depends on N, H or W.
 #include <algorithm>
 
@@ -78,10 +77,9 @@ class Packer {
       }
       return;
     }
-    const int64_t groups = ceil_div(columns, s_.target->column_rows);
-    for (int64_t g = 0; g < groups; ++g) {
-      pack_columns(group, k_begin, columns * g / groups, columns * (g + 1) / groups, columns);
-    }
+    s_.for_column_groups(columns, [&](int64_t begin, int64_t end) {
+      pack_columns(group, k_begin, begin, end, columns);
+    });
   }
 
   /// [k][end - begin], zeros past the columns.

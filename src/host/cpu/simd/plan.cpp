@@ -54,6 +54,11 @@ int64_t choose_vectors(int64_t channels, int64_t lanes, int64_t registers) {
   return best;
 }
 
+/// Whether every output has exactly one tap, and the windows lie one behind the other.
+bool is_side_by_side(const Axis& a) {
+  return a.kernel == a.stride && a.dilation == 1 && a.pad_begin == 0 && a.pad_end() == 0;
+}
+
 /// Where windows do not overlap along W, the columns of a window are as good as channels: side by
 /// side in the output, made from the same pixel. One wide tile then takes the place of `kernel`
 /// narrow ones.
@@ -62,9 +67,7 @@ void fold(State& s) {
   const bool side_by_side =
       d.layout == Layout::nhwc && d.output_strides.c == 1 && d.output_strides.w == d.out_c &&
       (!d.has_residual || (d.residual_strides.c == 1 && d.residual_strides.w == d.out_c));
-  const bool whole =
-      d.w.kernel == d.w.stride && d.w.dilation == 1 && d.w.pad_begin == 0 && d.w.pad_end() == 0;
-  if (d.groups > 1 || !side_by_side || !whole) return;
+  if (d.groups > 1 || !side_by_side || !is_side_by_side(d.w)) return;
   s.folded = d.w.kernel;
   d.out_c *= s.folded;
   d.output_strides.w *= s.folded, d.residual_strides.w *= s.folded;
@@ -120,7 +123,8 @@ constexpr int64_t kWidest = 1024;
 int64_t most_pixels(const State& s) {
   int64_t pixels = 2 * kCached;
   if (!s.adds_pixels()) {
-    pixels /= s.turns_columns ? s.block * s.taps : std::max(s.k_block(), s.block * s.taps);
+    const int64_t columns = s.straight ? 1 : s.block * s.taps;
+    pixels /= s.turns_columns ? columns : std::max(s.k_block(), columns);
   }
   return std::clamp<int64_t>(pixels, 64, 1 << 15);
 }
@@ -129,6 +133,11 @@ void cut_columns(State& s) {
   const ProblemDesc& d = s.desc;
   s.taps = d.h.kernel * d.w.kernel;
   s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels();
+  constexpr int64_t kMostStraight = 1024;  // input channels that are packed at once
+  s.straight = !s.turns_columns && s.in_c > 1 && s.in_c <= kMostStraight && is_side_by_side(d.h) &&
+               is_side_by_side(d.w) && d.w.kernel <= kInterleaved;
+  s.phases_together = s.straight ? d.w.kernel : 1;
+  s.column_rows = s.target->column_rows;
   s.block = part(s.out_c, std::max<int64_t>(1, 128 / s.taps));
   s.blocks = ceil_div(s.out_c, s.block);
   const int64_t halo_h = halo(s.h), halo_w = halo(s.w);
@@ -140,6 +149,7 @@ void cut_columns(State& s) {
                                             : 128,
                             4 * halo_w);
   if (s.h.positions == 1) widest = pixels - halo_w;
+  if (s.straight) widest = std::min(widest, pixels);
   s.box_w = part(s.w.positions, widest);
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
@@ -177,8 +187,10 @@ int64_t room_of_columns(const State& s) {
   const ProblemDesc& d = s.desc;
   const int64_t halo_h = most_halo(d.h), halo_w = most_halo(d.w), pixels = most_pixels(s);
   const int64_t widest = std::max({kWidest, 4 * halo_w, pixels});
-  const int64_t area =
-      std::max((1 + 3 * halo_h) * (std::max(kWidest, 4 * halo_w) + halo_w), (1 + halo_h) * pixels);
+  const int64_t area = s.straight
+                           ? pixels
+                           : std::max((1 + 3 * halo_h) * (std::max(kWidest, 4 * halo_w) + halo_w),
+                                      (1 + halo_h) * pixels);
   // Strips of columns from pixels have 2 or 4 vectors; the room is one strip longer where it would
   // be whole pages.
   const int64_t strip = s.turns_columns ? s.strip : 4 * s.lanes;
@@ -188,10 +200,12 @@ int64_t room_of_columns(const State& s) {
   int64_t elements = 0;
   const auto take = [&](int64_t count) { elements += ceil_div(count, 16) * 16; };
   take(s.adds_pixels() ? padded : s.turns_columns ? s.strip * s.in_c : padded * s.k_block());
-  take(s.adds_pixels() ? 0 : padded * s.block * s.taps);
+  take(s.adds_pixels() || s.straight ? 0 : padded * s.block * s.taps);
+  take(s.straight ? kMostRows * strip : phases * row);
   take(phases * row);
-  take(phases * row);
-  take(s.adds_pixels() ? 0 : s.turns_columns ? s.strip * s.padded_columns() : padded);
+  take(s.adds_pixels()   ? 0
+       : s.turns_columns ? s.strip * s.padded_columns()
+                         : std::max(padded, kMostRows * strip));
   return elements;
 }
 
@@ -337,7 +351,7 @@ Work count_columns(const Problem& problem, const State& s) {
   const double rows =
       s.turns_columns ? product({s.vectors, s.lanes}) : static_cast<double>(s.strip);
   work.macs = pixels * product({columns, s.in_c});
-  work.tiles += pixels * product({columns}) / (static_cast<double>(s.target->column_rows) * rows) *
+  work.tiles += pixels * product({columns}) / (static_cast<double>(s.column_rows) * rows) *
                 product({ceil_div(s.in_c, s.k_block())});
   if (s.turns_columns) work.turned += pixels * product({columns});
   work.passed += pixels * product({columns}) +

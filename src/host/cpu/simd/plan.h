@@ -28,6 +28,9 @@ inline constexpr int64_t kMostPhases = 64;
 // Sums of a tile, in registers: rows x vectors.
 inline constexpr int64_t kMostRows = 8, kMostVectors = 4, kDepthwiseRows = 4;
 
+/// Phases of W that are interleaved in registers.
+inline constexpr int64_t kInterleaved = 4;
+
 /// Rows of a tile with so many vectors: the sums, one row and the vectors fit the registers. With
 /// one vector 8 chains hide the latency of the multiply-add (4 clocks, two a clock).
 constexpr int64_t most_rows(int64_t vectors, int64_t registers) {
@@ -124,6 +127,9 @@ struct State : KernelState {
   int64_t tasks_n = 1, tasks_h = 1, tasks_w = 1, tasks_blocks = 1;
   // columns: taps of a channel, pixels of a strip, and how the columns of a chunk are made.
   int64_t taps = 1, strip = 1;
+  int64_t column_rows = 1;       ///< columns of a tile, at most
+  int64_t phases_together = 1;   ///< a tile has all or none of so many columns
+  bool straight = false;         ///< windows do not overlap: sums go from registers into the output
   bool turns_columns = false;    ///< input channels lie side by side: the columns do so first
   bool reads_in_place = false;   ///< the input has the type of the sums
   bool stages_input = false;     ///< copies the window of a task: another type, or channels apart
@@ -145,7 +151,7 @@ struct State : KernelState {
   /// columns: with one input channel the entries are pixels, and nothing is multiplied before.
   bool adds_pixels() const { return in_c == 1; }
   /// columns of packed pixels: input channels at a time, so that pixels need not be few.
-  int64_t k_block() const { return std::clamp<int64_t>(in_c, 1, 128); }
+  int64_t k_block() const { return straight ? in_c : std::clamp<int64_t>(in_c, 1, 128); }
   /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets
   /// of the first-level cache.
   int64_t padded_pixels(int64_t pixels) const {
@@ -156,6 +162,15 @@ struct State : KernelState {
     return turns_columns ? ceil_div(channels * taps, lanes) * lanes : channels * taps;
   }
   int64_t padded_columns() const { return padded_columns(std::min(block, out_c)); }
+  /// Calls body(begin, end) for groups of columns, alike in size, each of one tile.
+  template <typename Body>
+  void for_column_groups(int64_t columns, Body&& body) const {
+    const int64_t units = columns / phases_together;
+    const int64_t tiles = ceil_div(units, column_rows / phases_together);
+    for (int64_t i = 0; i < tiles; ++i) {
+      body(units * i / tiles * phases_together, units * (i + 1) / tiles * phases_together);
+    }
+  }
   /// Where the filters of chunk b of all groups begin; of b = groups*blocks: where they end.
   int64_t chunk_offset(int64_t b) const {
     const int64_t last = padded_columns(out_c - (blocks - 1) * block);
