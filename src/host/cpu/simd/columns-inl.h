@@ -195,9 +195,9 @@ class ColumnsTask {
 
   void multiply_straight() {
     HWY_ALIGN static constexpr T kZeros[kMostVectors * hn::MaxLanes(Full<T>())] = {};
-    const bool in_place = s_.writes_in_place && !streams_;
+    const bool in_place = s_.writes_in_place;
     const int64_t phases = s_.phases_together;
-    Straight<T> tile{.sums = piece_, .strip = s_.strip};
+    Straight<T> tile{.sums = piece_, .strip = s_.strip, .streams = streams_};
     tile.width = in_place ? w_.count() : s_.strip;
     tile.out_row = in_place ? d_.output_strides.h * d_.h.kernel : 0;
     Product<T> p;
@@ -228,13 +228,11 @@ class ColumnsTask {
 
   /// The output of pixel (y, x) of the window in row `row` of a chunk's [channel][row of the
   /// filter].
-  int64_t offset_of_pixel(int64_t row, int64_t y, int64_t x) const {
-    return d_.output_strides.offset(n_, (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
+  T* out_of_pixel(int64_t row, int64_t y, int64_t x) const {
+    return static_cast<T*>(job_.tensors.output) +
+           d_.output_strides.offset(n_, (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
                                     (task_.w.begin + x) * d_.w.kernel,
                                     first_k_ + row / d_.h.kernel);
-  }
-  T* out_of_pixel(int64_t row, int64_t y, int64_t x) const {
-    return static_cast<T*>(job_.tensors.output) + offset_of_pixel(row, y, x);
   }
 
   /// What is left to do for the outputs of a strip, which are in the output or in `row_`.
@@ -246,13 +244,9 @@ class ColumnsTask {
         const int64_t y = at / w_.count(), x = at % w_.count();
         const int64_t piece = std::min(end - at, w_.count() - x);
         T* sums = in_place ? out_of_pixel(row, y, x) : made[i] + (at - first) * phases;
-        if (streams_) {
-          stream_row(sums, piece * phases, out_of_pixel(row, y, x));
-        } else {
-          finish_.row(sums, piece * phases, false, n_,
-                      (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
-                      (task_.w.begin + x) * d_.w.kernel, first_k_ + row / d_.h.kernel);
-        }
+        finish_.row(sums, piece * phases, false, n_,
+                    (task_.h.begin + y) * d_.h.kernel + row % d_.h.kernel,
+                    (task_.w.begin + x) * d_.w.kernel, first_k_ + row / d_.h.kernel);
         at += piece;
       }
     }
@@ -283,7 +277,6 @@ class ColumnsTask {
     if (s_.writes_in_place) {
       out = static_cast<T*>(job_.tensors.output) + d_.output_strides.offset(n_, p, q, first_k_ + k);
     }
-    T* row = streams_ ? row_ : out;
     const int64_t tap = k * s_.taps + r * d_.w.kernel;
     const T* entries = entry_ + y * entry_row_ + (s_.adds_pixels() ? 0 : tap * padded_);
     for (int64_t f = 0; f < s_.w.phases; ++f) {
@@ -293,11 +286,9 @@ class ColumnsTask {
     }
     const auto make = s_.adds_pixels() ? simd::HWY_NAMESPACE::gather_row<true, T>
                                        : simd::HWY_NAMESPACE::gather_row<false, T>;
-    make(rows_, s_.w.phases, count, phases_, row_length(), row);
-    if (streams_) {
-      stream_row(row, count, out);
-    } else if (!s_.writes_in_place || d_.activation != Activation::identity) {
-      finish_.row(row, count, false, n_, p, q, first_k_ + k);
+    make(rows_, s_.w.phases, count, phases_, row_length(), out, streams_);
+    if (!s_.writes_in_place || d_.activation != Activation::identity) {
+      finish_.row(out, count, false, n_, p, q, first_k_ + k);
     }
   }
 

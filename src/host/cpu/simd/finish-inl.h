@@ -177,16 +177,6 @@ void turn(const T* from, int64_t from_step, int64_t rows, int64_t columns, T* to
   }
 }
 
-/// Past the caches; `to` is aligned to vectors.
-template <typename T>
-void stream_row(const T* from, int64_t count, T* to) {
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::Stream(hn::LoadU(d, from + i), d, to + i);
-  store_some(d, load_some(d, from + i, count - i), to + i, count - i);
-}
-
 // ---- Activations. -------------------------------------------------------------------------------
 
 /// 1 / (1 + e^-x), in the form that neither overflows nor cancels for negative x.

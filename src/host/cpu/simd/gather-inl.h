@@ -182,46 +182,59 @@ struct Picks {
   }
 };
 
-template <int phases, class D, class V, typename T>
-HWY_INLINE void store_interleaved(D d, const V (&sums)[phases], T* to) {
-  constexpr int64_t kLanes = Picks<T>::kLanes;
+/// Phases side by side -> outputs in order.
+template <int phases, class V>
+HWY_INLINE void interleave(const V (&in)[phases], V (&out)[phases]) {
+  using T = hn::TFromV<V>;
   static constexpr Picks<T> kZip = Picks<T>::zip();
   const auto zip = [](V a, V b, int half) { return pick(a, b, kZip.of[half]); };
-  if constexpr (phases == 1) hn::StoreU(sums[0], d, to);
-  if constexpr (phases == 2) {
-    TCONV_UNROLL for (int j = 0; j < 2; ++j) {
-      hn::StoreU(zip(sums[0], sums[1], j), d, to + j * kLanes);
-    }
-  }
+  if constexpr (phases == 1) out[0] = in[0];
+  if constexpr (phases == 2) out[0] = zip(in[0], in[1], 0), out[1] = zip(in[0], in[1], 1);
   if constexpr (phases == 3) {
     static constexpr Picks<T> kThree[3] = {Picks<T>::of_three(0), Picks<T>::of_three(1),
                                            Picks<T>::of_three(2)};
     TCONV_UNROLL for (int j = 0; j < 3; ++j) {
-      const V first_two = pick(sums[0], sums[1], kThree[j].of[0]);
-      hn::StoreU(pick(first_two, sums[2], kThree[j].of[1]), d, to + j * kLanes);
+      out[j] = pick(pick(in[0], in[1], kThree[j].of[0]), in[2], kThree[j].of[1]);
     }
   }
   if constexpr (phases == 4) {
     TCONV_UNROLL for (int j = 0; j < 2; ++j) {
-      const V even = zip(sums[0], sums[2], j), odd = zip(sums[1], sums[3], j);
-      hn::StoreU(zip(even, odd, 0), d, to + 2 * j * kLanes);
-      hn::StoreU(zip(even, odd, 1), d, to + (2 * j + 1) * kLanes);
+      const V even = zip(in[0], in[2], j), odd = zip(in[1], in[3], j);
+      out[2 * j] = zip(even, odd, 0), out[2 * j + 1] = zip(even, odd, 1);
     }
   }
 }
 #else
-template <int phases, class D, class V, typename T>
-HWY_INLINE void store_interleaved(D d, const V (&sums)[phases], T* to) {
-  if constexpr (phases == 1) hn::StoreU(sums[0], d, to);
-  if constexpr (phases == 2) hn::StoreInterleaved2(sums[0], sums[1], d, to);
-  if constexpr (phases == 3) hn::StoreInterleaved3(sums[0], sums[1], sums[2], d, to);
-  if constexpr (phases == 4) hn::StoreInterleaved4(sums[0], sums[1], sums[2], sums[3], d, to);
+template <int phases, class V>
+HWY_INLINE void interleave(const V (&in)[phases], V (&out)[phases]) {
+  const hn::DFromV<V> d;
+  if constexpr (phases == 1) {
+    out[0] = in[0];
+    return;
+  }
+  HWY_ALIGN hn::TFromV<V> all[phases * hn::MaxLanes(d)];
+  if constexpr (phases == 2) hn::StoreInterleaved2(in[0], in[1], d, all);
+  if constexpr (phases == 3) hn::StoreInterleaved3(in[0], in[1], in[2], d, all);
+  if constexpr (phases == 4) hn::StoreInterleaved4(in[0], in[1], in[2], in[3], d, all);
+  TCONV_UNROLL for (int j = 0; j < phases; ++j) out[j] = hn::Load(d, all + j * hn::Lanes(d));
 }
 #endif
 
+/// `streams`: past the caches; `to` is aligned to vectors.
+template <int phases, class V, typename T>
+HWY_INLINE void store_interleaved(const V (&sums)[phases], T* to, bool streams) {
+  const Full<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V out[phases];
+  interleave<phases>(sums, out);
+  TCONV_UNROLL for (int j = 0; j < phases; ++j) {
+    streams ? hn::Stream(out[j], d, to + j * lanes) : hn::StoreU(out[j], d, to + j * lanes);
+  }
+}
+
 /// to[i*phases + f] = the sum of position i of rows[f], `count` numbers in all.
 template <int phases, int taps_h, bool multiplies, typename T>
-void gather_phases(const Row<T>* rows, int64_t count, T* to) {
+void gather_phases(const Row<T>* rows, int64_t count, T* to, bool streams) {
   const Full<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -239,7 +252,7 @@ void gather_phases(const Row<T>* rows, int64_t count, T* to) {
       TCONV_UNROLL for (int v = 0; v < kVectors; ++v) {
         V of_phase[phases];
         TCONV_UNROLL for (int f = 0; f < phases; ++f) of_phase[f] = sums[f][v];
-        store_interleaved<phases>(d, of_phase, to + (i + v * lanes) * phases);
+        store_interleaved<phases>(of_phase, to + (i + v * lanes) * phases, streams);
       }
       i += kVectors * lanes;
       continue;
@@ -255,10 +268,10 @@ void gather_phases(const Row<T>* rows, int64_t count, T* to) {
       }
     }
     if ((i + lanes) * phases <= count) {
-      store_interleaved<phases>(d, sums, to + i * phases);
+      store_interleaved<phases>(sums, to + i * phases, streams);
     } else {
       HWY_ALIGN T last[phases * hn::MaxLanes(d)];
-      store_interleaved<phases>(d, sums, last);
+      store_interleaved<phases>(sums, last, false);
       std::copy_n(last, count - i * phases, to + i * phases);
     }
     i += lanes;
@@ -266,11 +279,11 @@ void gather_phases(const Row<T>* rows, int64_t count, T* to) {
 }
 
 template <int phases, bool multiplies, typename T>
-void gather_phases(const Row<T>* rows, int64_t count, T* to) {
+void gather_phases(const Row<T>* rows, int64_t count, T* to, bool streams) {
   switch (rows->taps_h) {
-    case 1: return gather_phases<phases, 1, multiplies>(rows, count, to);
-    case 2: return gather_phases<phases, 2, multiplies>(rows, count, to);
-    default: return gather_phases<phases, 0, multiplies>(rows, count, to);
+    case 1: return gather_phases<phases, 1, multiplies>(rows, count, to, streams);
+    case 2: return gather_phases<phases, 2, multiplies>(rows, count, to, streams);
+    default: return gather_phases<phases, 0, multiplies>(rows, count, to, streams);
   }
 }
 
@@ -278,18 +291,19 @@ void gather_phases(const Row<T>* rows, int64_t count, T* to) {
 /// more than can be interleaved in registers.
 template <bool multiplies, typename T>
 void gather_row(const Row<T>* rows, int64_t phases, int64_t count, T* room, int64_t room_step,
-                T* to) {
+                T* to, bool streams) {
   switch (phases) {
-    case 1: return gather_phases<1, multiplies>(rows, count, to);
-    case 2: return gather_phases<2, multiplies>(rows, count, to);
-    case 3: return gather_phases<3, multiplies>(rows, count, to);
-    case 4: return gather_phases<4, multiplies>(rows, count, to);
+    case 1: return gather_phases<1, multiplies>(rows, count, to, streams);
+    case 2: return gather_phases<2, multiplies>(rows, count, to, streams);
+    case 3: return gather_phases<3, multiplies>(rows, count, to, streams);
+    case 4: return gather_phases<4, multiplies>(rows, count, to, streams);
     default: break;
   }
   const int64_t whole = count / phases, rest = count % phases;
   for (int64_t f = 0; f < phases; ++f) {
-    gather_phases<1, multiplies>(rows + f, whole + (f < rest ? 1 : 0), room + f * room_step);
+    gather_phases<1, multiplies>(rows + f, whole + (f < rest ? 1 : 0), room + f * room_step, false);
   }
+  // More phases than registers interleave are not streamed: see streams_output.
   turn(room, room_step, phases, whole, to, phases);
   for (int64_t f = 0; f < rest; ++f) to[whole * phases + f] = room[f * room_step + whole];
 }
@@ -305,6 +319,7 @@ struct Straight {
   T start[kMostRows];  ///< added to the sums of a row
   T* out[kMostRows];   ///< of pixel (0, 0)
   int64_t out_row;     ///< from the outputs of a row of the window to those of the next
+  bool streams;        ///< past the caches; `out` is aligned to vectors, rows are whole vectors
 };
 
 template <int phases, typename T>
@@ -324,11 +339,11 @@ void write_straight(const Straight<T>& s) {
       }
       T* to = s.out[row] + y * s.out_row;
       if (whole) {
-        store_interleaved<phases>(d, sums, to + x * phases);
+        store_interleaved<phases>(sums, to + x * phases, s.streams);
         continue;
       }
       HWY_ALIGN T all[phases * hn::MaxLanes(d)];
-      store_interleaved<phases>(d, sums, all);
+      store_interleaved<phases>(sums, all, false);
       const int64_t count = std::min(lanes, s.pixels - i);
       for (int64_t done = 0, at = x; done < count; at = 0, to += s.out_row) {
         const int64_t piece = std::min(count - done, s.width - at);

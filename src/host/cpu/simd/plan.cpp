@@ -283,8 +283,8 @@ void lay_out(const Problem& problem, State& s) {
   if (s.method == Method::columns) {
     s.writes_in_place = d.output_dtype == sums && d.output_strides.w == 1 && !d.has_residual;
     s.streams_output = s.writes_in_place && d.activation == Activation::identity &&
-                       problem.output_bytes() >= kStreamed && out.h % s.lanes == 0 &&
-                       out.c % s.lanes == 0 && out.n % s.lanes == 0;
+                       s.w.phases <= kInterleaved && problem.output_bytes() >= kStreamed &&
+                       out.h % s.lanes == 0 && out.c % s.lanes == 0 && out.n % s.lanes == 0;
     cut_columns(s);
   } else {
     s.stages_input = d.dtype != sums || d.input_strides.c != 1;
