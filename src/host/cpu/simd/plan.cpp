@@ -149,7 +149,7 @@ void cut_columns(State& s) {
                                             : 128,
                             4 * halo_w);
   if (s.h.positions == 1) widest = pixels - halo_w;
-  if (s.straight) widest = std::min(widest, pixels);
+  if (s.straight) widest = pixels;
   s.box_w = part(s.w.positions, widest);
   s.box_h = part(s.h.positions, std::max(pixels / (s.box_w + halo_w) - halo_h, 2 * halo_h));
   s.box_n = 1;
