@@ -43,10 +43,10 @@ class ColumnsTask {
     sums_ = take(s_.adds_pixels() || s_.straight ? 0 : padded_ * s_.block * s_.taps);
     row_ = take(s_.straight ? kMostRows * s_.strip : s_.w.phases * row_length());
     phases_ = take(s_.w.phases * row_length());
-    piece_ = take(s_.adds_pixels()   ? 0
-                  : s_.turns_columns ? s_.strip * s_.padded_columns()
-                  : s_.straight      ? std::max(padded_, kMostRows * s_.strip)
-                                     : padded_);
+    piece_ =
+        take(s_.adds_pixels()   ? 0
+             : s_.turns_columns ? s_.strip * s_.padded_columns()
+                                : std::max(padded_, s_.strip * std::max(kMostRows, s_.k_block())));
   }
 
   void run() {
@@ -144,10 +144,10 @@ class ColumnsTask {
 
   /// [strip of pixels][k][pixels of a strip], the last strip filled up with zeros.
   void pack_pixels(Range channels) {
-    const Full<T> d;
     const Strides& from = d_.input_strides;
-    const bool in_place = s_.reads_in_place && from.w == 1 &&
-                          (h_.count() == 1 || from.h == w_.count()) && pixels_ > 0;
+    const bool rows_touch = h_.count() == 1 || from.h == w_.count() * from.w;
+    if (from.c == 1 && rows_touch) return turn_pixels(channels);
+    const bool in_place = s_.reads_in_place && from.w == 1 && rows_touch && pixels_ > 0;
     if (!in_place) std::fill(piece_ + pixels_, piece_ + padded_, T{0});
     for (int64_t k = channels.begin; k < channels.end; ++k) {
       const T* pixels = piece_;
@@ -156,11 +156,44 @@ class ColumnsTask {
       } else {
         for (int64_t y = 0; y < h_.count(); ++y) read_row(y, k, piece_ + y * w_.count());
       }
-      for (int64_t first = 0; first < pixels_; first += s_.strip) {
-        T* to = pixels_room_ + first * channels.count() + (k - channels.begin) * s_.strip;
-        for (int64_t i = 0; i < s_.strip; i += s_.lanes) {
-          hn::StoreU(load_some(d, pixels + first + i, pixels_ - first - i), d, to + i);
+      pack_channel(pixels, in_place ? from.c : 0, channels.count(),
+                   pixels_room_ + (k - channels.begin) * s_.strip);
+    }
+  }
+
+  /// The pixels of one channel; `step` to the next one, or 0.
+  void pack_channel(const T* pixels, int64_t step, int64_t channels, T* to) const {
+    // Each channel is in another page, where the processor would begin to guess anew: 1.08 to 1.19
+    // times as fast where the input comes from memory.
+    constexpr int64_t kAhead = 4;
+    const Full<T> d;
+    for (int64_t first = 0; first < pixels_; first += s_.strip) {
+      for (int64_t i = 0; i < s_.strip; i += s_.lanes) {
+        hwy::Prefetch(pixels + first + i + kAhead * step);
+        hn::StoreU(load_some(d, pixels + first + i, pixels_ - first - i), d,
+                   to + first * channels + i);
+      }
+    }
+  }
+
+  /// The same from channels side by side.
+  void turn_pixels(Range channels) {
+    const int64_t count = channels.count();
+    for (int64_t first = 0; first < pixels_; first += s_.strip) {
+      const int64_t pixels = std::min(s_.strip, pixels_ - first);
+      const int64_t at = pixel(first) + channels.begin;
+      const T* from = static_cast<const T*>(job_.tensors.input) + at;
+      int64_t step = d_.input_strides.w;
+      if (!s_.reads_in_place) {
+        for (int64_t i = 0; i < pixels; ++i) {
+          widen_row(d_.dtype, job_.tensors.input, at + i * step, 1, count, piece_ + i * count);
         }
+        from = piece_, step = count;
+      }
+      T* to = pixels_room_ + first * count;
+      turn(from, step, pixels, count, to, s_.strip);
+      for (int64_t k = 0; k < count; ++k) {
+        std::fill(to + k * s_.strip + pixels, to + (k + 1) * s_.strip, T{0});
       }
     }
   }

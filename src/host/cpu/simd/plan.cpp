@@ -132,7 +132,8 @@ int64_t most_pixels(const State& s) {
 void cut_columns(State& s) {
   const ProblemDesc& d = s.desc;
   s.taps = d.h.kernel * d.w.kernel;
-  s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels();
+  // Fewer columns than a vector has lanes would leave lanes without work.
+  s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels() && s.out_c * s.taps >= s.lanes;
   constexpr int64_t kMostStraight = 1024;  // input channels that are packed at once
   s.straight = !s.turns_columns && s.in_c > 1 && s.in_c <= kMostStraight && is_side_by_side(d.h) &&
                is_side_by_side(d.w) && d.w.kernel <= kInterleaved;
@@ -205,7 +206,7 @@ int64_t room_of_columns(const State& s) {
   take(phases * row);
   take(s.adds_pixels()   ? 0
        : s.turns_columns ? s.strip * s.padded_columns()
-                         : std::max(padded, kMostRows * strip));
+                         : std::max(padded, strip * std::max(kMostRows, s.k_block())));
   return elements;
 }
 
