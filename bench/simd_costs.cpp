@@ -42,26 +42,25 @@ double least_us(const Plan& plan) {
 }
 
 void time_tiles(const Problem& problem) {
-  for (const simd::Method method :
-       {simd::Method::tiles, simd::Method::columns, simd::Method::depthwise}) {
-    const char* names[] = {"tiles", "columns", "depthwise"};
-    const char* name = names[static_cast<int>(method)];
-    const simd::Target* target = simd::best_target();
+  for (const char* method : {"tiles", "columns", "depthwise"}) {
     try {
-      const Plan plan = make_plan(problem, {.device = DeviceKind::cpu,
-                                            .kernels = {"simd"},
-                                            .tile = std::string(name) + "_" + target->name,
-                                            .prepacked_filters = true,
-                                            .threads = 1});
+      const Plan plan =
+          make_plan(problem, {.device = DeviceKind::cpu,
+                              .kernels = {"simd"},
+                              .tile = std::string(method) + "_" + simd::best_target()->name,
+                              .prepacked_filters = true,
+                              .threads = 1});
       const auto& state = static_cast<const simd::State&>(plan.state());
       const simd::Work w = simd::count_work(problem, state);
+      const char* names[] = {"tiles", "columns", "depthwise", "pixels"};
+      const char* costing = names[static_cast<int>(state.costing())];
       std::printf(
           "{\"key\": \"%s\", \"method\": \"%s\", \"target\": \"%s\", \"us\": %.3f, "
-          "\"estimate_us\": %.3f, "
-          "\"multiply\": %.0f, \"tile\": %.0f, \"turned\": %.0f, \"passed\": %.0f, \"byte\": "
-          "%.0f}\n",
-          problem.key().c_str(), name, target->name, least_us(plan), plan.estimate_us(),
-          w.macs / static_cast<double>(state.lanes), w.tiles, w.turned, w.passed, w.memory);
+          "\"estimate_us\": %.3f, \"multiply\": %.0f, \"tile\": %.0f, \"turned\": %.0f, "
+          "\"passed\": %.0f, \"added\": %.0f, \"byte\": %.0f, \"fetched\": %.0f}\n",
+          problem.key().c_str(), costing, simd::best_target()->name, least_us(plan),
+          plan.estimate_us(), w.macs / static_cast<double>(state.lanes), w.tiles, w.turned,
+          w.passed, w.added, w.memory, w.fetched);
       std::fflush(stdout);
     } catch (const Unsupported&) {
     }

@@ -340,10 +340,12 @@ Work count_columns(const Problem& problem, const State& s) {
   const double outputs = static_cast<double>(problem.output_extents().count());
   const double entries =
       outputs * std::max(1.0, product({s.taps}) / product({s.h.axis.stride, s.w.axis.stride}));
-  // A call for each row of a channel and phase; numbers apart in memory are moved one by one.
-  Work work{.tiles = product({d.batch, d.out_c, d.h.out, s.tasks_w, s.w.phases}),
-            .turned = d.output_strides.w == 1 ? 0 : outputs,
-            .passed = outputs + entries};
+  // Numbers apart in memory are moved one by one. A call for each row of a channel and phase.
+  Work work{.turned = d.output_strides.w == 1 ? 0 : outputs, .passed = outputs};
+  if (!s.straight) {
+    work.tiles = product({d.batch, d.out_c, d.h.out, s.tasks_w, s.w.phases});
+    work.added = entries;
+  }
   if (s.adds_pixels()) {
     if (d.input_strides.w != 1) work.turned += pixels * product({d.in_c});
     return work;
@@ -354,9 +356,10 @@ Work count_columns(const Problem& problem, const State& s) {
   work.macs = pixels * product({columns, s.in_c});
   work.tiles += pixels * product({columns}) / (static_cast<double>(s.column_rows) * rows) *
                 product({ceil_div(s.in_c, s.k_block())});
+  const double packed = s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks});
+  (d.input_strides.c == 1 ? work.turned : work.passed) += packed;
   if (s.turns_columns) work.turned += pixels * product({columns});
-  work.passed += pixels * product({columns}) +
-                 (s.turns_columns ? 0 : pixels * product({d.in_c, s.tasks_blocks}));
+  if (!s.straight) work.passed += pixels * product({columns});
   return work;
 }
 
@@ -366,6 +369,11 @@ Work count_work(const Problem& problem, const State& s) {
   Work work = s.method == Method::columns ? count_columns(problem, s) : count_tiles(problem, s);
   if (!s.prepacked) work.turned += static_cast<double>(packed_elements(s));
   work.memory = problem.least_bytes();
+  constexpr double kSecondLevel = 1 << 20;
+  const double filters = static_cast<double>(packed_elements(s)) * static_cast<double>(s.element());
+  if (filters > kSecondLevel) {
+    work.fetched = filters * product({s.tasks_n, s.tasks_h, s.tasks_w});
+  }
   return work;
 }
 

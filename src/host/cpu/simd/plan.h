@@ -22,6 +22,10 @@ namespace tconv::host::simd {
 /// then gathers each output's.
 enum class Method { tiles, columns, depthwise };
 
+/// What costs differ by: `pixels` is the method `columns` where there is nothing to multiply before
+/// (one input channel).
+enum class Costing { tiles, columns, depthwise, pixels };
+
 /// Of an axis, for the method `columns`; and so many windows are kept.
 inline constexpr int64_t kMostPhases = 64;
 
@@ -150,6 +154,10 @@ struct State : KernelState {
   }
   /// columns: with one input channel the entries are pixels, and nothing is multiplied before.
   bool adds_pixels() const { return in_c == 1; }
+  Costing costing() const {
+    const bool pixels = method == Method::columns && adds_pixels();
+    return pixels ? Costing::pixels : static_cast<Costing>(method);
+  }
   /// columns of packed pixels: input channels at a time, so that pixels need not be few.
   int64_t k_block() const { return straight ? in_c : std::clamp<int64_t>(in_c, 1, 128); }
   /// The room of a column: whole strips, and never whole pages, whose lines would share a few sets
@@ -190,11 +198,13 @@ void lay_out(const Problem& problem, State& state);
 
 /// Counted work of a run, from which the estimate follows: elements, but for `tiles`.
 struct Work {
-  double macs = 0;    ///< multiply-adds issued: padding and what is computed twice, too
-  double tiles = 0;   ///< calls of a multiplying loop
-  double turned = 0;  ///< from channels side by side to pixels side by side, or back
-  double passed = 0;  ///< packed, widened, added, finished: read and written in order
-  double memory = 0;  ///< bytes of the tensors
+  double macs = 0;     ///< multiply-adds issued: padding and what is computed twice, too
+  double tiles = 0;    ///< calls of a multiplying loop
+  double turned = 0;   ///< from channels side by side to pixels side by side, or back
+  double passed = 0;   ///< packed, widened, finished: read and written in order
+  double added = 0;    ///< entries of outputs
+  double memory = 0;   ///< bytes of the tensors
+  double fetched = 0;  ///< bytes of filters that come from beyond the second-level cache
 };
 Work count_work(const Problem& problem, const State& state);
 

@@ -50,36 +50,58 @@ std::string why_not(const Problem& problem, int tile) {
   return "";
 }
 
-/// Microseconds on one core of an Intel Xeon (Sapphire Rapids, AVX-512), fitted to the times of
-/// suite core in both layouts, f32: bench/fit_costs.
+/// Microseconds for a unit of simd::Work, on one core of an Intel Xeon (Sapphire Rapids, AVX-512),
+/// fitted to the times of suite core in both layouts, f32: bench/fit_costs.
 struct Costs {
   double multiply;  ///< a vector of multiply-adds
-  double tile, turned, passed, byte;
+  double tile, turned, passed, added, byte, fetched;
 };
-constexpr Costs kCosts[kMethods] = {{.multiply = 3.2e-4,
-                                     .tile = 0.046,
-                                     .turned = 1.6e-4,
-                                     .passed = 1.5e-4,
-                                     .byte = 9.4e-6},  // tiles
-                                    {.multiply = 3.1e-4,
-                                     .tile = 0.021,
-                                     .turned = 7.8e-4,
-                                     .passed = 5.3e-5,
-                                     .byte = 4.1e-5},  // columns
-                                    {.multiply = 1.4e-3,
-                                     .tile = 0.007,
-                                     .turned = 2.9e-4,
-                                     .passed = 5.0e-5,
-                                     .byte = 9.4e-6}};  // depthwise
+constexpr Costs cost_of(simd::Costing costing) {
+  switch (costing) {
+    case simd::Costing::tiles:
+      return {.multiply = 2.8e-4,
+              .tile = 0.039,
+              .turned = 3.9e-4,
+              .passed = 6.5e-6,
+              .added = 0,
+              .byte = 0,
+              .fetched = 9e-6};
+    case simd::Costing::columns:
+      return {.multiply = 2.6e-4,
+              .tile = 0.0079,
+              .turned = 4.5e-4,
+              .passed = 1.7e-4,
+              .added = 0,
+              .byte = 1.2e-5,
+              .fetched = 3.9e-5};
+    case simd::Costing::pixels:
+      return {.multiply = 0,
+              .tile = 0.01,
+              .turned = 8.4e-3,
+              .passed = 0,
+              .added = 6.3e-5,
+              .byte = 0,
+              .fetched = 0};
+    case simd::Costing::depthwise: break;
+  }
+  return {.multiply = 1.1e-3,
+          .tile = 0.021,
+          .turned = 3.2e-4,
+          .passed = 0,
+          .added = 0,
+          .byte = 0,
+          .fetched = 0};
+}
 
 /// Of one thread. The costs are those of vectors of 16 lanes.
 double work_us(const Problem& problem, const State& state) {
   constexpr double kLanes = 16;
   const simd::Work work = simd::count_work(problem, state);
-  const Costs& c = kCosts[static_cast<int>(state.method)];
+  const Costs c = cost_of(state.costing());
   const auto lanes = static_cast<double>(state.lanes);
-  return work.macs / lanes * c.multiply + work.tiles * c.tile +
-         (work.turned * c.turned + work.passed * c.passed) * kLanes / lanes + work.memory * c.byte;
+  const double moved = work.turned * c.turned + work.passed * c.passed + work.added * c.added;
+  return work.macs / lanes * c.multiply + work.tiles * c.tile + moved * kLanes / lanes +
+         work.memory * c.byte + work.fetched * c.fetched;
 }
 
 std::shared_ptr<State> make_state(const Problem& problem, int tile, const Options& options) {
