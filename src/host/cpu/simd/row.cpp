@@ -126,7 +126,7 @@ Considered consider(const Problem& problem, int tile, const Options& options, co
   const auto threads = static_cast<double>(std::min<int64_t>(state->threads, state->tasks()));
   // A model's rounding must not choose an older instruction set: it has to be clearly quicker.
   const int newer_sets = tile / kMethods;
-  const double older = 1 + 0.2 * newer_sets;
+  const double older = 1 + newer_sets;
   return {.reason = "", .estimate_us = older * (0.3 + work_us(problem, *state) / threads)};
 }
 
