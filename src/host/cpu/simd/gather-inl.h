@@ -283,6 +283,7 @@ void gather_phases(const Row<T>* rows, int64_t count, T* to, bool streams) {
   switch (rows->taps_h) {
     case 1: return gather_phases<phases, 1, multiplies>(rows, count, to, streams);
     case 2: return gather_phases<phases, 2, multiplies>(rows, count, to, streams);
+    case 3: return gather_phases<phases, 3, multiplies>(rows, count, to, streams);
     default: return gather_phases<phases, 0, multiplies>(rows, count, to, streams);
   }
 }
