@@ -132,8 +132,12 @@ int64_t most_pixels(const State& s) {
 void cut_columns(State& s) {
   const ProblemDesc& d = s.desc;
   s.taps = d.h.kernel * d.w.kernel;
-  // Fewer columns than a vector has lanes would leave lanes without work.
-  s.turns_columns = d.layout == Layout::nhwc && !s.adds_pixels() && s.out_c * s.taps >= s.lanes;
+  // Where channels lie side by side either the columns are turned or the pixels are. Fewer columns
+  // than a vector has lanes would leave lanes without work; many columns of few channels are more
+  // to turn than the channels.
+  const int64_t columns = s.out_c * s.taps;
+  s.turns_columns =
+      d.layout == Layout::nhwc && !s.adds_pixels() && columns >= s.lanes && columns < 4 * s.in_c;
   constexpr int64_t kMostStraight = 1024;  // input channels that are packed at once
   s.straight = !s.turns_columns && s.in_c > 1 && s.in_c <= kMostStraight && is_side_by_side(d.h) &&
                is_side_by_side(d.w) && d.w.kernel <= kInterleaved;
