@@ -63,19 +63,32 @@ HWY_INLINE void round_some(hn::Vec<Full<float>> v, Half* to, int64_t count) {
   }
 }
 
+/// Numbers of 16 bits that lie apart are moved one by one, and converted side by side.
+inline constexpr int64_t kApart = 64;
+
 /// to[i] = from[i*step]
 template <typename T, typename From>
 void widen_row(const From* from, int64_t step, int64_t count, T* to) {
-  if (step == 1) {
-    if constexpr (std::is_same_v<T, From>) {
-      std::copy_n(from, count, to);
-      return;
-    } else if constexpr (sizeof(From) == 2 && std::is_same_v<T, float>) {
-      const Full<T> d;
-      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if constexpr (sizeof(From) == 2 && std::is_same_v<T, float>) {
+    const Full<T> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    if (step == 1) {
       for (int64_t i = 0; i < count; i += lanes) {
         store_some(d, widen_some(from + i, count - i), to + i, count - i);
       }
+      return;
+    }
+    From near[kApart];
+    for (int64_t i = 0; i < count; i += kApart) {
+      const int64_t piece = std::min(kApart, count - i);
+      for (int64_t j = 0; j < piece; ++j) near[j] = from[(i + j) * step];
+      widen_row(near, 1, piece, to + i);
+    }
+    return;
+  }
+  if constexpr (std::is_same_v<T, From>) {
+    if (step == 1) {
+      std::copy_n(from, count, to);
       return;
     }
   }
@@ -92,16 +105,24 @@ void widen_row(DType type, const void* from, int64_t offset, int64_t step, int64
 /// to[i*step] = from[i], rounded once
 template <typename T, typename To>
 void round_row(const T* from, int64_t count, To* to, int64_t step) {
-  const Full<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   if constexpr (sizeof(To) == 2 && std::is_same_v<T, float>) {
+    const Full<T> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     if (step == 1) {
       for (int64_t i = 0; i < count; i += lanes) {
         round_some(load_some(d, from + i, count - i), to + i, count - i);
       }
       return;
     }
-  } else if constexpr (std::is_same_v<T, To>) {
+    To near[kApart];
+    for (int64_t i = 0; i < count; i += kApart) {
+      const int64_t piece = std::min(kApart, count - i);
+      round_row(from + i, piece, near, 1);
+      for (int64_t j = 0; j < piece; ++j) to[(i + j) * step] = near[j];
+    }
+    return;
+  }
+  if constexpr (std::is_same_v<T, To>) {
     if (step == 1) {
       if (from != to) std::copy_n(from, count, to);
       return;
@@ -256,6 +277,14 @@ struct Finish {
   /// `count` outputs of channel k side by side. The sums may be the output itself.
   void row(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q,
            int64_t k) const {
+    apply(sums, count, channels, n, p, q, k);
+    round_row(desc.output_dtype, sums, count, output, desc.output_strides.offset(n, p, q, k),
+              channels ? desc.output_strides.c : desc.output_strides.w);
+  }
+
+  /// The same without the output.
+  void apply(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q,
+             int64_t k) const {
     const Full<T> d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     const auto step = [&](const Strides& s) { return channels ? s.c : s.w; };
@@ -280,8 +309,6 @@ struct Finish {
         store_some(d, activated(d, desc.activation, a, b, slope, x), sums + i, count - i);
       }
     }
-    round_row(desc.output_dtype, sums, count, output, desc.output_strides.offset(n, p, q, k),
-              step(desc.output_strides));
   }
 };
 

@@ -180,12 +180,23 @@ class TilesTask {
       }
       multiply_for_rows(rows)(
           p, depthwise() ? channels_ : width);  // rows of the input have no padding
-      for (int64_t m = 0; finishes && m < rows; ++m) {
-        finish_.row(p.out[m], channels_, true, at_[m].n, at_[m].qy * s_.h.axis.stride + phase_h_,
-                    at_[m].qx * s_.w.axis.stride + phase_w_, first_k_);
-      }
+      if (finishes) finish_tile(p.out, rows);
       done = end;
     }
+  }
+
+  void finish_tile(T* const* sums, int64_t rows) const {
+    const bool applies = d_.has_residual || d_.activation != Activation::identity;
+    with_type(d_.output_dtype, [&]<typename To>() {
+      for (int64_t m = 0; m < rows; ++m) {
+        const int64_t n = at_[m].n, p = at_[m].qy * s_.h.axis.stride + phase_h_;
+        const int64_t q = at_[m].qx * s_.w.axis.stride + phase_w_;
+        if (applies) finish_.apply(sums[m], channels_, true, n, p, q, first_k_);
+        To* to =
+            static_cast<To*>(job_.tensors.output) + d_.output_strides.offset(n, p, q, first_k_);
+        round_row(sums[m], channels_, to, d_.output_strides.c);
+      }
+    });
   }
 
   Multiply<T> multiply_for_rows(int64_t rows) const {
