@@ -131,12 +131,6 @@ void round_row(const T* from, int64_t count, To* to, int64_t step) {
   for (int64_t i = 0; i < count; ++i) to[i * step] = round_to<To>(static_cast<double>(from[i]));
 }
 
-template <typename T>
-void round_row(DType type, const T* from, int64_t count, void* to, int64_t offset, int64_t step) {
-  with_type(type,
-            [&]<typename To>() { round_row(from, count, static_cast<To*>(to) + offset, step); });
-}
-
 // ---- Turning. -----------------------------------------------------------------------------------
 
 #if HWY_TARGET != HWY_SCALAR
@@ -273,18 +267,37 @@ struct Finish {
         output(job.tensors.output),
         slopes(static_cast<const T*>(job.slopes)) {}
 
+  /// Sums and the output of the first of them.
+  struct Place {
+    T* sums;
+    int64_t n, p, q, k;
+  };
+
   /// sums[i] + residual -> activation -> output, for `count` channels from k of one output, or for
-  /// `count` outputs of channel k side by side. The sums may be the output itself.
+  /// `count` outputs of channel k side by side; so for each of `rows` places. The sums may be the
+  /// output itself.
+  template <class At>
+  void rows(int64_t rows, int64_t count, bool channels, At&& at) const {
+    const bool applies = desc.has_residual || desc.activation != Activation::identity;
+    const int64_t step = channels ? desc.output_strides.c : desc.output_strides.w;
+    with_type(desc.output_dtype, [&]<typename To>() {
+      for (int64_t i = 0; i < rows; ++i) {
+        const Place& to = at(i);
+        if (applies) apply(to, count, channels);
+        round_row(to.sums, count,
+                  static_cast<To*>(output) + desc.output_strides.offset(to.n, to.p, to.q, to.k),
+                  step);
+      }
+    });
+  }
   void row(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q,
            int64_t k) const {
-    apply(sums, count, channels, n, p, q, k);
-    round_row(desc.output_dtype, sums, count, output, desc.output_strides.offset(n, p, q, k),
-              channels ? desc.output_strides.c : desc.output_strides.w);
+    rows(1, count, channels, [&](int64_t) { return Place{sums, n, p, q, k}; });
   }
 
   /// The same without the output.
-  void apply(T* sums, int64_t count, bool channels, int64_t n, int64_t p, int64_t q,
-             int64_t k) const {
+  void apply(const Place& place, int64_t count, bool channels) const {
+    const auto [sums, n, p, q, k] = place;
     const Full<T> d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     const auto step = [&](const Strides& s) { return channels ? s.c : s.w; };

@@ -100,6 +100,8 @@ class TilesTask {
   }
 
  private:
+  using Place = typename Finish<T>::Place;
+
   bool depthwise() const { return s_.method == Method::depthwise; }
   int64_t channels_of_group() const { return depthwise() ? d_.in_c : s_.in_c; }
 
@@ -180,23 +182,14 @@ class TilesTask {
       }
       multiply_for_rows(rows)(
           p, depthwise() ? channels_ : width);  // rows of the input have no padding
-      if (finishes) finish_tile(p.out, rows);
+      if (finishes) {
+        finish_.rows(rows, channels_, true, [&](int64_t m) {
+          return Place{p.out[m], at_[m].n, at_[m].qy * s_.h.axis.stride + phase_h_,
+                       at_[m].qx * s_.w.axis.stride + phase_w_, first_k_};
+        });
+      }
       done = end;
     }
-  }
-
-  void finish_tile(T* const* sums, int64_t rows) const {
-    const bool applies = d_.has_residual || d_.activation != Activation::identity;
-    with_type(d_.output_dtype, [&]<typename To>() {
-      for (int64_t m = 0; m < rows; ++m) {
-        const int64_t n = at_[m].n, p = at_[m].qy * s_.h.axis.stride + phase_h_;
-        const int64_t q = at_[m].qx * s_.w.axis.stride + phase_w_;
-        if (applies) finish_.apply(sums[m], channels_, true, n, p, q, first_k_);
-        To* to =
-            static_cast<To*>(job_.tensors.output) + d_.output_strides.offset(n, p, q, first_k_);
-        round_row(sums[m], channels_, to, d_.output_strides.c);
-      }
-    });
   }
 
   Multiply<T> multiply_for_rows(int64_t rows) const {
@@ -239,10 +232,10 @@ class TilesTask {
           for (int64_t first = q.begin; first < q.end; first += kOutputs) {
             const int64_t count = std::min(kOutputs, q.end - first);
             turn(from + (first - q.begin) * width + k, width, count, channels, piece, kOutputs);
-            for (int64_t i = 0; i < channels; ++i) {
-              finish_.row(piece + i * kOutputs, count, false, n, qy * s_.h.axis.stride + phase_h_,
-                          first, first_k_ + k + i);
-            }
+            finish_.rows(channels, count, false, [&](int64_t i) {
+              return Place{piece + i * kOutputs, n, qy * s_.h.axis.stride + phase_h_, first,
+                           first_k_ + k + i};
+            });
           }
         }
       }
