@@ -113,5 +113,49 @@ TEST(Simd, EqualsTheReferenceWhereWindowsAreFolded) {
   }
 }
 
+Axis side_by_side(int64_t in, int64_t kernel) {
+  return {.in = in,
+          .kernel = kernel,
+          .stride = kernel,
+          .dilation = 1,
+          .pad_begin = 0,
+          .out = in * kernel};
+}
+
+// Rows of the window that end within a vector, at its end, and vectors of several rows.
+TEST(Simd, EqualsTheReferenceWhereWindowsDoNotOverlap) {
+  uint64_t seed = 0;
+  for (const int64_t width : {1, 7, 16, 37, 70}) {
+    for (const int64_t kernel : {1, 2, 3, 4, 5}) {
+      for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
+        for (const DType type : {DType::f32, DType::f16, DType::f64}) {
+          ProblemDesc d = dense_desc(2, 3 + kernel, seed % 3 == 0 ? 9 : 1,
+                                     side_by_side(5, 1 + static_cast<int64_t>(seed % 2)),
+                                     side_by_side(width, kernel));
+          d.layout = layout, d.dtype = d.output_dtype = d.bias_dtype = type;
+          d.alignment = 8;
+          d.has_bias = true, d.has_residual = seed % 5 == 0;
+          d.activation = seed % 4 == 0 ? Activation::relu : Activation::identity;
+          check_exact(Problem(d), ++seed);
+        }
+      }
+    }
+  }
+}
+
+// Outputs that are written past the caches: with windows side by side, and overlapping.
+TEST(Simd, EqualsTheReferenceOnLargeOutputs) {
+  ProblemDesc d = dense_desc(1, 3, 2, side_by_side(512, 2), side_by_side(768, 2));
+  d.layout = Layout::nchw;
+  check_exact(Problem(d), 1);
+  const auto up2 = [](int64_t in) {
+    Axis axis = kUp2;
+    axis.in = in, axis.out = 2 * in;
+    return axis;
+  };
+  d = dense_desc(1, 1, 1, up2(1024), up2(768));
+  check_exact(Problem(d), 2);
+}
+
 }  // namespace
 }  // namespace tconv::test

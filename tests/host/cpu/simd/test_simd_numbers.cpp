@@ -94,6 +94,38 @@ TEST(Simd, TilesAddInTheOrderOfTheFormula) {
   });
 }
 
+// However work is cut and wherever an output lies in a vector, near a border or not, its sum has
+// one order: alike inputs give alike bits.
+TEST(Simd, AddsInOneOrderWhereverAnOutputLies) {
+  for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
+    for (const int64_t in_c : {1, 7}) {
+      Axis long_axis{.in = 53, .kernel = 7, .stride = 2, .dilation = 1, .pad_begin = 3, .out = 105};
+      ProblemDesc d = dense_desc(1, in_c, 3, long_axis, long_axis);
+      d.layout = layout;
+      const Problem problem(d);
+      Operands operands = uniform(problem, 4);
+      for (int64_t n = 1; n < problem.input_extents().count(); ++n) {
+        store(DType::f32, operands.input.data(), n, load(DType::f32, operands.input.data(), 0));
+      }
+      for (const int tile : tiles_for(problem)) {
+        Prepared(problem, tile, {.threads = 1}, operands.filters.data()).launch(operands.tensors());
+        const auto at = [&](int64_t p, int64_t q, int64_t k) {
+          return load(DType::f32, operands.output.data(),
+                      problem.desc().output_strides.offset(0, p, q, k));
+        };
+        for (int64_t k = 0; k < 3; ++k) {
+          for (int64_t p = 6; p < 98; ++p) {
+            for (int64_t q = 6; q < 98; ++q) {
+              ASSERT_EQ(at(p, q, k), at(6 + p % 2, 6 + q % 2, k))
+                  << problem.key() << " " << name_of_tile(tile) << " " << p << "," << q;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // A product with a pixel that does not exist is not made: infinite filters at the border stay
 // unseen where their taps miss the input.
 TEST(Simd, MultipliesNothingBeyondTheBorder) {
