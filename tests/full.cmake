@@ -122,6 +122,8 @@ tconv_check(rivals parity 300 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/pyt
   ${PROJECT_SOURCE_DIR}/tests/bench/test_rivals.py)
 set_tests_properties(rivals PROPERTIES ENVIRONMENT "TCONV_LIBRARY=$<TARGET_FILE:tconv>")
 tconv_check(report source 300 1 ${PROJECT_SOURCE_DIR}/tests/bench/test_report.py)
+tconv_check(fit_costs source 100 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python -B
+  ${PROJECT_SOURCE_DIR}/tests/bench/test_fit_costs.py)
 if(NOT TARGET tconv_cli)
   return()
 endif()
