@@ -160,7 +160,7 @@ class Ours {
  public:
   Ours(const Problem& problem, Operands& operands, const Options& options)
       : plan_(make_plan(problem, options)),
-        packed_(plan_.state().packed_filter_bytes),
+        packed_(plan_.packed_filter_bytes()),
         workspace_(plan_.workspace_bytes() + 1),
         tensors_(operands.tensors()) {
     prepack(plan_, operands.filters.data(), packed_.data(), packed_.size(), nullptr);

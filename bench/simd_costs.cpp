@@ -29,7 +29,7 @@ double run_us(const Plan& plan, const Tensors& tensors, std::size_t workspace) {
 /// The quickest of at least 3 runs and about 50 ms.
 double least_us(const Plan& plan) {
   test::Operands operands = test::uniform(plan.problem(), 1);
-  test::Bytes packed(plan.state().packed_filter_bytes), workspace(plan.workspace_bytes());
+  test::Bytes packed(plan.packed_filter_bytes()), workspace(plan.workspace_bytes());
   prepack(plan, operands.filters.data(), packed.data(), packed.size(), nullptr);
   Tensors tensors = operands.tensors();
   tensors.filters = packed.data(), tensors.workspace = workspace.data();

@@ -22,7 +22,7 @@ TimedPlan::TimedPlan(Launcher& launcher, const RotatingBuffers& buffers, host::P
       buffers_(&buffers),
       plan_(std::move(plan)),
       workspace_(plan_.workspace_bytes()) {
-  const std::size_t packed = plan_.state().packed_filter_bytes;
+  const std::size_t packed = plan_.packed_filter_bytes();
   for (int64_t set = 0; packed > 0 && set < buffers.sets(); ++set) {
     prepack(plan_, buffers.tensors(set, false).filters, buffers.packed_filters(set), packed,
             launcher.stream());
@@ -31,7 +31,7 @@ TimedPlan::TimedPlan(Launcher& launcher, const RotatingBuffers& buffers, host::P
 }
 
 void TimedPlan::run(int64_t set) const {
-  host::Tensors tensors = buffers_->tensors(set, plan_.state().packed_filter_bytes > 0);
+  host::Tensors tensors = buffers_->tensors(set, plan_.packed_filter_bytes() > 0);
   tensors.workspace = workspace_.data();
   host::run(plan_, tensors, {.workspace = plan_.workspace_bytes()}, launcher_->stream());
 }

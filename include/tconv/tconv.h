@@ -205,6 +205,8 @@ class Plan {
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(handle_.get()); }
   /// Bytes that prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
   std::size_t packed_filter_bytes() const { return tconv_plan_packed_filter_bytes(handle_.get()); }
+  /// Plans with the same key take each other's packed filters. See tconv_plan_packed_key.
+  std::string packed_key() const { return tconv_plan_packed_key(handle_.get()); }
   std::size_t device_bytes() const { return tconv_plan_device_bytes(handle_.get()); }
   /// The whole decision as text; "" for an empty handle.
   std::string explain() const {

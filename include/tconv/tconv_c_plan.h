@@ -98,8 +98,14 @@ TCONV_API size_t tconv_plan_workspace_bytes(const tconv_plan* plan);
 TCONV_API tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, int64_t h,
                                                        int64_t w, size_t* bytes);
 /** Bytes that tconv_prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
- */
+ *  The first 256 are a header with the key. */
 TCONV_API size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan);
+/** Names the order of the plan's packed filters, in printable ASCII of at most 239 characters: what
+ *  tconv_prepack of one plan wrote, every plan with the same key takes; with other keys the bytes
+ *  differ. "" where nothing is packed. Of a family whose order is not a matter of strides (simd), a
+ *  plan with prepacked_filters packs numbers first, which takes some packings' time, and above 256
+ * MiB of filters the key also names family, tile and problem. Owned by the plan. */
+TCONV_API const char* tconv_plan_packed_key(const tconv_plan* plan);
 /** Bytes held beside the caller's memory (a vendor's code and constants), as far as known. */
 TCONV_API size_t tconv_plan_device_bytes(const tconv_plan* plan);
 
@@ -117,8 +123,10 @@ TCONV_API tconv_status tconv_plan_explain_at(const tconv_plan* plan, const void*
                                              const void* filters, int64_t n, int64_t p, int64_t q,
                                              int64_t k, tconv_text_format format, char** text);
 
-/** Rewrites filters (in the problem's order) into the family's own order. Only for plans made with
- *  prepacked_filters; asynchronous on `stream`, except on the CPU. */
+/** Rewrites filters (in the problem's order) into the family's own order, behind a header with
+ *  tconv_plan_packed_key. Only for plans made with prepacked_filters; asynchronous on `stream`,
+ *  except on the CPU. Captured into a graph, it must not outlive the plan: the header is copied
+ * from there. TCONV_INVALID on the CPU, where `filters` are packed already. */
 TCONV_API tconv_status tconv_prepack(const tconv_plan* plan, const void* filters, void* packed,
                                      size_t packed_bytes, void* stream);
 
@@ -147,7 +155,11 @@ typedef struct tconv_tensors {
 
 /** Enqueues on `stream` (a cudaStream_t; ignored on the CPU, where the call is synchronous) and
  *  returns. Allocates nothing and never synchronises, except with options.verify or TCONV_VERIFY=1.
- *  TCONV_INVALID: a pointer is null, misaligned or too small; TCONV_MISMATCH: verification failed.
+ *  TCONV_INVALID: a pointer is null, misaligned or too small, or the filters are packed under
+ *  another key than the plan's, or packed where they should not be (seen on the CPU and in verified
+ *  runs; otherwise what lies in a GPU's memory is not looked at, and compare the keys yourself);
+ *  TCONV_MISMATCH: verification failed; TCONV_UNSUPPORTED: a vendor's packing that cannot be undone
+ *  cannot be verified.
  *  TCONV_DEVICE_ERROR: another device is current than the plan's (it is not switched), or a CUDA
  * error was pending before the call (it is reported, not cleared). A verified run on CUDA copies
  * the whole tensors to the host; while `stream` is captured into a graph it is not verified, and

@@ -138,6 +138,8 @@ void prepack(const Problem&, const KernelState& state, const void* filters, void
   gpu().copy(packed, filters, state.packed_filter_bytes, Copy::on_device, stream);
 }
 
+FilterStrides packed_strides(const Problem& problem) { return problem.filter_strides(); }
+
 void launch_row(const Problem& problem, const KernelState& state, const Tensors& tensors,
                 Stream stream) {
   static_cast<const GatherState&>(state).launch(problem, tensors, stream);
@@ -176,6 +178,7 @@ constinit const Kernel gather_kernel = {.name = "gather",
                                         .prepare = cuda::prepare,
                                         .launch = cuda::launch_row,
                                         .prepack = cuda::prepack,
+                                        .packed_strides = cuda::packed_strides,
                                         .predict = cuda::predict};
 
 }  // namespace tconv::host

@@ -59,6 +59,8 @@ inline void prepack(const Problem&, const KernelState& state, const void* filter
   gpu().copy(packed, filters, state.packed_filter_bytes, Copy::on_device, stream);
 }
 
+inline FilterStrides packed_strides(const Problem& problem) { return problem.filter_strides(); }
+
 inline constexpr const char* kTiles[] = {"element"};
 inline constexpr DType kTypes[] = {DType::f32};
 inline constexpr Kernel kFake = {.name = "fake",
@@ -69,6 +71,7 @@ inline constexpr Kernel kFake = {.name = "fake",
                                  .consider = consider,
                                  .prepare = prepare,
                                  .launch = launch,
-                                 .prepack = prepack};
+                                 .prepack = prepack,
+                                 .packed_strides = packed_strides};
 
 }  // namespace tconv::test::rows

@@ -243,6 +243,8 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .prepare = cuda::igemm::prepare,
                                             .launch = cuda::igemm::launch_row,
                                             .prepack = cuda::igemm::prepack,
+                                            .packed_strides = host::igemm::filter_strides,
+                                            .border = Border::zeros,
                                             .fixed_size = "its box and tile are for one size",
                                             .predict = cuda::igemm::predict};
 

@@ -285,7 +285,10 @@ tconv_status tconv_plan_workspace_bytes_upto(const tconv_plan* plan, int64_t n, 
   });
 }
 size_t tconv_plan_packed_filter_bytes(const tconv_plan* plan) {
-  return plan == nullptr ? 0 : plan->plan.state().packed_filter_bytes;
+  return plan == nullptr ? 0 : plan->plan.packed_filter_bytes();
+}
+const char* tconv_plan_packed_key(const tconv_plan* plan) {
+  return plan == nullptr ? "" : plan->plan.packed_key();
 }
 size_t tconv_plan_device_bytes(const tconv_plan* plan) {
   return plan == nullptr ? 0 : plan->plan.state().device_bytes;

@@ -150,6 +150,8 @@ void prepack(const Problem&, const KernelState& state, const void* filters, void
   std::memcpy(packed, filters, state.packed_filter_bytes);
 }
 
+FilterStrides packed_strides(const Problem& problem) { return problem.filter_strides(); }
+
 void launch(const Problem& problem, const KernelState& state, const Tensors& tensors, Stream) {
   const auto& s = static_cast<const ReferenceState&>(state);
   reference_conv2d_transpose(problem, tensors, s.threads, s.callers_threads);
@@ -169,6 +171,7 @@ constinit const Kernel reference_kernel = {.name = "reference",
                                            .consider = consider,
                                            .prepare = prepare,
                                            .launch = launch,
-                                           .prepack = prepack};
+                                           .prepack = prepack,
+                                           .packed_strides = packed_strides};
 
 }  // namespace tconv::host

@@ -84,13 +84,14 @@ Json plan_json(const Plan& plan) {
                {"kernel", plan.kernel().name},
                {"tile", plan.tile()},
                {"workspace_bytes", plan.workspace_bytes()},
-               {"packed_filter_bytes", plan.state().packed_filter_bytes},
+               {"packed_filter_bytes", plan.packed_filter_bytes()},
                {"device_bytes", plan.state().device_bytes},
                {"estimate_us", plan.estimate_us()},
                {"roofline_us", roofline},
                {"useful_macs", problem.useful_macs()},
                {"least_bytes", problem.least_bytes()},
                {"rows", Json::array()}};
+  if (plan.packed_filter_bytes() > 0) json["packed_key"] = plan.packed_key();
   if (!plan.device_note().empty()) json["device_note"] = plan.device_note();
   if (plan.passes_over_gpu()) json["gpu_not_used"] = plan.device_note();
   if (!plan.resized_from().empty()) json["resized_from"] = plan.resized_from();
@@ -131,7 +132,8 @@ std::string plan_text(const Plan& plan) {
   out << "row        " << plan.kernel().name << ", tile " << plan.tile() << "\n"
       << "workspace  " << plan.workspace_bytes() << " bytes";
   if (plan.options().prepacked_filters) {
-    out << ", prepacked filters " << plan.state().packed_filter_bytes << " bytes";
+    out << ", prepacked filters " << plan.packed_filter_bytes() << " bytes, key "
+        << plan.packed_key();
   }
   out << "\nwork       " << format("%.4g", problem.useful_macs()) << " useful multiply-adds, "
       << format("%.4g", problem.least_bytes()) << " bytes at least; roofline (model) "

@@ -41,6 +41,13 @@ struct Considered {
   double estimate_us = 0;  ///< predicted; only the order matters; what is no finite time ranks last
 };
 
+/// What a family makes of pixels beyond the border of the input, which no tap meets by definition.
+enum class Border {
+  skipped,  ///< nothing, as the definition says
+  zeros,    ///< zeros that are multiplied: a weight that is infinite or NaN gives NaN there
+  unknown,  ///< a vendor's secret
+};
+
 /// One family of kernels: an entry of the table. The planner sees nothing else of it.
 struct Kernel {
   const char* name;
@@ -66,6 +73,11 @@ struct Kernel {
   /// packs.
   void (*prepack)(const Problem& problem, const KernelState& state, const void* filters,
                   void* packed, Stream stream);
+  /// Where packed filters are the problem's elements at other strides, densely: these strides.
+  /// Null: elsewhere, in the problem's type or that of the sums, each element once, zeros between
+  /// (of families for the CPU alone: packing.h then packs numbers to see where they go).
+  FilterStrides (*packed_strides)(const Problem& problem) = nullptr;
+  Border border = Border::skipped;
   /// Why a plan of this family cannot be resized; null if it can. Then `prepare` costs microseconds
   /// once it has been called for the family, the packed filters do not depend on N, H and W, and
   /// workspace_bytes does not fall where N, H or W grow.

@@ -166,10 +166,6 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
 
 Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts& device,
                std::span<const Kernel* const> table) {
-  if (options.verify && options.prepacked_filters) {
-    refuse("verify", "1",
-           "0 with prepacked_filters: the reference reads the problem's filter order");
-  }
   environment();  // read before the first run, which must not do first-use work
   check_names(options, table);
   Plan plan(problem, options);
@@ -195,6 +191,10 @@ Plan make_plan(const Problem& problem, const Options& options, const DeviceFacts
     plan.estimate_us_ = candidate.estimate_us;
   }
   if (plan.kernel_ == nullptr) throw_reasons(problem, plan.candidates_, device);
+  if (plan.packed_filter_bytes() > 0) {
+    plan.packed_header_ = std::make_shared<const PackedHeader>(
+        make_packed_header(packed_key(problem, *plan.kernel_, plan.tile_, *plan.state_)));
+  }
   return plan;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/host/plan/kernel_table.h"
+#include "src/host/plan/packing.h"
 #include "src/host/problem/problem.h"
 
 namespace tconv::host {
@@ -46,6 +47,15 @@ class Plan {
   double estimate_us() const { return std::isfinite(estimate_us_) ? estimate_us_ : 0; }
   /// 0 for an empty output.
   std::size_t workspace_bytes() const { return state_->workspace_bytes; }
+  /// What prepack writes, header and all; 0: the family reads the filters as they are.
+  std::size_t packed_filter_bytes() const {
+    const std::size_t bytes = state_->packed_filter_bytes;
+    return bytes == 0 ? 0 : sizeof(PackedHeader) + bytes;
+  }
+  /// Begins what prepack writes; null where packed_filter_bytes() is 0.
+  const PackedHeader* packed_header() const { return packed_header_.get(); }
+  /// See packing.h; "" where there is no header.
+  const char* packed_key() const { return packed_header_ ? packed_header_->key : ""; }
   const std::vector<Candidate>& candidates() const { return candidates_; }
 
  private:
@@ -62,6 +72,7 @@ class Plan {
   int tile_ = 0;
   double estimate_us_ = 0;
   std::shared_ptr<const KernelState> state_;
+  std::shared_ptr<const PackedHeader> packed_header_;
   DeviceFacts device_;
   std::string device_note_, resized_from_;
   bool passes_over_gpu_ = false;

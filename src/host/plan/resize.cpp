@@ -78,6 +78,7 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   result.state_ = naming_the_problem(result, [&] {
     return kernel.prepare(result.problem(), plan.tile_, plan.options(), plan.device());
   });
+  result.packed_header_ = plan.packed_header_;
   check_workspace(plan, result.workspace_bytes());
   result.candidates_ = {{.kernel = plan.kernel_,
                          .tile = plan.tile_,

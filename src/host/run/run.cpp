@@ -59,10 +59,49 @@ void check_workspace(const Plan& plan, const Tensors& tensors, std::size_t state
   }
 }
 
+// ---- Packed filters. ----------------------------------------------------------------------------
+
+/// `header` is in host memory.
+void check_packing(const Plan& plan, const void* header) {
+  if (std::memcmp(header, plan.packed_header(), sizeof(PackedHeader)) == 0) return;
+  const std::string key = packed_key_at(header, sizeof(PackedHeader));
+  refuse("tensors.filters", key.empty() ? "no packed filters" : "packed filters of the key " + key,
+         "what a plan of the packed key " + std::string(plan.packed_key()) + " packed");
+}
+
+/// Filters that should be in the problem's order and are in a family's.
+void check_not_packed(const char* name, const Plan& plan, const void* filters) {
+  if (plan.device().kind == DeviceKind::cuda) return;
+  const auto bytes = static_cast<std::size_t>(plan.problem().filter_bytes());
+  const std::string key = packed_key_at(filters, bytes);
+  if (key.empty()) return;
+  refuse(name, "packed filters of the key " + key,
+         "filters in the problem's order, " +
+             std::string(name_of(plan.problem().desc().filter_order)));
+}
+
+const void* past_header(const void* packed) {
+  return static_cast<const std::byte*>(packed) + sizeof(PackedHeader);
+}
+
+/// Everything that can be known of tensors.filters without a copy from the device.
+void check_filters(const Plan& plan, const Tensors& tensors, std::size_t stated) {
+  if (!plan.options().prepacked_filters) {
+    return check_not_packed("tensors.filters", plan, tensors.filters);
+  }
+  const std::size_t bytes = plan.packed_filter_bytes();
+  check_buffer("filters", tensors.filters, static_cast<int64_t>(bytes), kPackedAlignment, stated);
+  if (bytes > 0 && plan.device().kind != DeviceKind::cuda) check_packing(plan, tensors.filters);
+}
+
+// ---- Runs. --------------------------------------------------------------------------------------
+
 void launch(const Plan& plan, const Tensors& tensors, Stream stream) {
   naming_the_problem(plan, [&] {
     if (plan.device().kind == DeviceKind::cuda) gpu().begin_run(plan.problem());
-    plan.kernel().launch(plan.problem(), plan.state(), tensors, stream);
+    Tensors of_kernel = tensors;
+    if (plan.packed_filter_bytes() > 0) of_kernel.filters = past_header(tensors.filters);
+    plan.kernel().launch(plan.problem(), plan.state(), of_kernel, stream);
   });
 }
 
@@ -96,6 +135,11 @@ void run_verified_on_cpu(const Plan& plan, const Tensors& tensors) {
   const HostCopy residual =
       copied(plan, tensors.residual, plan.problem().residual_bytes(), nullptr);
   if (!residual.empty()) kept.residual = residual.data();
+  HostCopy filters;
+  if (plan.packed_filter_bytes() > 0) {
+    filters = unpack(plan.problem(), plan.kernel(), plan.state(), past_header(tensors.filters));
+    kept.filters = filters.data();
+  }
   launch(plan, tensors, nullptr);
   verify_copies(plan, kept);
 }
@@ -109,7 +153,13 @@ void run_verified_on_cuda(const Plan& plan, const Tensors& tensors, Stream strea
     return launch(plan, tensors, stream);
   }
   const HostCopy input = copied(plan, tensors.input, problem.input_bytes(), stream);
-  const HostCopy filters = copied(plan, tensors.filters, problem.filter_bytes(), stream);
+  const auto packed_bytes = static_cast<int64_t>(plan.packed_filter_bytes());
+  HostCopy filters = copied(plan, tensors.filters,
+                            packed_bytes > 0 ? packed_bytes : problem.filter_bytes(), stream);
+  if (packed_bytes > 0) {
+    check_packing(plan, filters.data());
+    filters = unpack(problem, plan.kernel(), plan.state(), past_header(filters.data()));
+  }
   const HostCopy bias = copied(plan, tensors.bias, problem.bias_bytes(), stream);
   const HostCopy slopes = copied(plan, tensors.slopes, problem.slopes_bytes(), stream);
   const HostCopy residual = copied(plan, tensors.residual, problem.residual_bytes(), stream);
@@ -142,18 +192,12 @@ void check_tensors(const Problem& problem, const Tensors& tensors, const StatedB
 }
 
 void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, Stream stream) {
-  const bool packed = plan.options().prepacked_filters;
   check_device(plan);
-  check_tensors(plan.problem(), tensors, stated, packed);
-  if (packed) {
-    check_buffer("filters", tensors.filters, static_cast<int64_t>(plan.state().packed_filter_bytes),
-                 kPackedAlignment, stated.filters);
-  }
+  check_tensors(plan.problem(), tensors, stated, plan.options().prepacked_filters);
+  check_filters(plan, tensors, stated.filters);
   check_workspace(plan, tensors, stated.workspace);
   if (plan.problem().empty_output()) return;
-  // The reference cannot read a family's own filter order; make_plan refuses options.verify there.
-  const bool verified = (plan.options().verify || environment().verify) && !packed;
-  if (!verified) return launch(plan, tensors, stream);
+  if (!plan.options().verify && !environment().verify) return launch(plan, tensors, stream);
   if (plan.device().kind != DeviceKind::cuda) return run_verified_on_cpu(plan, tensors);
   naming_the_problem(plan, [&] { run_verified_on_cuda(plan, tensors, stream); });
 }
@@ -166,15 +210,24 @@ void prepack(const Plan& plan, const void* filters, void* packed, std::size_t pa
   check_device(plan);
   const auto alignment = static_cast<std::size_t>(plan.problem().desc().alignment);
   check_buffer("filters", filters, plan.problem().filter_bytes(), alignment, 0);
-  const auto needed = static_cast<int64_t>(plan.state().packed_filter_bytes);
+  check_not_packed("filters", plan, filters);
+  const auto needed = static_cast<int64_t>(plan.packed_filter_bytes());
   check_buffer("packed", packed, needed, kPackedAlignment, packed_bytes);
   if (packed_bytes < static_cast<std::size_t>(needed)) {
     refuse("packed_bytes", static_cast<long long>(packed_bytes),
            "at least " + std::to_string(needed));
   }
   if (needed == 0) return;
-  naming_the_problem(
-      plan, [&] { plan.kernel().prepack(plan.problem(), plan.state(), filters, packed, stream); });
+  naming_the_problem(plan, [&] {
+    auto* to = static_cast<std::byte*>(packed);
+    if (plan.device().kind == DeviceKind::cuda) {
+      // From the plan's memory: what is captured into a graph reads it again.
+      gpu().copy(to, plan.packed_header(), sizeof(PackedHeader), Copy::to_device, stream);
+    } else {
+      std::memcpy(to, plan.packed_header(), sizeof(PackedHeader));
+    }
+    plan.kernel().prepack(plan.problem(), plan.state(), filters, to + sizeof(PackedHeader), stream);
+  });
 }
 
 }  // namespace tconv::host

@@ -32,12 +32,12 @@ class Prepared {
  public:
   Prepared(const Plan& plan, const Tensors& tensors)
       : workspace_(plan.workspace_bytes()),
-        packed_(plan.options().prepacked_filters ? plan.state().packed_filter_bytes : 0),
+        packed_(plan.options().prepacked_filters ? plan.packed_filter_bytes() : 0),
         tensors_(tensors) {
     tensors_.workspace = workspace_.data();
     stated_.workspace = plan.workspace_bytes();
     if (!plan.options().prepacked_filters) return;
-    prepack(plan, tensors.filters, packed_.data(), plan.state().packed_filter_bytes, nullptr);
+    prepack(plan, tensors.filters, packed_.data(), plan.packed_filter_bytes(), nullptr);
     tensors_.filters = packed_.data();
   }
   void run(const Plan& plan) const { host::run(plan, tensors_, stated_, nullptr); }

@@ -39,11 +39,11 @@ Bytes output_of(const Plan& plan, const Operands& operands) {
   const DeviceOperands device(operands);
   const std::size_t bytes = plan.workspace_bytes();
   const DeviceCopy workspace(Bytes(bytes + 1, kPoison));
-  const DeviceCopy packed(Bytes(plan.state().packed_filter_bytes + 1, kPoison));
+  const DeviceCopy packed(Bytes(plan.packed_filter_bytes() + 1, kPoison));
   Tensors tensors = device.tensors();
   tensors.workspace = workspace.data();
   if (plan.options().prepacked_filters) {
-    prepack(plan, device.filters.data(), packed.data(), plan.state().packed_filter_bytes, nullptr);
+    prepack(plan, device.filters.data(), packed.data(), plan.packed_filter_bytes(), nullptr);
     tensors.filters = packed.data();
   }
   run(plan, tensors, {.workspace = bytes}, nullptr);

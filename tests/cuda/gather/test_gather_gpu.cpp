@@ -144,8 +144,8 @@ TEST(GatherOnGpu, RunsOnPrepackedFilters) {
     const Operands operands = small_integers(problem, static_cast<uint64_t>(i));
     const DeviceOperands device(operands);
     const Plan plan = gather_plan(problem, true);
-    const DeviceCopy packed(Bytes(plan.state().packed_filter_bytes, kPoison));
-    prepack(plan, device.filters.data(), packed.data(), plan.state().packed_filter_bytes, nullptr);
+    const DeviceCopy packed(Bytes(plan.packed_filter_bytes(), kPoison));
+    prepack(plan, device.filters.data(), packed.data(), plan.packed_filter_bytes(), nullptr);
     Tensors tensors = device.tensors();
     tensors.filters = packed.data();
     run(plan, tensors, {}, nullptr);

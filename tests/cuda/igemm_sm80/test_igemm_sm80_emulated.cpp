@@ -43,8 +43,8 @@ TEST(IgemmEmulated, TakesFiltersInAnyOrderPrepacked) {
     Operands expected = operands;
     reference_conv2d_transpose(problem, expected.tensors(), 1);
     const DeviceOperands device(operands);
-    const DeviceCopy packed(Bytes(plan.state().packed_filter_bytes, kPoison));
-    prepack(plan, device.filters.data(), packed.data(), plan.state().packed_filter_bytes, nullptr);
+    const DeviceCopy packed(Bytes(plan.packed_filter_bytes(), kPoison));
+    prepack(plan, device.filters.data(), packed.data(), plan.packed_filter_bytes(), nullptr);
     Tensors tensors = device.tensors();
     tensors.filters = packed.data();
     run_on_device(plan, tensors);

@@ -119,6 +119,23 @@ TEST(CppFace, HostRunsAreTimedAndBringTheirWorkspace) {
   EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_INVALID);
 }
 
+TEST(CppFace, PackedFiltersHaveAKey) {
+  const auto plan_of = [](const char* problem, const char* kernel) {
+    Options options;
+    options.kernels = kernel;
+    options.prepacked_filters = true;
+    return Plan(Problem(std::string(problem)), options);
+  };
+  const char* problem = "f32:nhwc:n1:c2:k1:h2k3s1p1o2:w9k3s1p1o9";
+  const Plan plan = plan_of(problem, "reference");
+  EXPECT_EQ(plan.packed_key(), "f32:3x3x1x2:f32:6,2,0,1");
+  EXPECT_EQ(plan.packed_filter_bytes(), 256 + 72u);
+  EXPECT_EQ(plan.resized(2, 3, 4).packed_key(), plan.packed_key());
+  EXPECT_NE(plan_of(problem, "simd").packed_key(), plan.packed_key());
+  EXPECT_NE(plan.explain().find(plan.packed_key()), std::string::npos);
+  EXPECT_STREQ(tconv_plan_packed_key(nullptr), "");
+}
+
 TEST(CppFace, PlansAreResized) {
   Simple s;
   Options options;

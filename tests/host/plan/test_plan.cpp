@@ -143,7 +143,6 @@ TEST(Planner, AllowedKernelsAndTilesAreObeyedAndMustExist) {
   EXPECT_STREQ(plan_with({&kTiled, &kLast}, {.tile = "small"}).tile(), "small");
   EXPECT_THROW(plan_with({&kTiled}, {.kernels = {"tilde"}}), InvalidProblem);
   EXPECT_THROW(plan_with({&kTiled}, {.tile = "tiny"}), InvalidProblem);
-  EXPECT_THROW(plan_with({&kTiled}, {.prepacked_filters = true, .verify = true}), InvalidProblem);
 }
 
 TEST(Planner, UnsupportedHasEveryReason) {

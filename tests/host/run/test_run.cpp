@@ -118,7 +118,7 @@ TEST_F(RunTest, EveryProblemHasARowForPrepackedFilters) {
     const Plan plan = make_plan(problem, {.device = DeviceKind::cpu, .prepacked_filters = true});
     Operands plain = small_integers(problem, 3);
     Operands packed = plain;
-    packed.filters.assign(plan.state().packed_filter_bytes + 1, kPoison);
+    packed.filters.assign(plan.packed_filter_bytes() + 1, kPoison);
     packed.workspace.resize(plan.workspace_bytes() + 1, kPoison);
     prepack(plan, plain.filters.data(), packed.filters.data(), packed.filters.size(), nullptr);
     run(plan, packed.tensors(), {.workspace = packed.workspace.size()}, nullptr);
@@ -129,7 +129,7 @@ TEST_F(RunTest, EveryProblemHasARowForPrepackedFilters) {
 
 TEST_F(RunTest, PrepackRefusesWhatDoesNotFit) {
   const Plan plan = make_plan(problem_, {.kernels = {"reference"}, .prepacked_filters = true});
-  Bytes packed(plan.state().packed_filter_bytes);
+  Bytes packed(plan.packed_filter_bytes());
   const auto& filters = operands_.filters;
   EXPECT_NO_THROW(prepack(plan, filters.data(), packed.data(), packed.size(), nullptr));
   EXPECT_THROW(prepack(plan, filters.data(), packed.data(), packed.size() - 1, nullptr),

@@ -175,7 +175,7 @@ TEST_F(RunCuda, APlanForAModelIsNotRun) {
 
 TEST_F(RunCuda, PrepackChecksTheDeviceToo) {
   const Plan made = plan({.prepacked_filters = true});
-  Bytes packed(made.state().packed_filter_bytes);
+  Bytes packed(made.packed_filter_bytes());
   EXPECT_NO_THROW(prepack(made, operands_.filters.data(), packed.data(), packed.size(), nullptr));
   fake_.current = 1;
   EXPECT_THROW(prepack(made, operands_.filters.data(), packed.data(), packed.size(), nullptr),
@@ -195,6 +195,28 @@ TEST_F(RunCuda, VerifiedRunsCompareCopiesWithTheReference) {
     static_cast<float*>(arguments.tensors.output)[5] += 1;
   };
   EXPECT_THROW(run(made, tensors(), stated_, nullptr), Mismatch);
+}
+
+// The fake's device is the host: what prepack copied there can be read, and spoiled.
+TEST_F(RunCuda, VerifiedRunsReadPackedFiltersAndTheirHeader) {
+  const Plan made = plan({.prepacked_filters = true, .verify = true});
+  Bytes packed(made.packed_filter_bytes());
+  prepack(made, operands_.filters.data(), packed.data(), packed.size(), nullptr);
+  EXPECT_EQ(packed_key_at(packed.data(), packed.size()), made.packed_key());
+  Tensors t = tensors();
+  t.filters = packed.data();
+  EXPECT_NO_THROW(run(made, t, stated_, nullptr));
+  std::swap(packed[sizeof(PackedHeader)], packed.back());
+  EXPECT_NO_THROW(run(made, t, stated_, nullptr)) << "it is verified with what is packed";
+  fake_.on_launch = [](const Launch& launch) {
+    rows::compute(launch);
+    const auto& arguments = *static_cast<const rows::Arguments*>(launch.arguments[0]);
+    static_cast<float*>(arguments.tensors.output)[5] += 1;
+  };
+  EXPECT_THROW(run(made, t, stated_, nullptr), Mismatch);
+  packed[sizeof(PackedHeader::magic)] = std::byte{'x'};  // the key's first letter
+  expect_refused<InvalidProblem>({"tensors.filters", made.packed_key()},
+                                 [&] { run(made, t, stated_, nullptr); });
 }
 
 TEST_F(RunCuda, AVerifiedResidualMayBeTheOutput) {
@@ -302,8 +324,8 @@ TEST_F(RunCuda, ResizedKeepsRowPadsAndPackedFilters) {
   EXPECT_NE(explain(other, false).find("resized    from"), std::string::npos);
 
   Operands packed = small_integers(other.problem(), 5), plain = packed;
-  ASSERT_EQ(other.state().packed_filter_bytes, made.state().packed_filter_bytes);
-  Bytes filters(made.state().packed_filter_bytes);
+  ASSERT_EQ(other.packed_filter_bytes(), made.packed_filter_bytes());
+  Bytes filters(made.packed_filter_bytes());
   prepack(made, packed.filters.data(), filters.data(), filters.size(), nullptr);
   packed.filters = filters;
   packed.workspace.resize(other.workspace_bytes());
@@ -384,7 +406,7 @@ TEST_F(RunCuda, NoSmallerSizeNeedsMoreWorkspaceOrOtherFilters) {
       const std::size_t bound = workspace_bytes_upto(made, n, h, w);
       const Plan smaller = resized(made, upto(n), upto(h), upto(w));
       EXPECT_LE(smaller.workspace_bytes(), bound) << problem.key() << " by " << row->name;
-      EXPECT_EQ(smaller.state().packed_filter_bytes, made.state().packed_filter_bytes);
+      EXPECT_EQ(smaller.packed_filter_bytes(), made.packed_filter_bytes());
       ++checked;
     } catch (const InvalidProblem&) {  // sizes whose output would be less than nothing
     }

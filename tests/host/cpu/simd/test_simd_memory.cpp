@@ -113,12 +113,12 @@ TEST(Simd, ResizedPlansReadTheSamePackedFilters) {
     d.layout = layout;
     const Plan plan = make_plan(Problem(d), {.kernels = {"simd"}, .prepacked_filters = true});
     Operands filters = small_integers(plan.problem(), 1);
-    Bytes packed(plan.state().packed_filter_bytes);
+    Bytes packed(plan.packed_filter_bytes());
     prepack(plan, filters.filters.data(), packed.data(), packed.size(), nullptr);
     for (const auto& [n, h, w] :
          {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1}, {3, 30, 2}, {2, 2, 90}}) {
       const Plan other = resized(plan, n, h, w);
-      ASSERT_EQ(other.state().packed_filter_bytes, packed.size());
+      ASSERT_EQ(other.packed_filter_bytes(), packed.size());
       Operands operands = small_integers(other.problem(), 3);
       operands.filters = filters.filters;
       const Bytes expected = reference_output(other.problem(), operands);
