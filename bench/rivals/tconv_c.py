@@ -64,7 +64,7 @@ VerifyReport = struct(
     "VerifyReport", ("whole", c_int32), ("checked", c_int64), ("total", c_int64),
     ("mismatches", c_int64), ("largest_bound", c_double), ("worst_ratio", c_double),
     *((name, c_int64) for name in "npqk"), ("expected", c_double), ("got", c_double),
-    ("bound", c_double))
+    ("bound", c_double), ("overflowed", c_int64), ("zero_padded", c_int64))
 
 SIGNATURES = {
     "tconv_version": (c_char_p,), "tconv_last_error": (c_char_p,),

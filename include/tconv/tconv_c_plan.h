@@ -12,7 +12,9 @@ extern "C" {
 
 /* ---- What is there ------------------------------------------------------------------------- */
 
-/** The kernel table; JSON: [{"name", "device", "tiles", "dtypes", "layouts"}]. */
+/** The kernel table; JSON: [{"name", "device", "tiles", "dtypes", "layouts", "border"}]. border:
+ * what becomes of pixels beyond the input's border: "skipped" (no product, as the definition says),
+ *  "zeros" (multiplied: an infinite or NaN weight gives NaN there) or "unknown" (a vendor's). */
 TCONV_API tconv_status tconv_kernels(tconv_text_format format, char** text);
 /** The devices, and why there is no GPU where there is none. JSON: {"devices": [...], "cuda":
  * "why"}, with all facts that the planner uses: options.device_model takes it. */

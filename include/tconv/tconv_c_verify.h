@@ -35,6 +35,11 @@ typedef struct tconv_verify_report {
   double worst_ratio;          /**< largest |got - expected| in units of what is allowed there */
   int64_t n, p, q, k;          /**< the first mismatch in memory order, else the worst element */
   double expected, got, bound; /**< there; bound: before the rounding to the output's type */
+  int64_t overflowed;          /**< right elements that are infinite or NaN (inf - inf) because the
+                                  sum overflows on the way in some order */
+  int64_t zero_padded; /**< of the mismatches: NaN where a weight that is infinite or NaN meets
+                          pixels beyond the border, as kernels give that multiply zeros there;
+                          tconv_kernels says which do */
 } tconv_verify_report;
 
 /** Compares tensors.output (host memory) with the reference evaluated exactly in f64. The bound is

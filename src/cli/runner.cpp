@@ -16,7 +16,13 @@ std::string Verification::sentence() const {
   const std::string what = report.whole != 0
                                ? format("all %lld elements", total)
                                : format("a sample of %lld of %lld elements", checked, total);
-  return "verified: " + what + format(", bound %.2g", report.largest_bound);
+  std::string text = "verified: " + what + format(", bound %.2g", report.largest_bound);
+  if (report.overflowed > 0) {
+    text +=
+        format("; %lld infinite or NaN: their sums overflow on the way in some order (inf - inf)",
+               static_cast<long long>(report.overflowed));
+  }
+  return text;
 }
 
 void Verification::describe(Record& record) const {
@@ -26,7 +32,9 @@ void Verification::describe(Record& record) const {
       .set("checked", report.checked)
       .set("total", report.total)
       .set("mismatches", report.mismatches)
-      .set("worst_ratio", report.worst_ratio);
+      .set("worst_ratio", report.worst_ratio)
+      .set("overflowed", report.overflowed)
+      .set("zero_padded", report.zero_padded);
   if (right()) return;
   record.set("at", std::vector<int64_t>{report.n, report.p, report.q, report.k})
       .set("expected", report.expected)

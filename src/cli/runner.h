@@ -20,7 +20,7 @@ struct Verification {
   bool right() const { return mismatch.empty(); }
   /// "verified: all 49152 elements, bound 1.2e-06" or the mismatch.
   std::string sentence() const;
-  /// Sets verified, whole, checked, total, mismatches, bound, worst_ratio.
+  /// Sets verified, whole, checked, total, mismatches, bound, worst_ratio, overflowed, zero_padded.
   void describe(Record& record) const;
 };
 

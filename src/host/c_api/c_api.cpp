@@ -145,9 +145,11 @@ std::string list_kernels(bool json) {
                     {"device", name_of(kernel->device)},
                     {"tiles", tiles},
                     {"dtypes", dtypes},
-                    {"layouts", {"NHWC", "NCHW"}}});
+                    {"layouts", {"NHWC", "NCHW"}},
+                    {"border", name_of(kernel->border)}});
     text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + "  layouts [\"NHWC\",\"NCHW\"]\n";
+            "  dtypes " + dtypes.dump() + "  layouts [\"NHWC\",\"NCHW\"]" + "  border " +
+            name_of(kernel->border) + "\n";
   }
   return json ? list.dump() : text;
 }

@@ -260,7 +260,9 @@ void write_report(const VerifyReport& report, tconv_verify_report& out) {
          .k = report.k,
          .expected = report.expected,
          .got = report.got,
-         .bound = report.bound};
+         .bound = report.bound,
+         .overflowed = report.overflowed,
+         .zero_padded = report.zero_padded};
 }
 
 void write_comparison(const PlanComparison& comparison, tconv_comparison& out) {

@@ -20,9 +20,10 @@
 namespace tconv::host {
 namespace {
 
-template <typename T>
-ExactElement exact_sum(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
-                       int64_t q, int64_t k) {
+/// Calls body(x, f) for every product x*f of an output, in the definition's order.
+template <typename T, typename Body>
+void for_each_product(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
+                      int64_t q, int64_t k, Body&& body) {
   const ProblemDesc& d = problem.desc();
   const FilterStrides filter = problem.filter_strides();
   const auto* input = static_cast<const T*>(tensors.input);
@@ -30,7 +31,6 @@ ExactElement exact_sum(const Problem& problem, const Tensors& tensors, int64_t n
   const int64_t k_in_group = k % problem.out_c_per_group();
   const int64_t first_c = k / problem.out_c_per_group() * problem.in_c_per_group();
 
-  ExactElement element;
   for (int64_t r = 0; r < d.h.kernel; ++r) {
     const int64_t h = input_index(d.h, p, r);
     if (h == kNoInput) continue;
@@ -38,15 +38,40 @@ ExactElement exact_sum(const Problem& problem, const Tensors& tensors, int64_t n
       const int64_t w = input_index(d.w, q, s);
       if (w == kNoInput) continue;
       for (int64_t c = first_c; c < first_c + problem.in_c_per_group(); ++c) {
-        const double x = widen(input[d.input_strides.offset(n, h, w, c)]);
-        const double f = widen(filters[filter.offset(r, s, k_in_group, c)]);
-        element.value += x * f;
-        element.magnitude += std::fabs(x * f);
+        body(static_cast<double>(widen(input[d.input_strides.offset(n, h, w, c)])),
+             static_cast<double>(widen(filters[filter.offset(r, s, k_in_group, c)])));
       }
-      element.terms += problem.in_c_per_group();
     }
   }
+}
+
+template <typename T>
+ExactElement exact_sum(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
+                       int64_t q, int64_t k) {
+  ExactElement element;
+  for_each_product<T>(problem, tensors, n, p, q, k, [&](double x, double f) {
+    element.value += x * f;
+    element.magnitude += std::fabs(x * f);
+    ++element.terms;
+  });
   return element;
+}
+
+/// Adds the finite addends of each sign where infinite ones hide them.
+template <typename T>
+void add_up_and_down(const Problem& problem, const Tensors& tensors, int64_t n, int64_t p,
+                     int64_t q, int64_t k, ExactElement& element) {
+  const auto add = [&](double term) { (term > 0 ? element.up : element.down) += std::fabs(term); };
+  for_each_product<T>(problem, tensors, n, p, q, k, [&](double x, double f) {
+    if (std::isfinite(x) && std::isfinite(f)) add(x * f);
+  });
+  const ProblemDesc& d = problem.desc();
+  const double bias = d.has_bias ? load(d.bias_dtype, tensors.bias, k) : 0;
+  const int64_t at = d.residual_strides.offset(n, p, q, k);
+  const double residual = d.has_residual ? load(d.output_dtype, tensors.residual, at) : 0;
+  for (const double term : {bias, residual}) {
+    if (std::isfinite(term)) add(term);
+  }
 }
 
 /// bias, residual, activation, in this order.
@@ -64,6 +89,7 @@ void epilogue(const Problem& problem, const Tensors& tensors, int64_t n, int64_t
   if (d.activation == Activation::prelu) {
     element.slope = load(problem.slopes_dtype(), tensors.slopes, k);
   }
+  element.sum = element.value;
   element.value = activate(d, element.value, element.slope);
 }
 
@@ -95,6 +121,13 @@ ExactElement exact_element(const Problem& problem, const Tensors& tensors, int64
     return exact_sum<T>(problem, tensors, n, p, q, k);
   });
   epilogue(problem, tensors, n, p, q, k, element);
+  if (std::isfinite(element.magnitude)) {
+    element.up = (element.magnitude + element.sum) / 2;
+    element.down = (element.magnitude - element.sum) / 2;
+  } else {
+    with_type(problem.desc().dtype,
+              [&]<typename T>() { add_up_and_down<T>(problem, tensors, n, p, q, k, element); });
+  }
   return element;
 }
 

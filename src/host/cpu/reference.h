@@ -16,6 +16,8 @@ struct ExactElement {
   double magnitude = 0;  ///< sum of |input * filter| + |bias| + |residual|: scales the error bound
   int64_t terms = 0;     ///< products in the sum
   double slope = 0;      ///< prelu's for this channel: it scales the error bound
+  double sum = 0;        ///< sum + bias + residual
+  double up = 0, down = 0;  ///< magnitude of the positive and of the negative finite addends
 };
 
 /// Output element (n, p, q, k), evaluated alone. `tensors` are host memory; output is not read.

@@ -48,6 +48,11 @@ enum class Border {
   unknown,  ///< a vendor's secret
 };
 
+constexpr const char* name_of(Border border) {
+  constexpr const char* names[] = {"skipped", "zeros", "unknown"};
+  return names[static_cast<int>(border)];
+}
+
 /// One family of kernels: an entry of the table. The planner sees nothing else of it.
 struct Kernel {
   const char* name;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify.cpp: is a result right? The bound on its error, and the comparison with the reference,
-// whole or on the stratified sample of sample.cpp. docs/verification.md derives every number here.
+// verify.cpp: is a result right? The comparison with the reference, whole or on the stratified
+// sample of sample.cpp.
 #include "src/host/verify/verify.h"
 
 #include <algorithm>
@@ -11,136 +11,19 @@
 
 #include "src/host/cpu/threads.h"
 #include "src/host/device/device.h"
+#include "src/host/plan/kernel_table.h"
+#include "src/host/problem/decomposition.h"
 
 namespace tconv::host {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// ---- The bound. ---------------------------------------------------------------------------------
-
-/// The arithmetic that a kernel sums in, pessimistically: units that truncate lose a whole unit of
-/// the last place where rounding to nearest loses half of one.
-struct Arithmetic {
-  double unit;     ///< largest relative error of one operation
-  double tiny;     ///< what flushing a subnormal result to zero loses at most
-  double largest;  ///< sums beyond this may overflow
-};
-
-Arithmetic arithmetic_of(DType type) {
-  if (type == DType::f64) return {0x1p-52, 0x1p-1022, std::numeric_limits<double>::max()};
-  return {0x1p-23, 0x1p-126, std::numeric_limits<float>::max()};
-}
-
-/// Higham's gamma_m = m*u / (1 - m*u): m operations of relative error u, in any order.
-double gamma_of(double operations, double unit) {
-  const double sum = operations * unit;
-  return sum < 1 ? sum / (1 - sum) : kInfinity;
-}
-
-/// What is added for one product of the problem.
-struct Addends {
-  double count;
-  double larger;  ///< their magnitudes together exceed the product's by this share of it at most
-  double error;   ///< their exact sum is off by this share at most
-};
-
-/// TF32 keeps 11 bits, so that each operand moves by 2^-11 of itself at most; 3xTF32 splits an
-/// operand in two of these, adds three products and leaves out that of the two rests.
-Addends addends_of(DType type, Math math) {
-  if (type != DType::f32 || math == Math::strict) return {1, 0, 0};
-  constexpr double kOperand = 0x1p-11, kRest = 0x1p-22;
-  if (math == Math::tf32) {
-    constexpr double kError = 2 * kOperand + kOperand * kOperand;
-    return {1, kError, kError};
-  }
-  // (1 + kOperand)^2 of the large parts, kOperand * (1 + kOperand) twice.
-  return {3, 4 * kOperand + 3 * kOperand * kOperand,
-          2 * kRest + kRest * kRest + kOperand * kOperand};
-}
-
-/// Bound on |computed - exact| of sum + bias + residual, the f64 reference's own error included.
-double sum_bound(const ProblemDesc& d, const ExactElement& element, Math math) {
-  const Arithmetic a = arithmetic_of(d.dtype);
-  const Addends addends = addends_of(d.dtype, math);
-  const double operations = addends.count * static_cast<double>(element.terms) +
-                            (d.has_bias ? 1 : 0) + (d.has_residual ? 1 : 0);
-  if (operations == 0) return 0;
-  const double kernel = gamma_of(operations, a.unit) * (1 + addends.larger) + addends.error;
-  const double reference = gamma_of(operations, 0x1p-53);
-  const double magnitude = element.magnitude * (1 + reference);
-  if (!(magnitude * (1 + kernel) < a.largest)) return kInfinity;
-  // Each product, each addition and what the activation gives may be flushed to zero.
-  return (kernel + reference) * magnitude + 2 * operations * a.tiny;
-}
-
-/// f with |f(x) - f(y)| <= lipschitz * |x - y| and values in an interval of width `range`.
-/// Evaluated, its error is kActivationUlps units of the last place of itself or, where it is x/2
-/// times a bracket that cancels (both gelus), of x/2.
-struct SmoothActivation {
-  double lipschitz, range;
-  bool scales_with_argument;
-};
-constexpr double kActivationUlps = 8;
-
-double smooth_bound(const ProblemDesc& d, const ExactElement& element, double error,
-                    const SmoothActivation& f) {
-  const Arithmetic a = arithmetic_of(d.dtype);
-  const double moved = std::min(f.lipschitz * error, f.range);
-  const double scale =
-      f.scales_with_argument ? (element.magnitude + error) / 2 : std::fabs(element.value) + moved;
-  return moved + kActivationUlps * a.unit * scale;
-}
-
-double activation_bound(const ProblemDesc& d, const ExactElement& element, double error) {
-  const auto leaky = [&](double slope) {
-    // The slope is rounded to f32 and the product is rounded: two more operations.
-    const double product = 2 * arithmetic_of(d.dtype).unit * (element.magnitude + error);
-    return std::max(1.0, std::fabs(slope)) * error + (slope == 0 ? 0 : std::fabs(slope) * product);
-  };
-  switch (d.activation) {
-    case Activation::identity:
-    case Activation::relu: break;
-    case Activation::leaky_relu: return leaky(d.activation_a);
-    case Activation::prelu: return leaky(element.slope);
-    case Activation::clamp:
-      // A limit that is the value is held in f32.
-      return std::max(error, arithmetic_of(d.dtype).unit * std::fabs(element.value));
-    case Activation::sigmoid: return smooth_bound(d, element, error, {0.25, 1, false});
-    case Activation::tanh: return smooth_bound(d, element, error, {1, 2, false});
-    case Activation::gelu:  // steepest at sqrt(2): 1.12890
-    case Activation::gelu_tanh: return smooth_bound(d, element, error, {1.13, kInfinity, true});
-    case Activation::silu: return smooth_bound(d, element, error, {1.1, kInfinity, false});
-  }
-  return error;
-}
-
-}  // namespace
-
-double error_bound(const ProblemDesc& d, const ExactElement& element, Math math) {
-  // The last term: value +- bound is itself rounded to f64 where it is used.
-  return activation_bound(d, element, sum_bound(d, element, math)) +
-         0x1p-52 * std::fabs(element.value);
-}
-
-bool acceptable(DType output, double got, const ExactElement& exact, double bound) {
-  if (std::isnan(exact.value) || std::isnan(got)) {
-    return std::isnan(exact.value) && std::isnan(got);
-  }
-  if (std::isinf(exact.value)) return got == exact.value;
-  if (std::isinf(bound)) return true;
-  // Rounding is monotone: whatever lies within the bound rounds to between these two.
-  return rounded(output, exact.value - bound) <= got && got <= rounded(output, exact.value + bound);
-}
-
-// ---- The comparison. ----------------------------------------------------------------------------
-
-namespace {
-
 /// What one output element came to.
 struct Verdict {
   double expected = 0, got = 0, bound = 0, ratio = 0;
   bool right = true;
+  bool overflowed = false, zero_padded = false;  ///< see VerifyReport
 };
 
 /// |got - expected| in units of the distance to the farthest value that is still allowed.
@@ -154,6 +37,11 @@ double ratio_of(DType output, double got, const ExactElement& exact, double boun
   if (right) return std::min(ratio, 1.0);
   if (std::isnan(ratio)) return kInfinity;
   return std::max(ratio, 1 + 0x1p-52);
+}
+
+/// Whether tap `r` of output `p` meets a pixel, be it beyond the border.
+bool is_on_grid(const Axis& axis, int64_t p, int64_t r) {
+  return floor_mod(p + axis.pad_begin - r * axis.dilation, axis.stride) == 0;
 }
 
 /// The elements to compare: all of them, or those of a sample, in memory order.
@@ -187,7 +75,7 @@ class Elements {
 
 /// What a run of elements came to. Merging runs in any order gives the same.
 struct Tally {
-  int64_t checked = 0, mismatches = 0;
+  int64_t checked = 0, mismatches = 0, overflowed = 0, zero_padded = 0;
   double largest_bound = 0;
   int64_t first_index = -1, worst_index = -1;  ///< of the first mismatch; of the worst element
   double worst_ratio = -1;
@@ -196,6 +84,8 @@ struct Tally {
     ++checked;
     largest_bound = std::max(largest_bound, element.bound);
     if (!element.right && mismatches++ == 0) first_index = index;
+    overflowed += element.overflowed ? 1 : 0;
+    zero_padded += element.zero_padded ? 1 : 0;
     if (element.ratio > worst_ratio) worst_ratio = element.ratio, worst_index = index;
   }
   void merge(const Tally& other) {
@@ -205,6 +95,8 @@ struct Tally {
       first_index = other.first_index;
     }
     mismatches += other.mismatches;
+    overflowed += other.overflowed;
+    zero_padded += other.zero_padded;
     const bool earlier = other.worst_ratio == worst_ratio && other.worst_index < worst_index;
     if (other.worst_ratio > worst_ratio || earlier) {
       worst_ratio = other.worst_ratio, worst_index = other.worst_index;
@@ -226,8 +118,37 @@ class Comparison {
     result.got = load(d.output_dtype, tensors_.output, d.output_strides.offset(n, p, q, k));
     result.bound = error_bound(problem_, exact, math_);
     result.right = acceptable(d.output_dtype, result.got, exact, result.bound);
+    if (!result.right) {
+      result.overflowed = result.right = explained_by_overflow(d, result.got, exact, math_);
+    }
+    if (!result.right) result.zero_padded = is_of_zero_padding(result.got, exact, elements_[index]);
     result.ratio = ratio_of(d.output_dtype, result.got, exact, result.bound, result.right);
     return result;
+  }
+
+  /// True for NaN where a weight that is infinite or NaN would meet a pixel beyond the border: a
+  /// kernel that multiplies zeros there gets NaN, where the definition has no product.
+  bool is_of_zero_padding(double got, const ExactElement& exact, const Coordinate& at) const {
+    if (!std::isnan(got) || std::isnan(exact.value)) return false;
+    const ProblemDesc& d = problem_.desc();
+    // Kernels see these: where there is one pixel, the stride is as good as 1.
+    const Axis h = normalise(d.h), w = normalise(d.w);
+    const FilterStrides filter = problem_.filter_strides();
+    const int64_t channels = problem_.in_c_per_group(), k = at.k % problem_.out_c_per_group();
+    const int64_t first_c = at.k / problem_.out_c_per_group() * channels;
+    for (int64_t r = 0; r < d.h.kernel; ++r) {
+      for (int64_t s = 0; s < d.w.kernel; ++s) {
+        if (!is_on_grid(h, at.p, r) || !is_on_grid(w, at.q, s)) continue;
+        const bool is_inside =
+            input_index(h, at.p, r) != kNoInput && input_index(w, at.q, s) != kNoInput;
+        for (int64_t c = first_c; !is_inside && c < first_c + channels; ++c) {
+          if (!std::isfinite(load(d.dtype, tensors_.filters, filter.offset(r, s, k, c)))) {
+            return true;
+          }
+        }
+      }
+    }
+    return false;
   }
 
   /// All elements, by `threads` threads that wake up once: where cores are shared, waking them for
@@ -315,7 +236,9 @@ VerifyReport verify(const Problem& problem, const Tensors& tensors, const Verify
                       .total = total,
                       .mismatches = tally.mismatches,
                       .largest_bound = tally.largest_bound,
-                      .worst_ratio = std::max(tally.worst_ratio, 0.0)};
+                      .worst_ratio = std::max(tally.worst_ratio, 0.0),
+                      .overflowed = tally.overflowed,
+                      .zero_padded = tally.zero_padded};
   const int64_t shown = tally.mismatches > 0 ? tally.first_index : tally.worst_index;
   if (shown < 0) return report;
   const auto [n, p, q, k] = elements[shown];
@@ -324,6 +247,20 @@ VerifyReport verify(const Problem& problem, const Tensors& tensors, const Verify
   report.expected = element.expected, report.got = element.got, report.bound = element.bound;
   return report;
 }
+
+namespace {
+
+/// " (igemm_sm80)", of those that this build has.
+std::string rows_that_multiply_zeros() {
+  std::string names;
+  for (const Kernel* kernel : kernel_table()) {
+    if (kernel->border != Border::zeros) continue;
+    names += (names.empty() ? " (" : ", ") + std::string(kernel->name);
+  }
+  return names.empty() ? "" : names + ")";
+}
+
+}  // namespace
 
 std::string describe_mismatch(const Problem& problem, const VerifyReport& report) {
   const DType output = problem.desc().output_dtype;
@@ -344,6 +281,12 @@ std::string describe_mismatch(const Problem& problem, const VerifyReport& report
        << (report.whole ? " elements" : " sampled elements") << " are wrong (" << share
        << " %), this is the first in memory order; the worst is " << report.worst_ratio
        << " times as far off as the bound allows.";
+  if (report.zero_padded > 0) {
+    text << " In " << report.zero_padded
+         << " of them a weight that is infinite or NaN meets pixels beyond the border: rows that "
+            "multiply zeros there give NaN"
+         << rows_that_multiply_zeros() << ", the definition has no product.";
+  }
   return text.str();
 }
 

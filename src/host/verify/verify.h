@@ -7,10 +7,10 @@
 #include <functional>
 #include <vector>
 
-#include "src/host/cpu/reference.h"
 #include "src/host/plan/options.h"
 #include "src/host/plan/tensors.h"
 #include "src/host/problem/problem.h"
+#include "src/host/verify/error_bound.h"
 
 namespace tconv::host {
 
@@ -30,22 +30,12 @@ struct VerifyReport {
   int64_t checked = 0, total = 0, mismatches = 0;
   double largest_bound = 0;  ///< of any element checked
   double worst_ratio = 0;    ///< largest |got - expected| in units of what is allowed there
+  int64_t overflowed = 0;    ///< right, because their sums may overflow in some order
+  int64_t zero_padded = 0;   ///< mismatches that zeros beyond the border explain: see verify.cpp
   int64_t n = 0, p = 0, q = 0, k = 0;  ///< the first mismatch in memory order, else the worst
   double expected = 0, got = 0, bound = 0;
   bool right() const { return mismatches == 0; }
 };
-
-/// Bound on |computed - exact| before the rounding to the output's type, for any order of summation
-/// and for units that truncate while they add. `math` is of f32 problems. Derivation:
-/// docs/verification.md.
-double error_bound(const ProblemDesc& desc, const ExactElement& element, Math math = Math::strict);
-inline double error_bound(const Problem& problem, const ExactElement& element,
-                          Math math = Math::strict) {
-  return error_bound(problem.desc(), element, math);
-}
-
-/// True if `got` (already in the output's type) can be a rounding of exact.value +- bound.
-bool acceptable(DType output, double got, const ExactElement& exact, double bound);
 
 /// Output coordinates worth checking: every phase (or every window class where the phases are
 /// many), every border and corner, block edges, random interior. Sorted, unique, at most `limit`.

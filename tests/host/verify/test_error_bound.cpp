@@ -240,16 +240,89 @@ TEST(ErrorBound, HoldsForDoublesInAnyOrderAndSeesALostDigit) {
   EXPECT_GT(checked, 3000);
 }
 
-TEST(ErrorBound, IsInfiniteWhereAnF32SumMayOverflow) {
+// ---- Sums that overflow on the way. -------------------------------------------------------------
+
+ExactElement sum_of(double up, double down, int64_t terms = 4) {
+  return {.value = up - down,
+          .magnitude = up + down,
+          .terms = terms,
+          .sum = up - down,
+          .up = up,
+          .down = down};
+}
+
+TEST(Overflow, IsWhereTheAddendsOfOneSignReachTheEnd) {
   ProblemDesc d;
   d.in_c = 4;
   const Problem problem(d);
-  EXPECT_TRUE(std::isfinite(error_bound(problem, {.value = 0, .magnitude = 3.4e38, .terms = 4})));
-  EXPECT_EQ(error_bound(problem, {.value = 0, .magnitude = 3.5e38, .terms = 4}), kInfinity);
-  EXPECT_EQ(error_bound(problem, {.value = 0, .magnitude = kInfinity, .terms = 4}), kInfinity);
+  const auto ends = [&](double up, double down, Math math = Math::strict) {
+    const auto [reaches_up, reaches_down] = overflow_of(problem.desc(), sum_of(up, down), math);
+    return std::string(reaches_up ? "+" : "") + (reaches_down ? "-" : "");
+  };
+  EXPECT_EQ(ends(3.4e38, 3.4e38), "");
+  EXPECT_EQ(ends(3.5e38, 3.4e38), "+");
+  EXPECT_EQ(ends(0, 3.5e38), "-");
+  EXPECT_EQ(ends(3.5e38, 3.5e38), "+-");
+  EXPECT_EQ(ends(3.4e38, 0, Math::tf32), "+");  // rounded upwards each operand, one product does
   d.dtype = d.output_dtype = d.bias_dtype = DType::f64;
-  EXPECT_TRUE(
-      std::isfinite(error_bound(Problem(d), {.value = 0, .magnitude = 3.5e38, .terms = 4})));
+  EXPECT_FALSE(overflow_of(Problem(d).desc(), sum_of(3.5e38, 3.5e38)).up);
+}
+
+TEST(Overflow, ExplainsInfinitiesAndInfMinusInfAndNothingElse) {
+  const Problem problem(ProblemDesc{});
+  const auto explained = [&](double got, const ExactElement& exact) {
+    return explained_by_overflow(problem.desc(), got, exact);
+  };
+  const ExactElement both = sum_of(1e39, 1e39), up = sum_of(5e38, 4.9e38 / 2), none = sum_of(1, 2);
+  for (const double got : {kInfinity, -kInfinity, kNaN}) {
+    EXPECT_TRUE(explained(got, both)) << got;
+    EXPECT_FALSE(explained(got, none)) << got;
+    EXPECT_EQ(explained(got, up), got == kInfinity) << got;
+  }
+  EXPECT_FALSE(explained(0, both)) << "what is finite has its bound";
+  EXPECT_TRUE(std::isfinite(error_bound(problem, both)));
+  EXPECT_FALSE(acceptable(DType::f32, 1e38, both, error_bound(problem, both)));
+  // An operand is -inf, and the others reach the other end.
+  ExactElement with_infinity = sum_of(1e39, 0);
+  with_infinity.magnitude = kInfinity;
+  with_infinity.sum = with_infinity.value = -kInfinity;
+  EXPECT_TRUE(explained(kNaN, with_infinity));
+  with_infinity.up = 1;
+  EXPECT_FALSE(explained(kNaN, with_infinity));
+}
+
+TEST(Overflow, GoesThroughTheActivation) {
+  ProblemDesc d;
+  d.activation = Activation::relu;
+  const ExactElement both = sum_of(1e39, 1e39);
+  EXPECT_TRUE(explained_by_overflow(d, 0, both)) << "relu(-inf)";
+  EXPECT_TRUE(explained_by_overflow(d, kNaN, both));
+  EXPECT_FALSE(explained_by_overflow(d, -kInfinity, both));
+  d.activation = Activation::sigmoid;
+  EXPECT_TRUE(explained_by_overflow(d, 1, both));
+  EXPECT_FALSE(explained_by_overflow(d, 0.25, both));
+}
+
+TEST(Overflow, OfTheReferenceItselfLeavesOnlyNaNToBeJudged) {
+  ProblemDesc d;
+  d.dtype = d.output_dtype = d.bias_dtype = DType::f64;
+  ExactElement unknown = sum_of(1.7e308, 5);
+  unknown.up = kInfinity, unknown.sum = unknown.value = kInfinity;
+  EXPECT_TRUE(explained_by_overflow(d, 1e307, unknown));
+  EXPECT_FALSE(explained_by_overflow(d, kNaN, unknown)) << "no sum reaches the other end";
+  unknown.down = kInfinity, unknown.sum = unknown.value = kNaN;
+  EXPECT_TRUE(explained_by_overflow(d, kNaN, unknown));
+}
+
+// An infinite operand has no error to hide behind.
+TEST(ErrorBound, OfInfiniteSumsIsThatOfTheActivation) {
+  ProblemDesc d;
+  d.activation = Activation::relu;
+  ExactElement exact{.value = 0, .magnitude = kInfinity, .terms = 4, .sum = -kInfinity};
+  EXPECT_EQ(error_bound(d, exact), 0);
+  d.activation = Activation::sigmoid;
+  exact.value = 1, exact.sum = kInfinity;
+  EXPECT_LT(error_bound(d, exact), 1e-5);
 }
 
 TEST(ErrorBound, KnowsThatAClampLimitIsRoundedToF32) {

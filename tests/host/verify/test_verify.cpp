@@ -110,6 +110,85 @@ TEST(VerifyWhole, GivesTheSameReportOnAnyNumberOfThreads) {
   EXPECT_EQ(one.largest_bound, many.largest_bound);
 }
 
+/// 1 x 1 ones over channels of +-3e38: what TensorFlow gives for it is NaN.
+class VerifyOverflow : public testing::Test {
+ protected:
+  static Problem problem_of(DType type) {
+    ProblemDesc d;
+    d.dtype = type;
+    d.in_c = 1024;
+    return Problem(d);
+  }
+  VerifyReport report_of(const Problem& problem, double large, double got) {
+    const DType type = problem.desc().dtype;
+    data_.input =
+        filled(type, problem.input_bytes(), [&](int64_t i) { return i < 512 ? large : -large; });
+    data_.filters = filled(type, problem.filter_bytes(), [](int64_t) { return 1.0; });
+    data_.output = filled(type, problem.output_bytes(), [&](int64_t) { return got; });
+    return verify(problem, data_.tensors(), {.threads = 1});
+  }
+  Operands data_;
+};
+
+TEST_F(VerifyOverflow, AcceptsWhateverAnOrderOfTheSumGives) {
+  const Problem problem = problem_of(DType::f32);
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const double got : {kNaN, inf, -inf, 0.0}) {
+    const VerifyReport report = report_of(problem, 3e38, got);
+    EXPECT_TRUE(report.right()) << got << ": " << describe_mismatch(problem, report);
+    EXPECT_EQ(report.overflowed, got == 0 ? 0 : 1) << got;
+  }
+  EXPECT_FALSE(report_of(problem, 3e38, 1e38).right());
+  EXPECT_FALSE(report_of(problem, 1e30, kNaN).right());
+  EXPECT_FALSE(report_of(problem, 1e30, inf).right());
+}
+
+TEST_F(VerifyOverflow, OfTheReferenceItself) {
+  const Problem problem = problem_of(DType::f64);
+  for (const double got : {kNaN, 0.0, 1e300}) {
+    EXPECT_TRUE(report_of(problem, 1.5e308, got).right()) << got;
+  }
+  EXPECT_FALSE(report_of(problem, 1.5e300, kNaN).right());
+}
+
+// x = [1 1], w = [inf 1 1], SAME.
+TEST(VerifyBorder, NamesZerosBeyondTheBorderAsTheReason) {
+  ProblemDesc d;
+  d.w = {.in = 2, .kernel = 3, .pad_begin = 1, .out = 2};
+  const Problem problem(d);
+  const double inf = std::numeric_limits<double>::infinity();
+  Operands data = small_integers(problem, 1);
+  data.input = filled(DType::f32, 8, [](int64_t) { return 1.0; });
+  data.filters = filled(DType::f32, 12, [&](int64_t i) { return i == 0 ? inf : 1.0; });
+  const auto report_of = [&](double first, double second) {
+    data.output = filled(DType::f32, 8, [&](int64_t i) { return i == 0 ? first : second; });
+    return verify(problem, data.tensors(), {});
+  };
+  EXPECT_TRUE(report_of(inf, 2).right());
+  const VerifyReport padded = report_of(inf, kNaN);
+  EXPECT_EQ(padded.mismatches, 1);
+  EXPECT_EQ(padded.zero_padded, 1);
+  const std::string text = describe_mismatch(problem, padded);
+  EXPECT_NE(text.find("meets pixels beyond the border"), std::string::npos) << text;
+  EXPECT_EQ(report_of(kNaN, kNaN).zero_padded, 1) << "the first has no pixel beyond the border";
+  EXPECT_EQ(report_of(inf, inf).zero_padded, 0) << "zeros give NaN";
+  data.filters = filled(DType::f32, 12, [](int64_t) { return 1.0; });
+  EXPECT_EQ(report_of(2, kNaN).zero_padded, 0) << "all weights are finite";
+}
+
+// Where there is one pixel, kernels see stride 1: output 0 is then a pixel's width from the border.
+TEST(VerifyBorder, OfOnePixelIsWhereKernelsSeeIt) {
+  ProblemDesc d;
+  d.h = {.in = 1, .kernel = 2, .stride = 4, .pad_begin = -1, .out = 6};
+  const Problem problem(d);
+  Operands data = small_integers(problem, 1);
+  data.filters = filled(DType::f32, 8, [](int64_t) { return kNaN; });
+  reference_conv2d_transpose(problem, data.tensors(), 1);
+  EXPECT_EQ(load(DType::f32, data.output.data(), 0), 0);
+  store(DType::f32, data.output.data(), 0, kNaN);
+  EXPECT_EQ(verify(problem, data.tensors(), {}).zero_padded, 1);
+}
+
 TEST(Verify, ReportsProgressFromTheCallingThreadUntilItIsDone) {
   ProblemDesc d;
   d.in_c = 64, d.out_c = 64;
