@@ -4,6 +4,7 @@
 #define TCONV_PRINTABLE_H_
 
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,14 @@ inline std::string printable(std::string_view text) {
     text.remove_prefix(length > 0 ? length : 1);
   }
   return result;
+}
+
+/// A number with so many digits; what is none as inf, -inf or nan, whatever its sign.
+inline std::string number_text(double number, int digits) {
+  if (number != number) return "nan";
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*g", digits, number);
+  return text;
 }
 
 }  // namespace tconv

@@ -54,17 +54,22 @@ TCONV_API tconv_status tconv_verify(const tconv_problem* problem, const tconv_te
 typedef struct tconv_comparison {
   size_t struct_size;
   int64_t total, differ; /**< elements; NaN is NaN's equal, -0 is 0's */
-  double worst;          /**< the largest distance of two elements */
-  double allowed;        /**< what it may be; infinite where nothing bounds it */
-  int64_t n, p, q, k;    /**< the first that differs, in memory order */
-  double got, other;     /**< there */
+  double worst;          /**< the distance that is the largest in units of what is allowed */
+  double allowed;        /**< what it may be, there */
+  int64_t n, p, q, k; /**< in memory order: the first wrong element, else the first that differs */
+  double got, other;  /**< there */
+  int64_t wrong;      /**< farther apart than two right results can be, or only one is NaN */
+  int64_t one_nan;    /**< of the wrong: only one is NaN */
+  int64_t unbounded;  /**< of those that differ: their sums may overflow on the way in some order,
+                         so that anything is right */
 } tconv_comparison;
 
 /** Runs two plans of one problem on tensors in host memory, like tconv_run_host, and compares all
  *  elements of what they wrote on the plans' device: nothing is sampled and, on CUDA, no result is
  *  copied. tensors.output is not used. `other` NULL: `plan` once more. Plans of the same family and
  *  tile must give the same values unless they may be nondeterministic; others may be as far apart
- *  as two right results can be (docs/verification.md). TCONV_MISMATCH fills `comparison` and has a
+ *  as two right results of each element can be, which a third run tells, with the operands'
+ *  magnitudes (docs/verification.md). TCONV_MISMATCH fills `comparison` and has a
  *  message like tconv_verify's. */
 TCONV_API tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
                                           const tconv_tensors* tensors,

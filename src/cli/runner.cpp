@@ -61,14 +61,23 @@ std::string Comparison::sentence() const {
   if (!right()) return mismatch;
   const auto total = static_cast<long long>(report.total);
   if (report.differ == 0) return format("agrees: all %lld elements are the same", total);
-  return format("agrees: %lld of %lld elements differ, by at most %.2g (allowed %.2g)",
-                static_cast<long long>(report.differ), total, report.worst, report.allowed);
+  std::string text =
+      format("agrees: %lld of %lld elements differ, at worst by %.2g (allowed there: %.2g)",
+             static_cast<long long>(report.differ), total, report.worst, report.allowed);
+  if (report.unbounded > 0) {
+    text += format("; %lld of them may overflow on the way, where nothing bounds them",
+                   static_cast<long long>(report.unbounded));
+  }
+  return text;
 }
 
 void Comparison::describe(Record& record) const {
   record.set("agrees", right())
       .set("total", report.total)
       .set("differ", report.differ)
+      .set("wrong", report.wrong)
+      .set("one_nan", report.one_nan)
+      .set("unbounded", report.unbounded)
       .set("worst", report.worst)
       .set("allowed", report.allowed);
   if (report.differ == 0) return;
@@ -126,7 +135,12 @@ void Runner::run() const {
 }
 
 Comparison Runner::compare(const tconv_plan* other, Operands& operands) const {
-  if (!on_gpu()) require_memory(2 * static_cast<double>(operands.output.size()));
+  // The other's output, and the magnitudes, in f32 or f64, with the operands they are of.
+  const auto bytes = [](const Buffer& buffer) { return static_cast<double>(buffer.size()); };
+  if (!on_gpu()) {
+    require_memory(4 * bytes(operands.output) + 2 * bytes(operands.residual) +
+                   bytes(operands.input) + bytes(operands.filters));
+  }
   Comparison result;
   result.report = sized<tconv_comparison>();
   const tconv_tensors tensors = operands.tensors();

@@ -35,7 +35,7 @@ struct Comparison {
   bool right() const { return mismatch.empty(); }
   /// "agrees: all 49152 elements are the same" or the mismatch.
   std::string sentence() const;
-  /// Sets agrees, total, differ, worst, allowed.
+  /// Sets agrees, total, differ, wrong, one_nan, unbounded, worst, allowed.
   void describe(Record& record) const;
 };
 

@@ -135,10 +135,9 @@ class FakeGpu final : public host::Gpu {
   }
   void synchronise(host::Stream) override { ++synchronised; }
 
-  host::CompareResult compare(const void* a, const void* b, const host::Region& region,
-                              host::Stream) override {
+  host::CompareResult compare(const host::Compared& what, host::Stream) override {
     ++comparisons;
-    return host::compare_on_host(a, b, region);
+    return host::compare_on_host(what);
   }
 
   host::Event create_event() override {

@@ -16,20 +16,23 @@
 namespace tconv::cuda {
 namespace {
 
+using host::Compared;
 using host::CompareResult;
-using host::Region;
 
 /// What element number `i` adds to the result. Strides cost four divisions an element; whether
 /// there are any is the same for all threads.
 struct Difference {
-  Region region;
+  Compared what;
   bool dense;
-  const void *a, *b;
 
   __device__ CompareResult operator()(int64_t i) const {
-    const int64_t at = dense ? i : region.offset(i);
-    const double y = b == nullptr ? 0 : load_value<double>(region.type, b, at);
-    return host::difference(load_value<double>(region.type, a, at), y, i);
+    const int64_t at = dense ? i : what.region.offset(i);
+    const double magnitude = what.magnitudes == nullptr
+                                 ? 0
+                                 : load_value<double>(what.magnitude_type, what.magnitudes, i);
+    return host::difference(load_value<double>(what.region.type, what.a, at),
+                            load_value<double>(what.region.type, what.b, at), magnitude,
+                            what.tolerance, i);
   }
 };
 
@@ -53,7 +56,8 @@ void check(cudaError_t status) {
 
 namespace tconv::host {
 
-CompareResult compare_buffers(const void* a, const void* b, const Region& region, Stream stream) {
+CompareResult compare_buffers(const Compared& what, Stream stream) {
+  const Region& region = what.region;
   if (region.count() == 0) return {};
   if (const std::string pending = gpu().pending_error(); !pending.empty()) {
     // CUB would report it as its own, and clear it.
@@ -65,7 +69,7 @@ CompareResult compare_buffers(const void* a, const void* b, const Region& region
     return cub::DeviceReduce::TransformReduce(
         workspace, bytes, thrust::counting_iterator<int64_t>(0),
         static_cast<CompareResult*>(on_device.data()), region.count(), cuda::Join{},
-        cuda::Difference{region, region.is_dense(), a, b}, CompareResult{},
+        cuda::Difference{what, region.is_dense()}, CompareResult{},
         static_cast<cudaStream_t>(stream));
   };
   std::size_t bytes = 0;

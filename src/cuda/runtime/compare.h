@@ -7,6 +7,6 @@
 namespace tconv::host {
 
 /// See Gpu::compare. Allocates its own workspace.
-CompareResult compare_buffers(const void* a, const void* b, const Region& region, Stream stream);
+CompareResult compare_buffers(const Compared& what, Stream stream);
 
 }  // namespace tconv::host

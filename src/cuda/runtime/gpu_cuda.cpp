@@ -245,9 +245,8 @@ class CudaGpu final : public Gpu {
           [&] { return cudaStreamSynchronize(to_cuda(stream)); });
   }
 
-  CompareResult compare(const void* a, const void* b, const Region& region,
-                        Stream stream) override {
-    return compare_buffers(a, b, region, stream);
+  CompareResult compare(const Compared& what, Stream stream) override {
+    return compare_buffers(what, stream);
   }
 
   Event create_event() override {

@@ -276,7 +276,10 @@ void write_comparison(const PlanComparison& comparison, tconv_comparison& out) {
          .q = comparison.first.q,
          .k = comparison.first.k,
          .got = comparison.got,
-         .other = comparison.other};
+         .other = comparison.other,
+         .wrong = comparison.wrong,
+         .one_nan = comparison.one_nan,
+         .unbounded = comparison.unbounded};
 }
 
 }  // namespace tconv::host

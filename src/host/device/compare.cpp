@@ -4,13 +4,15 @@
 
 namespace tconv::host {
 
-CompareResult compare_on_host(const void* a, const void* b, const Region& region) {
+CompareResult compare_on_host(const Compared& what) {
   CompareResult result;
-  const int64_t count = region.count();
+  const int64_t count = what.region.count();
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t at = region.offset(i);
-    const double y = b == nullptr ? 0 : load(region.type, b, at);
-    result = joined(result, difference(load(region.type, a, at), y, i));
+    const int64_t at = what.region.offset(i);
+    const double x = load(what.region.type, what.a, at), y = load(what.region.type, what.b, at);
+    const double magnitude =
+        what.magnitudes == nullptr ? 0 : load(what.magnitude_type, what.magnitudes, i);
+    result = joined(result, difference(x, y, magnitude, what.tolerance, i));
   }
   return result;
 }

@@ -21,11 +21,18 @@ std::vector<std::byte> copied(Gpu& gpu, const void* data, int64_t bytes, Stream 
 
 }  // namespace
 
-CompareResult Gpu::compare(const void* a, const void* b, const Region& region, Stream stream) {
-  const std::vector<std::byte> x = copied(*this, a, region.bytes(), stream);
-  const std::vector<std::byte> y = copied(*this, b, region.bytes(), stream);
+CompareResult Gpu::compare(const Compared& what, Stream stream) {
+  const int64_t bytes = what.region.bytes();
+  const auto size = static_cast<int64_t>(size_of(what.magnitude_type));
+  const std::vector<std::byte> a = copied(*this, what.a, bytes, stream);
+  const std::vector<std::byte> b = copied(*this, what.b, bytes, stream);
+  const std::vector<std::byte> magnitudes =
+      copied(*this, what.magnitudes, what.region.count() * size, stream);
   synchronise(stream);
-  return compare_on_host(x.data(), b == nullptr ? nullptr : y.data(), region);
+  Compared here = what;
+  here.a = a.data(), here.b = b.data();
+  if (what.magnitudes != nullptr) here.magnitudes = magnitudes.data();
+  return compare_on_host(here);
 }
 
 int preferred_carveout(const DeviceFacts& device, std::size_t shared_bytes, int blocks_per_core) {

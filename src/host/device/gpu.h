@@ -87,9 +87,9 @@ class Gpu {
   virtual void fill(void* memory, int byte, std::size_t bytes, Stream stream) = 0;
   virtual void synchronise(Stream stream) = 0;
 
-  /// compare_on_host of two tensors in device memory, after what is enqueued on `stream`; waits.
-  /// This one copies both to the host: for implementations that cannot do better.
-  virtual CompareResult compare(const void* a, const void* b, const Region& region, Stream stream);
+  /// compare_on_host of tensors in device memory, after what is enqueued on `stream`; waits. This
+  /// one copies them to the host: for implementations that cannot do better.
+  virtual CompareResult compare(const Compared& what, Stream stream);
 
   virtual Event create_event() = 0;
   virtual void destroy_event(Event event) noexcept = 0;

@@ -19,30 +19,81 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // ---- Two tensors --------------------------------------------------------------------------------
 
+CompareResult exactly(double x, double y) { return difference(x, y, 0, {}, 7); }
+
 TEST(Compare, SpecialValuesEqualThemselves) {
   const double values[] = {kNaN, kInfinity, -kInfinity, 0.0, -0.0, 1.0};
   for (const double x : values) {
     for (const double y : values) {
       const bool same = x == y || (std::isnan(x) && std::isnan(y));
-      const CompareResult result = difference(x, y, 7);
+      const CompareResult result = exactly(x, y);
       EXPECT_EQ(result.differ, same ? 0 : 1) << x << ", " << y;
+      EXPECT_EQ(result.wrong, same ? 0 : 1) << x << ", " << y;
       EXPECT_EQ(result.first, same ? -1 : 7);
-      EXPECT_EQ(result.worst, same ? 0 : std::isfinite(x) && std::isfinite(y) ? 1 : kInfinity);
+      EXPECT_EQ(result.one_nan, !same && std::isnan(x) != std::isnan(y) ? 1 : 0);
+      EXPECT_EQ(result.distance, same ? 0 : std::isfinite(x) && std::isfinite(y) ? 1 : kInfinity);
     }
   }
 }
 
+// What is allowed grows with the element's own addends: a large one excuses no other.
+TEST(Compare, EachElementHasItsOwnBound) {
+  const Tolerance tolerance{.slope = 0.5, .offset = 0.25, .most = 100, .limit = 1e6};
+  EXPECT_EQ(difference(0, 0.25, 0, tolerance, 1).wrong, 0);
+  EXPECT_EQ(difference(0, 0.26, 0, tolerance, 1).wrong, 1);
+  EXPECT_EQ(difference(0, 1.25, 2, tolerance, 1).wrong, 0);
+  EXPECT_EQ(difference(0, 1.26, 2, tolerance, 1).wrong, 1);
+  EXPECT_EQ(difference(0, 101, 1e5, tolerance, 1).wrong, 1) << "the most";
+  EXPECT_EQ(difference(0, 1, kNaN, tolerance, 1).wrong, 1) << "NaN excuses nothing";
+  const CompareResult off = difference(3, 1, 2, tolerance, 5);
+  EXPECT_EQ(off.distance, 2);
+  EXPECT_EQ(off.allowed, 1.25);
+  EXPECT_EQ(off.ratio, 1.6);
+  EXPECT_EQ(off.worst, 5);
+}
+
+TEST(Compare, OneNaNIsWrongAndInfinityIsAsFarAsTheTypesEnd) {
+  const Tolerance tolerance{.slope = 1e-3, .limit = 1e6, .end = 65536};
+  for (const double x : {0.0, 65504.0, kInfinity}) {
+    const CompareResult one = difference(x, kNaN, 7e4, tolerance, 2);
+    EXPECT_EQ(one.wrong, 1) << x;
+    EXPECT_EQ(one.one_nan, 1) << x;
+    EXPECT_EQ(one.first_wrong, 2) << x;
+  }
+  EXPECT_EQ(difference(kInfinity, 65504, 7e4, tolerance, 1).wrong, 0);
+  EXPECT_EQ(difference(kInfinity, 60000, 7e4, tolerance, 1).wrong, 1);
+  EXPECT_EQ(difference(-kInfinity, 65504, 7e4, tolerance, 1).wrong, 1);
+  // Where the sum may overflow on the way, anything may come out; it is counted.
+  for (const double y : {kNaN, kInfinity, 0.0}) {
+    const CompareResult result = difference(1, y, 1e6, tolerance, 1);
+    EXPECT_EQ(result.wrong, 0) << y;
+    EXPECT_EQ(result.unbounded, 1) << y;
+    EXPECT_EQ(result.differ, 1) << y;
+  }
+}
+
 TEST(Compare, CountsTheWorstAndTheFirstInAnyGrouping) {
-  const CompareResult parts[] = {{}, {2, 1.5, 9}, {1, 4, 3}, {}};
+  const Tolerance tolerance{.offset = 1, .limit = 10};
+  const CompareResult parts[] = {{},
+                                 difference(0, 3, 0, tolerance, 9),
+                                 difference(0, 0.5, 0, tolerance, 3),
+                                 difference(0, 3, 0, tolerance, 5),
+                                 difference(0, kNaN, 20, tolerance, 4),
+                                 {}};
   CompareResult forward, backward;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 6; ++i) {
     forward = joined(forward, parts[i]);
-    backward = joined(backward, parts[3 - i]);
+    backward = joined(backward, parts[5 - i]);
   }
   for (const CompareResult& all : {forward, backward}) {
-    EXPECT_EQ(all.differ, 3);
-    EXPECT_EQ(all.worst, 4);
+    EXPECT_EQ(all.differ, 4);
+    EXPECT_EQ(all.wrong, 2);
+    EXPECT_EQ(all.unbounded, 1);
+    EXPECT_EQ(all.one_nan, 0);
     EXPECT_EQ(all.first, 3);
+    EXPECT_EQ(all.first_wrong, 5);
+    EXPECT_EQ(all.worst, 5) << "the first of two that are equally far off";
+    EXPECT_EQ(all.distance, 3);
   }
 }
 
@@ -60,9 +111,10 @@ TEST(Compare, WalksTheElementsInMemoryOrderAndNoPadding) {
       store(DType::f32, b.data(), last, double(last));
     }
     EXPECT_EQ(region.bytes(), 4 * (last + 1));
-    EXPECT_EQ(compare_on_host(a.data(), b.data(), region).differ, 0);
+    const Compared both{.a = a.data(), .b = b.data(), .region = region};
+    EXPECT_EQ(compare_on_host(both).differ, 0);
     store(DType::f32, b.data(), region.offset(41), 1000);
-    EXPECT_EQ(compare_on_host(a.data(), b.data(), region).first, 41);
+    EXPECT_EQ(compare_on_host(both).first, 41);
   }
   // A stride that no element uses does not count.
   EXPECT_TRUE((Region{DType::f32, Layout::nhwc, {1, 1, 4, 5}, {99, 98, 5, 1}}.is_dense()));
@@ -72,13 +124,20 @@ TEST(Compare, WhatASeamWithoutCodeOfItsOwnDoes) {
   FakeGpu fake;
   const Bytes a = filled(DType::f32, 40, [](int64_t i) { return i == 3 ? -8.0 : 1.0; });
   const Bytes b = filled(DType::f32, 40, [](int64_t) { return 1.0; });
-  const Region region = dense_region(DType::f32, 10);
-  const CompareResult result = fake.Gpu::compare(a.data(), b.data(), region, nullptr);
-  EXPECT_EQ(result.first, 3);
-  EXPECT_EQ(result.worst, 9);
-  EXPECT_EQ(fake.Gpu::compare(a.data(), nullptr, region, nullptr).worst, 8);
-  EXPECT_EQ(fake.bytes_to_host, 120);
-  EXPECT_EQ(fake.Gpu::compare(nullptr, nullptr, dense_region(DType::f32, 0), nullptr).differ, 0);
+  const Bytes magnitudes = filled(DType::f64, 80, [](int64_t i) { return double(i); });
+  Compared what{.a = a.data(),
+                .b = b.data(),
+                .region = dense_region(DType::f32, 10),
+                .magnitudes = magnitudes.data(),
+                .magnitude_type = DType::f64,
+                .tolerance = {.slope = 2}};
+  const CompareResult result = fake.Gpu::compare(what, nullptr);
+  EXPECT_EQ(result.first_wrong, 3);
+  EXPECT_EQ(result.distance, 9);
+  EXPECT_EQ(result.allowed, 6);
+  EXPECT_EQ(fake.bytes_to_host, 160);
+  what.region = dense_region(DType::f32, 0);
+  EXPECT_EQ(fake.Gpu::compare(what, nullptr).differ, 0);
 }
 
 // ---- Two rows on a GPU --------------------------------------------------------------------------
@@ -130,10 +189,9 @@ TEST_F(ComparePlans, RightRowsDoAndNoResultIsCopied) {
   EXPECT_TRUE(result.right());
   EXPECT_EQ(result.total, 144);
   EXPECT_EQ(result.differ, 0);
-  EXPECT_GT(result.allowed, 0);
-  EXPECT_LT(result.allowed, 1e-4);
   EXPECT_EQ(fake_.bytes_to_host, 0);
-  EXPECT_EQ(fake_.comparisons, 6);  // the outputs; how large each operand is
+  EXPECT_EQ(fake_.comparisons, 1);
+  EXPECT_EQ(fake_.launches, 3);  // both rows, and the magnitudes
   EXPECT_EQ(operands_.output, before);
   EXPECT_FALSE(fake_.leaks());
 }
@@ -149,9 +207,12 @@ TEST_F(ComparePlans, AWrongElementIsFoundAndReported) {
   EXPECT_EQ(result.first.k, 1);
   EXPECT_NEAR(result.other - result.got, 1, 1e-5);
   EXPECT_NEAR(result.worst, 1, 1e-5);
+  EXPECT_GT(result.allowed, 0);
+  EXPECT_LT(result.allowed, 1e-4);
   EXPECT_EQ(fake_.bytes_to_host, 8);  // the two elements
   const std::string sentence = describe(problem_, result);
-  for (const char* part : {"1 of 144 elements differ", "n=0, p=2, q=3, k=1", "allowed"}) {
+  for (const char* part :
+       {"1 of 144 elements differ, 1 of them by more", "n=0, p=2, q=3, k=1", "allowed"}) {
     EXPECT_NE(sentence.find(part), std::string::npos) << sentence;
   }
 }
@@ -184,24 +245,67 @@ TEST_F(ComparePlans, AnElementThatOneRowDoesNotWriteDiffers) {
   EXPECT_FALSE(result.right());
 }
 
-TEST_F(ComparePlans, NothingBoundsResultsOfNaNs) {
+// A NaN or an infinity in the operands leaves every element its bound.
+TEST_F(ComparePlans, ANaNInTheInputExcusesNothing) {
   store(DType::f32, operands_.input.data(), 0, kNaN);
+  store(DType::f32, operands_.input.data(), 26, kInfinity);
+  EXPECT_TRUE(compared(plan(rows::kFake), plan(other_row_)).right());
+  for (const auto& [at, wrong] : {std::pair{(5 * 6 + 2) * 8, 1e-3F}, {0, 1.0F}}) {
+    // Far from the NaN; and where it is.
+    spoil = [at = at, wrong = wrong](float* output) {
+      output[at] = std::isnan(output[at]) ? wrong : output[at] + wrong;
+    };
+    const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
+    EXPECT_EQ(result.wrong, 1) << at;
+    EXPECT_EQ(result.one_nan, at == 0 ? 1 : 0);
+    EXPECT_FALSE(result.right());
+  }
+  const std::string sentence = describe(problem_, compared(plan(rows::kFake), plan(other_row_)));
+  EXPECT_NE(sentence.find("in 1 only one of the two is NaN"), std::string::npos) << sentence;
+  EXPECT_EQ(sentence.find("-nan"), std::string::npos) << sentence;
+}
+
+TEST_F(ComparePlans, ALargeElementExcusesNoOther) {
+  store(DType::f32, operands_.input.data(), 0, 1e20);
+  spoil = [](float* output) { output[(5 * 6 + 5) * 8] += 1e-3F; };  // no tap of pixel 0 is here
   const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
-  EXPECT_EQ(result.differ, 0);
-  EXPECT_EQ(result.allowed, kInfinity);
+  EXPECT_EQ(result.wrong, 1);
+  EXPECT_LT(result.allowed, 1e-4);
+}
+
+TEST_F(ComparePlans, SumsThatMayOverflowAreCounted) {
+  store(DType::f32, operands_.input.data(), 0, 3e38);
+  for (int64_t i = 0; i < 108; ++i) store(DType::f32, operands_.filters.data(), i, 2);
+  spoil = [](float* output) { output[0] = 0; };
+  const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
+  EXPECT_EQ(result.differ, 1);
+  EXPECT_EQ(result.unbounded, 1);
   EXPECT_TRUE(result.right());
+}
+
+TEST_F(ComparePlans, NamesTheRowThatMultipliesZerosBeyondTheBorder) {
+  other_row_.border = Border::zeros;
+  store(DType::f32, operands_.filters.data(), 0, kInfinity);
+  spoil = [](float* output) { output[(5 * 6 + 5) * 8] = static_cast<float>(kNaN); };
+  const PlanComparison result = compared(plan(rows::kFake), plan(other_row_));
+  EXPECT_EQ(result.one_nan, 1);
+  EXPECT_NE(describe(problem_, result).find("other multiplies zeros beyond the border"),
+            std::string::npos)
+      << describe(problem_, result);
 }
 
 TEST_F(ComparePlans, PackedFiltersAndOneCopyOfTheOperands) {
   const Plan packed = plan(rows::kFake, {.prepacked_filters = true});
   EXPECT_EQ(compared(packed, plan(other_row_)).differ, 0);
-  EXPECT_EQ(fake_.allocations, 5 + 2 + 2 + 1);  // operands, outputs, workspaces, packed filters
+  // Operands, outputs, workspaces, packed filters; magnitudes of the operands, their sums,
+  // workspace.
+  EXPECT_EQ(fake_.allocations, 5 + 2 + 2 + 1 + 4 + 1 + 1);
   EXPECT_FALSE(fake_.leaks());
 }
 
 TEST_F(ComparePlans, RunningOutOfMemoryAnywhereLeaksNothing) {
   const Plan made = plan(rows::kFake), other = plan(other_row_);
-  for (int64_t nth = 0; nth < 9; ++nth) {
+  for (int64_t nth = 0; nth < 15; ++nth) {
     fake_.allocations = 0;
     fake_.fail_allocation = nth;
     try {
@@ -243,25 +347,24 @@ TEST_F(ComparePlans, OnTheCpuToo) {
 
 // ---- What is allowed ----------------------------------------------------------------------------
 
-double largest(DType type, const Bytes& data, int64_t bytes) {
-  const int64_t count = bytes / static_cast<int64_t>(size_of(type));
-  return compare_on_host(data.data(), nullptr, dense_region(type, count)).worst;
-}
-
 // No element's own interval of right results (docs/verification.md) is wider.
-TEST(AllowedDistance, CoversEveryPairOfRightResults) {
+TEST(Tolerance, CoversEveryPairOfRightResults) {
   std::mt19937_64 random(31);
   for (int i = 0; i < enumeration(20000, 1000); ++i) {
     const Problem problem(
         random_desc(random, {.strided_tensors = false, .inexact_activations = true}));
     const ProblemDesc& d = problem.desc();
+    const double scale = std::ldexp(1.0, static_cast<int>(random() % 24) - 12);
     Operands o = uniform(problem, random());
-    const double allowed = allowed_distance(
-        problem, {.input = largest(d.dtype, o.input, problem.input_bytes()),
-                  .filters = largest(d.dtype, o.filters, problem.filter_bytes()),
-                  .bias = largest(d.bias_dtype, o.bias, problem.bias_bytes()),
-                  .slopes = largest(problem.slopes_dtype(), o.slopes, problem.slopes_bytes()),
-                  .residual = largest(d.output_dtype, o.residual, problem.residual_bytes())});
+    for (int64_t j = 0; j < problem.input_bytes() / static_cast<int64_t>(size_of(d.dtype)); ++j) {
+      store(d.dtype, o.input.data(), j, scale * load(d.dtype, o.input.data(), j));
+    }
+    double slope = 0;
+    for (int64_t k = 0;
+         k < problem.slopes_bytes() / static_cast<int64_t>(size_of(problem.slopes_dtype())); ++k) {
+      slope = std::max(slope, std::fabs(load(problem.slopes_dtype(), o.slopes.data(), k)));
+    }
+    const Tolerance tolerance = tolerance_of(problem, slope);
     const Extents e = problem.output_extents();
     for (int64_t at = 0; at < e.count(); ++at) {
       const int64_t n = at % e.n, p = at / e.n % e.h, q = at / e.n / e.h % e.w;
@@ -270,8 +373,33 @@ TEST(AllowedDistance, CoversEveryPairOfRightResults) {
       const double bound = error_bound(problem, exact);
       const double low = rounded(d.output_dtype, exact.value - bound);
       const double high = rounded(d.output_dtype, exact.value + bound);
-      ASSERT_GE(allowed, high - low) << problem.key();
+      ASSERT_EQ(difference(low, high, exact.magnitude, tolerance, 0).wrong, 0)
+          << problem.key() << ": " << low << " to " << high << ", allowed "
+          << tolerance.allowed(exact.magnitude);
     }
+  }
+}
+
+// And it is not much wider than what two results of that element may be apart.
+TEST(Tolerance, IsThatOfTheElement) {
+  for (const Activation activation :
+       {Activation::identity, Activation::tanh, Activation::clamp, Activation::gelu}) {
+    ProblemDesc d;
+    d.in_c = 64;
+    d.activation = activation;
+    if (activation == Activation::clamp) d.activation_a = 0, d.activation_b = 6;
+    const Problem problem(d);
+    const Tolerance tolerance = tolerance_of(problem, 0);
+    for (const double magnitude : {1e-3, 1.0, 1e3}) {
+      ExactElement exact{.magnitude = magnitude, .terms = 64};
+      exact.value = exact.sum = magnitude;
+      if (activation == Activation::tanh) exact.value = std::tanh(magnitude);
+      const double both_ways = 2 * (error_bound(problem, exact) + 0x1p-24 * (1 + magnitude));
+      EXPECT_LT(tolerance.allowed(magnitude), 3 * both_ways)
+          << name_of(activation) << " " << magnitude;
+    }
+    EXPECT_GT(tolerance.limit, 3e38 * 0.99);
+    EXPECT_LT(tolerance.limit, std::numeric_limits<float>::max());
   }
 }
 
