@@ -221,7 +221,7 @@ class Lists(ProgramTest):
         kernels = json.loads(self.call("kernels", "--json"))
         self.assertEqual(kernels[-1]["name"], "reference")
         for kernel in kernels:
-            self.assertEqual(set(kernel), {"name", "device", "tiles", "dtypes", "layouts"})
+            self.assertEqual(set(kernel), {"name", "device", "tiles", "dtypes", "layouts", "border"})
             self.assertIn(kernel["name"], self.call("kernels"))
         devices = self.json("devices")
         self.assertEqual(devices["devices"][-1]["device"], "cpu")
