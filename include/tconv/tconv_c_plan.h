@@ -120,7 +120,9 @@ TCONV_API tconv_status tconv_plan_explain(const tconv_plan* plan, tconv_text_for
 TCONV_API tconv_status tconv_plan_counters(const tconv_plan* plan, tconv_text_format format,
                                            char** text);
 /** The taps and products that make output (n, p, q, k). `input` and `filters` (host memory, in the
- *  problem's order) may both be NULL: then without values. */
+ *  problem's order) may both be NULL: then without values. Of a tap's products the first 8 are
+ *  listed, and 8 more that are infinite or NaN. JSON has no infinity and no NaN: they are the
+ * strings "inf", "-inf" and "nan", here and in all other JSON of the library and its program. */
 TCONV_API tconv_status tconv_plan_explain_at(const tconv_plan* plan, const void* input,
                                              const void* filters, int64_t n, int64_t p, int64_t q,
                                              int64_t k, tconv_text_format format, char** text);

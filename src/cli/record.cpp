@@ -2,6 +2,9 @@
 // record.cpp: see record.h.
 #include "src/cli/record.h"
 
+#include <tconv/printable.h>
+
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace tconv::cli {
@@ -11,6 +14,15 @@ using Json = nlohmann::ordered_json;
 struct Record::Fields {
   Json json = Json::object();
 };
+
+namespace {
+
+/// JSON has no infinity and no NaN: they are the strings "inf", "-inf" and "nan".
+Json number_json(double number) {
+  return std::isfinite(number) ? Json(number) : Json(number_text(number, 0));
+}
+
+}  // namespace
 
 Record::Record() : fields_(std::make_unique<Fields>()) {}
 Record::~Record() = default;
@@ -22,11 +34,12 @@ Record& Record::set(const char* name, const std::string& value) {
   return *this;
 }
 Record& Record::set(const char* name, double value) {
-  fields_->json[name] = value;  // the library writes null for what is not finite
+  fields_->json[name] = number_json(value);
   return *this;
 }
 Record& Record::set(const char* name, const std::vector<double>& values) {
-  fields_->json[name] = values;
+  Json& array = fields_->json[name] = Json::array();
+  for (const double value : values) array.push_back(number_json(value));
   return *this;
 }
 Record& Record::set(const char* name, const std::vector<int64_t>& values) {

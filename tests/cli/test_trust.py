@@ -7,7 +7,7 @@ import pty
 import subprocess
 
 import support
-from support import ProgramTest, integers, read_npy, scatter
+from support import ProgramTest, Tensor, integers, read_npy, scatter
 
 
 class Verify(ProgramTest):
@@ -76,6 +76,33 @@ class Verify(ProgramTest):
         self.assertEqual(got.values, wanted.values)
         self.assertEqual([i for i in range(240) if got.values[i] != expected.values[i]], [137])
         self.assertEqual(read_npy(self.path("d/filters.npy"))[0].values, self.f.values)
+
+    def test_infinities_and_nans_are_words(self):
+        wanted = scatter(self.x, self.f, (2, 2), (1, 1), (0, 0), (10, 12))
+        wanted.values[7] = float("nan")
+        self.save("wrong.npy", wanted)
+        report = self.json(*self.files, "--got", "wrong.npy", expect=1)
+        self.assertEqual((report["got"], report["worst_ratio"]), ("nan", "inf"))
+        self.assertIn("= nan, but it must be",
+                      self.call(*self.files, "--got", "wrong.npy", expect=1))
+        # Half of the channels 3e38, half -3e38: some order gives inf - inf, and TensorFlow's does.
+        self.save("x.npy", Tensor((1, 1, 1, 1024), [3e38] * 512 + [-3e38] * 512))
+        self.save("f.npy", Tensor((1, 1, 1, 1024), [1] * 1024))
+        for got in (0, float("inf"), float("-inf"), float("nan")):
+            self.save("got.npy", Tensor((1, 1, 1, 1), [got]))
+            text = self.call("verify", "--input", "x.npy", "--filters", "f.npy", "--got", "got.npy")
+            self.assertEqual("overflow on the way" in text, got != 0, text)
+        self.save("got.npy", Tensor((1, 1, 1, 1), [1e38]))
+        self.call("verify", "--input", "x.npy", "--filters", "f.npy", "--got", "got.npy", expect=1)
+
+    def test_zeros_beyond_the_border_are_named(self):
+        self.save("x.npy", Tensor((1, 1, 2, 1), [1, 1]))
+        self.save("f.npy", Tensor((1, 3, 1, 1), [float("inf"), 1, 1]))
+        files = ["verify", "--input", "x.npy", "--filters", "f.npy"]
+        self.assertIn("verified", self.call(*files, "--device", "cpu"))
+        self.save("got.npy", Tensor((1, 1, 2, 1), [float("inf"), float("nan")]))
+        self.assertIn("beyond the border", self.call(*files, "--got", "got.npy", expect=1))
+        self.assertEqual(self.json(*files, "--got", "got.npy", expect=1)["zero_padded"], 1)
 
     def test_names_the_padding_of_pytorch(self):
         wrong = scatter(self.x, self.f, (2, 2), (1, 1), (1, 1), (10, 12))

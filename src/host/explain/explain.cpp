@@ -10,11 +10,22 @@
 #include <vector>
 
 #include "src/host/problem/errors.h"
+#include "tconv/printable.h"
 
 namespace tconv::host {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// JSON has no infinity and no NaN: they are the strings "inf", "-inf" and "nan".
+Json number_json(double number) {
+  return std::isfinite(number) ? Json(number) : Json(number_text(number, 0));
+}
+
+/// The same number as text.
+std::string number_of(const Json& number) {
+  return number.is_string() ? number.get<std::string>() : number.dump();
+}
 
 std::string format(const char* pattern, double value) {
   char text[64];
@@ -178,28 +189,38 @@ void check_coordinate(const char* name, int64_t value, int64_t extent) {
   }
 }
 
-/// The products of one tap: at most this many are listed, the rest only summed.
+/// The products of one tap: so many are listed, and as many more that are infinite or NaN, because
+/// somebody may look for where a NaN comes from. The rest is only summed.
 constexpr int64_t kListedProducts = 8;
 
-Json tap_json(const Problem& problem, const Tensors& tensors, const Tap& tap, int64_t n,
-              int64_t k) {
+/// Adds what the tap gives to `total`.
+Json tap_json(const Problem& problem, const Tensors& tensors, const Tap& tap, int64_t n, int64_t k,
+              double& total) {
   const ProblemDesc& d = problem.desc();
   Json json = {{"tap", {tap.r, tap.s}}, {"input_pixel", {tap.h, tap.w}}};
   if (tensors.input == nullptr) return json;
   const int64_t first_c = k / problem.out_c_per_group() * problem.in_c_per_group();
   double sum = 0;
+  int64_t listed_besides = 0;
   json["products"] = Json::array();
   for (int64_t c = first_c; c < first_c + problem.in_c_per_group(); ++c) {
     const double x = load(d.dtype, tensors.input, d.input_strides.offset(n, tap.h, tap.w, c));
     const double f =
         load(d.dtype, tensors.filters,
              problem.filter_strides().offset(tap.r, tap.s, k % problem.out_c_per_group(), c));
-    if (c - first_c < kListedProducts) {
-      json["products"].push_back({{"c", c}, {"input", x}, {"filter", f}, {"product", x * f}});
+    const bool is_besides =
+        c - first_c >= kListedProducts && !std::isfinite(x * f) && listed_besides < kListedProducts;
+    listed_besides += is_besides ? 1 : 0;
+    if (c - first_c < kListedProducts || is_besides) {
+      json["products"].push_back({{"c", c},
+                                  {"input", number_json(x)},
+                                  {"filter", number_json(f)},
+                                  {"product", number_json(x * f)}});
     }
     sum += x * f;
   }
-  json["sum"] = sum;
+  json["sum"] = number_json(sum);
+  total += sum;
   return json;
 }
 
@@ -217,10 +238,9 @@ Json element_json(const Plan& plan, const Tensors& tensors, int64_t n, int64_t p
                {"taps", Json::array()}};
   double sum = 0;
   for (const Tap& tap : taps_of(d, p, q)) {
-    json["taps"].push_back(tap_json(problem, tensors, tap, n, k));
-    sum += json["taps"].back().value("sum", 0.0);
+    json["taps"].push_back(tap_json(problem, tensors, tap, n, k, sum));
   }
-  if (tensors.input != nullptr) json["sum"] = sum;
+  if (tensors.input != nullptr) json["sum"] = number_json(sum);
   return json;
 }
 
@@ -236,20 +256,22 @@ std::string element_text(const Json& json) {
     out << "  tap (" << tap["tap"][0] << ", " << tap["tap"][1] << ") x input pixel ("
         << tap["input_pixel"][0] << ", " << tap["input_pixel"][1] << ")";
     if (tap.contains("sum")) {
-      out << " = " << tap["sum"] << "\n";
+      out << " = " << number_of(tap["sum"]) << "\n";
       for (const Json& product : tap["products"]) {
-        out << "      c=" << product["c"] << ": " << product["input"] << " * " << product["filter"]
-            << " = " << product["product"] << "\n";
+        out << "      c=" << product["c"] << ": " << number_of(product["input"]) << " * "
+            << number_of(product["filter"]) << " = " << number_of(product["product"]) << "\n";
       }
       const auto listed = static_cast<int64_t>(tap["products"].size());
       const auto hidden = json["channels"].get<int64_t>() - listed;
-      if (hidden > 0) out << "      and " << hidden << " more channels";
+      if (hidden > 0) out << "      and " << hidden << " more channels\n";
+    } else {
+      out << "\n";
     }
-    if (!tap.contains("sum") || json["channels"] > kListedProducts) out << "\n";
   }
   if (json["taps"].empty())
     out << "  no tap reaches it: its sum is 0, the epilogue still applies\n";
-  if (json.contains("sum")) out << "sum " << json["sum"] << ", before bias, residual, activation\n";
+  if (json.contains("sum"))
+    out << "sum " << number_of(json["sum"]) << ", before bias, residual, activation\n";
   return out.str();
 }
 

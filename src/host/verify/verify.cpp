@@ -13,6 +13,7 @@
 #include "src/host/device/device.h"
 #include "src/host/plan/kernel_table.h"
 #include "src/host/problem/decomposition.h"
+#include "tconv/printable.h"
 
 namespace tconv::host {
 namespace {
@@ -264,12 +265,13 @@ std::string rows_that_multiply_zeros() {
 
 std::string describe_mismatch(const Problem& problem, const VerifyReport& report) {
   const DType output = problem.desc().output_dtype;
+  const auto number = [&](double x) { return number_text(x, output == DType::f64 ? 17 : 9); };
   std::ostringstream text;
-  text.precision(output == DType::f64 ? 17 : 9);
   text << "output[n=" << report.n << ", p=" << report.p << ", q=" << report.q << ", k=" << report.k
-       << "] = " << report.got << ", but it must be " << rounded(output, report.expected)
-       << " (exactly " << report.expected << ", error at most " << report.bound
-       << " before the rounding to " << name_of(output) << ")";
+       << "] = " << number(report.got) << ", but it must be "
+       << number(rounded(output, report.expected)) << " (exactly " << number(report.expected)
+       << ", error at most " << number(report.bound) << " before the rounding to "
+       << name_of(output) << ")";
   const double relative = std::fabs(report.got - report.expected) / std::fabs(report.expected);
   if (relative > 0 && relative < 1) {
     text << "; " << static_cast<int>(-std::log10(relative)) << " decimal digits are right";

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "src/host/explain/explain.h"
@@ -221,6 +222,39 @@ TEST(Explain, AtListsExactlyTheTapsThatMakeTheElement) {
     }
     ++checked;
   }
+}
+
+// What `explain --at` is for: where does a NaN come from? From channel 11 here.
+TEST(Explain, AtShowsInfinitiesAndNaNs) {
+  ProblemDesc d;
+  d.in_c = 14;
+  d.w = {.in = 2, .kernel = 2, .stride = 1, .out = 3};
+  const Problem problem(d);
+  Operands o = small_integers(problem, 1);
+  const double inf = std::numeric_limits<double>::infinity();
+  store(DType::f32, o.input.data(), 0, -inf);
+  store(DType::f32, o.filters.data(), 0, 2);
+  store(DType::f32, o.input.data(), 11, inf);
+  store(DType::f32, o.filters.data(), 11, 0);
+  const Plan plan = make_plan(problem, {.kernels = {"reference"}});
+  const auto at = [&](bool json) {
+    return explain_at(plan, o.input.data(), o.filters.data(), 0, 0, 0, 0, json);
+  };
+  const auto json = nlohmann::json::parse(at(true));
+  EXPECT_EQ(json["sum"], "nan");
+  const auto& products = json["taps"][0]["products"];
+  ASSERT_EQ(products.size(), 9U);
+  EXPECT_EQ(products[0]["input"], "-inf");
+  EXPECT_EQ(products[0]["filter"], 2);
+  EXPECT_EQ(products[0]["product"], "-inf");
+  EXPECT_EQ(products[8]["c"], 11);
+  EXPECT_EQ(products[8]["product"], "nan");
+  const std::string text = at(false);
+  for (const char* part :
+       {"c=0: -inf * 2", "= -inf", "c=11: inf * 0", "= nan", "sum nan", "and 5 more channels\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+  EXPECT_EQ(text.find("null"), std::string::npos) << text;
 }
 
 }  // namespace
