@@ -32,7 +32,9 @@ enum {
 };
 
 /** The message of the last failed call on this thread; "" if there was none. Owned by the library,
- *  valid until the next failing call on this thread. */
+ *  valid until the next failing call on this thread. What it quotes is fit for a terminal: bytes
+ * that are no printable UTF-8 are written as \x1b. So are texts (TCONV_TEXT) and lines of the log.
+ */
 TCONV_API const char* tconv_last_error(void);
 
 /** "0.1.0". */

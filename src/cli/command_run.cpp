@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // command_run.cpp: tconv run: files in, one plan, a file out.
+#include <tconv/printable.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -52,7 +54,7 @@ void print(const RunArgs& args, const Request& request, const Runner& runner,
   std::printf("time       %s, median of %zu, %.3g GFLOP/s\n", time_text(us).c_str(),
               result.times.size(), 2e-3 * macs / us);
   if (result.verification) std::printf("%s\n", result.verification->sentence().c_str());
-  std::printf("output     %s, %s of %s\n", args.output->c_str(),
+  std::printf("output     %s, %s of %s\n", printable(*args.output).c_str(),
               join(request.output_grid().shape).c_str(), dtype_name(request.desc.output_dtype));
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // command_upscale.cpp: tconv upscale: a picture, enlarged by a depthwise transposed convolution.
+#include <tconv/printable.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -137,9 +139,9 @@ void print(const UpscaleArgs& args, const Image& before, const Image& after, con
   std::printf("row        %s, tile %s, %s\n", runner.kernel(), runner.tile(),
               time_text(us).c_str());
   if (verification) std::printf("%s\n", verification->sentence().c_str());
-  std::printf("picture    %s, %d x %d -> %s, %d x %d, %d channels\n", args.picture.c_str(),
-              before.width, before.height, args.target.c_str(), after.width, after.height,
-              after.channels);
+  std::printf("picture    %s, %d x %d -> %s, %d x %d, %d channels\n",
+              printable(args.picture).c_str(), before.width, before.height,
+              printable(args.target).c_str(), after.width, after.height, after.channels);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // command_verify.cpp: tconv verify: a plan's result, or somebody else's, against the reference; or
 // a plan against another row.
+#include <tconv/printable.h>
+
 #include <cstdio>
 #include <filesystem>
 
@@ -92,7 +94,7 @@ std::string diagnose(const Request& request, Operands& operands,
 
 void print_subject(const char* subject, const Request& request) {
   std::printf("problem    %s\n", request.key());
-  std::printf("result     %s\n", subject);
+  std::printf("result     %s\n", printable(subject).c_str());
 }
 
 void print_result(const char* subject, const Request& request, const Verification& result,

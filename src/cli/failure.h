@@ -2,6 +2,7 @@
 // failure.h: what ends a command early.
 #pragma once
 
+#include <tconv/printable.h>
 #include <tconv/tconv_c.h>
 
 #include <stdexcept>
@@ -9,11 +10,12 @@
 
 namespace tconv::cli {
 
-/// The exit code (one of tconv_status) and the one message for stderr.
+/// The exit code (one of tconv_status) and the one message for stderr, fit for a terminal whatever
+/// it quotes.
 class Failure : public std::runtime_error {
  public:
   Failure(tconv_status exit_code, const std::string& message)
-      : std::runtime_error(message), exit_code_(exit_code) {}
+      : std::runtime_error(printable(message)), exit_code_(exit_code) {}
   tconv_status exit_code() const { return exit_code_; }
 
  private:

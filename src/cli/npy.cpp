@@ -21,6 +21,12 @@ static_assert(std::endian::native == std::endian::little, "elements are copied a
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 
+/// What a file says, in a message: its beginning is enough.
+std::string quoted(const std::string& text) {
+  constexpr std::size_t kMost = 40;
+  return "'" + (text.size() > kMost ? text.substr(0, kMost) + "..." : text) + "'";
+}
+
 /// Reads "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }".
 class HeaderText {
  public:
@@ -77,7 +83,7 @@ class HeaderText {
     } else if (name == "shape" && !shape_) {
       shape_ = parse_shape();
     } else {
-      broken("unknown or repeated key '" + name + "'");
+      broken("unknown or repeated key " + quoted(name));
     }
   }
 
@@ -134,10 +140,11 @@ tconv_dtype dtype_of(const std::string& descr) {
   if (descr == "<f4") return TCONV_F32;
   if (descr == "<f8") return TCONV_F64;
   if (descr.starts_with('>'))
-    refuse("its type is '" + descr +
-           "', big-endian, but it must be "
+    refuse("its type is " + quoted(descr) +
+           ", big-endian, but it must be "
            "little-endian: '<f2', '<f4' or '<f8'");
-  refuse("its type is '" + descr + "', but it must be '<f2', '<f4' or '<f8' (f16, f32 or f64)");
+  refuse("its type is " + quoted(descr) +
+         ", but it must be '<f2', '<f4' or '<f8' (f16, f32 or f64)");
 }
 
 int64_t element_count(const std::vector<int64_t>& shape) {

@@ -2,6 +2,8 @@
 // program.cpp: the program: commands, options, help, exit codes. The only file that compiles CLI11.
 #include "src/cli/program.h"
 
+#include <tconv/printable.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -360,7 +362,7 @@ int run_program(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fputs("tconv: out of memory\n", stderr);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tconv: %s\n", error.what());
+    std::fprintf(stderr, "tconv: %s\n", printable(error.what()).c_str());
   }
   return TCONV_DEVICE_ERROR;
 }

@@ -3,6 +3,7 @@
 #include "src/cli/suite.h"
 
 #include <regex.h>
+#include <tconv/printable.h>
 
 #include <algorithm>
 #include <fstream>
@@ -93,7 +94,7 @@ tconv_axis read_axis(const Table& table, const char* axis, const char* begin, co
 
 SuiteRow read_row(const Table& table, const char* batch_column) {
   SuiteRow row;
-  row.name = table.text("network") + " / " + table.text("layer");
+  row.name = printable(table.text("network") + " / " + table.text("layer"));
   row.desc = sized<tconv_problem_desc>();
   row.desc.batch = table.number(batch_column);
   row.desc.in_c = table.number("in_c");

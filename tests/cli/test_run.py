@@ -3,6 +3,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import time
 
@@ -284,6 +285,29 @@ class Refusals(ProgramTest):
         for name, word in [("big_endian.npy", "little-endian"), ("fortran.npy", "Fortran")]:
             self.refuse("--input", name, "--filters", "f.npy", "--output", "y.npy", base=False,
                         words=[name, word])
+
+    def test_what_files_say_does_not_reach_the_terminal_raw(self):
+        good = open(self.path("x.npy"), "rb").read()
+        escape = b"\x1b]0;owned\x07\xff"
+        hostile = {"type.npy": good.replace(b"<f4", escape), "key.npy": good.replace(b"descr", escape),
+                   "long.npy": good.replace(b"<f4", b"x" * 4000)}
+        for name, data in hostile.items():
+            with open(self.path(name), "wb") as file:  # the header's length says where it ends
+                length = struct.unpack("<H", good[8:10])[0] + len(data) - len(good)
+                file.write(data[:8] + struct.pack("<H", length) + data[10:])
+            self.refuse("--input", name, "--filters", "f.npy", "--output", "y.npy", base=False,
+                        words=[name])
+            self.assertLess(len(self.stderr), 200)
+            self.assertEqual([c for c in self.stderr if ord(c) < 32 and c != "\n"], [])
+            if name != "long.npy":
+                self.assertIn(r"\x1b]0;owned\x07\xff", self.stderr)
+        self.refuse("--input", "a\x1b[2Jb", "--filters", "f.npy", "--output", "y.npy", base=False,
+                    words=[r"a\x1b[2Jb"])
+        self.refuse("--kernel", "\x1b[2J", words=[r"'\x1b[2J'"])
+        out = "y\x1b[2J.npy"
+        text = self.call("run", "--input", "x.npy", "--filters", "f.npy", "--output", out)
+        self.assertIn(r"y\x1b[2J.npy", text)
+        self.assertNotIn("\x1b", text)
 
     def test_unwritable_output(self):
         files = ["--input", "x.npy", "--filters", "f.npy"]

@@ -148,6 +148,11 @@ class Verify(ProgramTest):
                        '"a, b",c,1,3,4,5,6,2,3,3,2,2,1,1,0,0,1,0,1,2,2,1\n')
         row = self.json("verify", "--suite", "mine.csv", "--batch", "large")["rows"][0]
         self.assertEqual(row["name"], "a, b / c")
+        with open(self.path("mine.csv")) as file:
+            hostile = file.read().replace("a, b", "a\x1b[2Jb")
+        with open(self.path("hostile.csv"), "w") as file:
+            file.write(hostile)
+        self.assertIn(r"a\x1b[2Jb / c", self.call("verify", "--suite", "hostile.csv"))
         # (4-1)*2 + 3 - 2 + 1 = 8, (5-1)*2 + 5 = 13
         self.assertEqual(row["key"], self.json(
             "explain", "--input-shape", "3,4,5,6", "--filter-shape", "3,3,1,6", "--strides", "2",

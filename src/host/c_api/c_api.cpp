@@ -18,6 +18,7 @@
 #include "src/host/run/run.h"
 #include "src/host/verify/diagnose.h"
 #include "src/host/verify/verify.h"
+#include "tconv/printable.h"
 #include "tconv/tconv_c.h"
 
 struct tconv_problem {
@@ -35,7 +36,7 @@ thread_local std::string last_error;
 
 tconv_status fail(tconv_status status, const char* message) noexcept {
   try {
-    last_error = message;
+    last_error = printable(message);  // it may quote what came from a file
   } catch (...) {
     last_error.clear();
   }
@@ -87,7 +88,9 @@ template <typename Make>
 tconv_status text_call(tconv_text_format format, char** text, Make&& make) noexcept {
   return guarded([&] {
     need(text, "text");
-    *text = new_text(make(is_json(format)));
+    const bool json = is_json(format);
+    const std::string made = make(json);
+    *text = new_text(json ? made : printable(made));
   });
 }
 

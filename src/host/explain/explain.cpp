@@ -283,7 +283,9 @@ double roofline_us(const Plan& plan) {
 }
 
 std::string explain(const Plan& plan, bool json) {
-  return json ? plan_json(plan).dump() : plan_text(plan);
+  // A name need not be UTF-8.
+  return json ? plan_json(plan).dump(-1, ' ', false, Json::error_handler_t::replace)
+              : plan_text(plan);
 }
 
 std::string explain_at(const Plan& plan, const void* input, const void* filters, int64_t n,

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "src/host/plan/environment.h"
+#include "tconv/printable.h"
 
 namespace tconv::host {
 
@@ -11,9 +12,9 @@ bool log_is_heard(const Options& options) { return options.log || environment().
 
 void log_line(const Options& options, const std::string& line) {
   if (options.log) {
-    options.log(line);
+    options.log(printable(line));
   } else if (environment().log) {
-    std::fprintf(stderr, "%s\n", line.c_str());
+    std::fprintf(stderr, "%s\n", printable(line).c_str());
   }
 }
 

@@ -119,6 +119,29 @@ TEST(CppFace, HostRunsAreTimedAndBringTheirWorkspace) {
   EXPECT_EQ(tconv_run_host(plan.c_handle(), &s.tensors), TCONV_INVALID);
 }
 
+TEST(CppFace, WhatIsQuotedIsFitForATerminal) {
+  Problem none;
+  const Status status = Problem::create(std::string("f32:\x1b[2Jnhwc"), none);
+  EXPECT_EQ(status.code(), Code::invalid);
+  EXPECT_NE(std::string(status.message()).find("\\x1b[2J"), std::string::npos) << status.message();
+  EXPECT_EQ(std::string(status.message()).find('\x1b'), std::string::npos);
+  Simple s;
+  s.args.name = "deco\x1b[2Jder \xff";
+  std::string logged;
+  Options options;
+  options.log = [](const char* line, void* to) { *static_cast<std::string*>(to) += line; };
+  options.log_user = &logged;
+  const Plan plan(Problem(s.args), options);
+  for (const std::string& text : {plan.explain(), logged}) {
+    EXPECT_NE(text.find("deco\\x1b[2Jder \\xff"), std::string::npos) << text;
+    EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  }
+  char* json = nullptr;
+  ASSERT_EQ(tconv_plan_explain(plan.c_handle(), TCONV_JSON, &json), TCONV_OK) << tconv_last_error();
+  EXPECT_NE(std::string(json).find("deco\\u001b[2Jder"), std::string::npos) << json;
+  tconv_text_free(json);
+}
+
 TEST(CppFace, PackedFiltersHaveAKey) {
   const auto plan_of = [](const char* problem, const char* kernel) {
     Options options;
