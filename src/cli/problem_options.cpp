@@ -67,6 +67,33 @@ tconv_dtype bias_dtype(const Request& request, tconv_dtype dtype) {
   return wide && (dtype == TCONV_F16 || dtype == TCONV_BF16) ? TCONV_F32 : dtype;
 }
 
+/// No file is rounded, and no type preferred to another, unless somebody asks for it. Output and
+/// residual have the input's type where it is not said.
+void check_types(const ProblemArgs& args, const Request& request, const tconv_problem_desc& desc) {
+  if (args.dtype) return;
+  const auto refuse_type = [](const NpyReader& file, tconv_dtype other, const char* what,
+                              const char* ask) {
+    refuse("the file of " + file.option() + " is " + dtype_name(file.header().dtype) + ", " + what +
+           " " + dtype_name(other) + ": " + ask + " says what is converted to what");
+  };
+  if (request.input && request.filters &&
+      request.filters->header().dtype != request.input->header().dtype) {
+    refuse_type(*request.filters, request.input->header().dtype, "that of --input", "--dtype");
+  }
+  const auto check_rounding = [&](const std::optional<NpyReader>& file, tconv_dtype type,
+                                  const char* what, const char* ask) {
+    if (!file || element_bytes(file->header().dtype) <= element_bytes(type)) return;
+    refuse_type(*file, type, what, ask);
+  };
+  check_rounding(request.bias, desc.bias_dtype, "the bias of this problem", "--dtype");
+  check_rounding(request.slopes, desc.dtype == TCONV_F64 ? TCONV_F64 : TCONV_F32,
+                 "slopes of this problem are", "--dtype");
+  if (!args.output_dtype) {
+    check_rounding(request.residual, desc.dtype, "the output of this problem",
+                   "--output-dtype or --dtype");
+  }
+}
+
 void make_from_options(const ProblemArgs& args, Request& request) {
   const std::vector<int64_t> input =
       stated_shape("--input-shape", args.input_shape, "--input", request.input);
@@ -82,6 +109,7 @@ void make_from_options(const ProblemArgs& args, Request& request) {
                                  : TCONV_F32;
   apply_epilogue(args, desc);
   if (desc.has_bias != 0) desc.bias_dtype = bias_dtype(request, desc.dtype);
+  check_types(args, request, desc);
   request.problem = make_problem(desc);
 }
 

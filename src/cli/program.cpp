@@ -83,7 +83,8 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
                "relu, leaky_relu:0.1, prelu:FILE, clamp:0,6, sigmoid, tanh,\n"
                "gelu, gelu_tanh or silu");
   options.text("--dtype", args.dtype, "TYPE",
-               "f16, bf16, f32 or f64; files are converted (the type of the input file, or f32)");
+               "f16, bf16, f32 or f64: files are converted (the type of the files of input and\n"
+               "filters, which must be the same then; or f32)");
   options.text("--output-dtype", args.output_dtype, "TYPE", "of output and residual (--dtype)");
   options.text("--convention", args.convention, "NAME", "tensorflow, pytorch or onnx");
   options.group(kTensorFlow);

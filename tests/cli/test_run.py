@@ -286,6 +286,28 @@ class Refusals(ProgramTest):
             self.refuse("--input", name, "--filters", "f.npy", "--output", "y.npy", base=False,
                         words=[name, word])
 
+    def test_no_type_is_converted_unasked(self):
+        for name in ("x", "f", "b"):
+            tensor, _ = read_npy(self.path(name + ".npy"))
+            for kind in ("f2", "f8"):
+                self.save(name + kind + ".npy", tensor, kind)
+        for option, name in [("--filters", "ff2.npy"), ("--filters", "ff8.npy"), ("--input", "xf2.npy"),
+                             ("--input", "xf8.npy"), ("--bias", "bf8.npy")]:
+            files = {"--input": "x.npy", "--filters": "f.npy", "--output": "y.npy", option: name}
+            kind = {"2": "f16", "8": "f64"}[name[2]]
+            self.refuse(*sum(files.items(), ()), base=False, words=["--dtype", kind, "f32"])
+            self.call("run", *sum(files.items(), ()), "--dtype", "f32")
+            os.remove(self.path("y.npy"))
+        self.refuse("--activation", "prelu:bf8.npy", words=["prelu", "f64", "f32", "--dtype"])
+        self.save("r.npy", integers((1, 8, 8, 3), 1), "f8")
+        self.refuse("--residual", "r.npy", words=["--residual", "f64", "f32", "--output-dtype"])
+        # Widening loses nothing, and a 16-bit problem keeps a bias of f32.
+        run = ["run", "--output", "y.npy", "--bias"]
+        self.call(*run, "bf2.npy", "--input", "x.npy", "--filters", "f.npy")
+        self.call(*run, "b.npy", "--input", "xf2.npy", "--filters", "ff2.npy")
+        self.refuse("--input", "xf2.npy", "--filters", "ff2.npy", "--bias", "bf8.npy", "--output",
+                    "y2.npy", base=False, words=["f64", "f32"])
+
     def test_what_files_say_does_not_reach_the_terminal_raw(self):
         good = open(self.path("x.npy"), "rb").read()
         escape = b"\x1b]0;owned\x07\xff"
