@@ -349,7 +349,7 @@ tconv_status tconv_verify(const tconv_problem* problem, const tconv_tensors* ten
     const Problem& p = need(problem, "problem").problem;
     check_struct(need(tensors, "tensors"), "tensors");
     check_struct(need(report, "report"), "report");
-    check_tensors(p, to_host(*tensors), stated_bytes(*tensors));
+    check_host_tensors(p, to_host(*tensors), stated_bytes(*tensors));
     const VerifyReport result = verify(p, to_host(*tensors), to_host(options));
     write_report(result, *report);
     if (!result.right()) throw Mismatch(describe_mismatch(p, result));
@@ -375,7 +375,7 @@ tconv_status tconv_diagnose(const tconv_problem* problem, const tconv_tensors* t
   return text_call(format, text, [&](bool json) {
     const Problem& p = need(problem, "problem").problem;
     check_struct(need(tensors, "tensors"), "tensors");
-    check_tensors(p, to_host(*tensors), stated_bytes(*tensors));
+    check_host_tensors(p, to_host(*tensors), stated_bytes(*tensors));
     return describe(diagnose(p, to_host(*tensors), to_host(options)), json);
   });
 }

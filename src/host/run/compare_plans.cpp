@@ -314,7 +314,7 @@ PlanComparison compare_host(const Plan& plan, const Plan& other, const Tensors& 
   operands.output = nothing;
   StatedBytes bytes = stated;
   bytes.output = 0;
-  check_tensors(plan.problem(), operands, bytes);
+  check_host_tensors(plan.problem(), operands, bytes);
   if (plan.device().kind != DeviceKind::cuda) return compare_in<OnHost>(plan, other, tensors);
   return naming_the_problem(plan, [&] { return compare_in<OnDevice>(plan, other, tensors); });
 }

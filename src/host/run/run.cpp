@@ -69,15 +69,13 @@ void check_packing(const Plan& plan, const void* header) {
          "what a plan of the packed key " + std::string(plan.packed_key()) + " packed");
 }
 
-/// Filters that should be in the problem's order and are in a family's.
-void check_not_packed(const char* name, const Plan& plan, const void* filters) {
-  if (plan.device().kind == DeviceKind::cuda) return;
-  const auto bytes = static_cast<std::size_t>(plan.problem().filter_bytes());
+/// Filters in host memory that should be in the problem's order and are in a family's.
+void check_not_packed(const char* name, const Problem& problem, const void* filters) {
+  const auto bytes = static_cast<std::size_t>(problem.filter_bytes());
   const std::string key = packed_key_at(filters, bytes);
   if (key.empty()) return;
   refuse(name, "packed filters of the key " + key,
-         "filters in the problem's order, " +
-             std::string(name_of(plan.problem().desc().filter_order)));
+         "filters in the problem's order, " + std::string(name_of(problem.desc().filter_order)));
 }
 
 const void* past_header(const void* packed) {
@@ -86,12 +84,14 @@ const void* past_header(const void* packed) {
 
 /// Everything that can be known of tensors.filters without a copy from the device.
 void check_filters(const Plan& plan, const Tensors& tensors, std::size_t stated) {
+  const bool on_host = plan.device().kind != DeviceKind::cuda;
   if (!plan.options().prepacked_filters) {
-    return check_not_packed("tensors.filters", plan, tensors.filters);
+    if (on_host) check_not_packed("tensors.filters", plan.problem(), tensors.filters);
+    return;
   }
   const std::size_t bytes = plan.packed_filter_bytes();
   check_buffer("filters", tensors.filters, static_cast<int64_t>(bytes), kPackedAlignment, stated);
-  if (bytes > 0 && plan.device().kind != DeviceKind::cuda) check_packing(plan, tensors.filters);
+  if (bytes > 0 && on_host) check_packing(plan, tensors.filters);
 }
 
 // ---- Runs. --------------------------------------------------------------------------------------
@@ -191,6 +191,11 @@ void check_tensors(const Problem& problem, const Tensors& tensors, const StatedB
   check_buffer("output", tensors.output, problem.output_bytes(), alignment, stated.output);
 }
 
+void check_host_tensors(const Problem& problem, const Tensors& tensors, const StatedBytes& stated) {
+  check_tensors(problem, tensors, stated);
+  check_not_packed("tensors.filters", problem, tensors.filters);
+}
+
 void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, Stream stream) {
   check_device(plan);
   check_tensors(plan.problem(), tensors, stated, plan.options().prepacked_filters);
@@ -210,7 +215,9 @@ void prepack(const Plan& plan, const void* filters, void* packed, std::size_t pa
   check_device(plan);
   const auto alignment = static_cast<std::size_t>(plan.problem().desc().alignment);
   check_buffer("filters", filters, plan.problem().filter_bytes(), alignment, 0);
-  check_not_packed("filters", plan, filters);
+  if (plan.device().kind != DeviceKind::cuda) {
+    check_not_packed("filters", plan.problem(), filters);
+  }
   const auto needed = static_cast<int64_t>(plan.packed_filter_bytes());
   check_buffer("packed", packed, needed, kPackedAlignment, packed_bytes);
   if (packed_bytes < static_cast<std::size_t>(needed)) {

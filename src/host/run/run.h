@@ -17,6 +17,10 @@ void run(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, St
 void check_tensors(const Problem& problem, const Tensors& tensors, const StatedBytes& stated,
                    bool packed_filters = false);
 
+/// The same where they are in host memory, which is looked at: filters in the problem's order are
+/// no packed ones.
+void check_host_tensors(const Problem& problem, const Tensors& tensors, const StatedBytes& stated);
+
 void prepack(const Plan& plan, const void* filters, void* packed, std::size_t packed_bytes,
              Stream stream);
 

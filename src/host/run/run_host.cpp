@@ -60,7 +60,7 @@ void run_host(const Plan& plan, const Tensors& tensors, const StatedBytes& state
   if (samples < 1) refuse("samples", samples, "at least 1");
   if (runs < 1) refuse("runs", runs, "at least 1");
   check_device(plan);
-  check_tensors(plan.problem(), tensors, stated);
+  check_host_tensors(plan.problem(), tensors, stated);
   if (tensors.residual != nullptr && tensors.residual == tensors.output &&
       (samples > 1 || runs > 1) && plan.problem().residual_bytes() > 0) {
     refuse("tensors.residual", "tensors.output", "other memory where more than one run adds it");

@@ -254,6 +254,21 @@ TEST_F(RunCuda, RunHostPacksWhatThePlanWantsPacked) {
   EXPECT_FALSE(fake_.leaks());
 }
 
+TEST_F(RunCuda, RunHostPacksNothingTwice) {
+  ProblemDesc d = full_desc();
+  d.in_c = 30;  // filters that are as long as a header
+  const Problem problem(d);
+  const Plan made = make_plan(problem, {.prepacked_filters = true}, kTable);
+  Operands operands = small_integers(problem, 1);
+  const Bytes filters = operands.filters;
+  operands.filters.resize(made.packed_filter_bytes());
+  prepack(made, filters.data(), operands.filters.data(), operands.filters.size(), nullptr);
+  const int64_t allocations = fake_.allocations;
+  expect_refused<InvalidProblem>({"tensors.filters", made.packed_key(), "hwoi"},
+                                 [&] { run_host(made, operands.tensors(), {}, 1, 1, nullptr); });
+  EXPECT_EQ(fake_.allocations, allocations);
+}
+
 TEST_F(RunCuda, RunHostKeepsWhatNoRunWrites) {
   ProblemDesc d = full_desc();
   d.output_strides = dense_strides(d.layout, {1, 6, 6, 8});
