@@ -111,7 +111,7 @@ int dry_run(const Arguments& arguments, const std::vector<Unit>& work, const Res
 
 host::CompareResult compare_dense(const void* a, const void* b, host::DType type, int64_t count,
                                   host::Stream stream) {
-  return host::compare_buffers(a, b, host::dense_region(type, count), stream);
+  return host::compare_buffers({.a = a, .b = b, .region = host::dense_region(type, count)}, stream);
 }
 
 class Bench {

@@ -96,7 +96,7 @@ Verdict OutputCheck::keep_expected(const void* output, void* scratch) {
   host::gpu().fill(scratch, 0, bytes, stream_);
   const auto zeros =
       compare_(expected_.data(), scratch, problem_.desc().output_dtype, count, stream_);
-  largest_output_ = zeros.worst;
+  largest_output_ = zeros.distance;
   if (std::isfinite(largest_output_)) return verdict;
   verdict.right = false;
   verdict.words = "an element of gather's output is NaN or infinite";
@@ -113,14 +113,14 @@ Verdict OutputCheck::check(const void* output, bool no_bound) const {
 void OutputCheck::check_whole(const void* output, bool no_bound, Verdict& verdict) const {
   const auto whole = compare_(expected_.data(), output, problem_.desc().output_dtype,
                               problem_.output_extents().count(), stream_);
-  verdict.whole_worst = whole.worst;
+  verdict.whole_worst = whole.distance;
   verdict.whole_bound = bound_anywhere(no_bound);
-  if (!verdict.right || whole.worst <= verdict.whole_bound) return;
+  if (!verdict.right || whole.distance <= verdict.whole_bound) return;
   verdict.right = false;
   verdict.words = format(
       "%.3g away from gather's output somewhere (%.3g allowed; %lld elements "
       "differ, the first in memory is number %lld)",
-      whole.worst, verdict.whole_bound, static_cast<long long>(whole.differ),
+      whole.distance, verdict.whole_bound, static_cast<long long>(whole.differ),
       static_cast<long long>(whole.first));
 }
 

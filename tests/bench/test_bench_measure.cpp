@@ -64,8 +64,8 @@ CompareResult compare_on_host(const void* a, const void* b, DType type, int64_t 
     if (x == y || (std::isnan(x) && std::isnan(y))) continue;
     if (result.differ++ == 0) result.first = i;
     const double distance = std::fabs(x - y);
-    result.worst = std::max(
-        result.worst, std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance);
+    result.distance = std::max(
+        result.distance, std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance);
   }
   return result;
 }

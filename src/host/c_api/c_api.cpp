@@ -151,7 +151,7 @@ std::string list_kernels(bool json) {
                     {"layouts", {"NHWC", "NCHW"}},
                     {"border", name_of(kernel->border)}});
     text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + "  layouts [\"NHWC\",\"NCHW\"]" + "  border " +
+            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"]  border )" +
             name_of(kernel->border) + "\n";
   }
   return json ? list.dump() : text;

@@ -34,7 +34,8 @@ struct CompareResult {
   int64_t one_nan = 0;    ///< of the wrong: only one is NaN
   int64_t unbounded = 0;  ///< of those that differ: they may overflow on the way
   int64_t first = -1, first_wrong = -1;  ///< numbers, in the layout's order; -1: none
-  /// Of the element that is farthest apart in units of what is allowed there.
+  /// Of the element that is farthest apart in units of what is allowed there; where several are
+  /// infinitely far, because nothing is, of the one that is farthest apart.
   double ratio = 0, distance = 0, allowed = 0;
   int64_t worst = -1;
 };
@@ -108,9 +109,10 @@ constexpr int64_t earlier(int64_t i, int64_t j) { return j < 0 || (i >= 0 && i <
 
 /// Any order and grouping gives the same.
 constexpr CompareResult joined(const CompareResult& x, const CompareResult& y) {
-  const bool of_y =
-      x.worst < 0 || y.ratio > x.ratio || (y.ratio == x.ratio && y.worst >= 0 && y.worst < x.worst);
-  CompareResult result = of_y && y.worst >= 0 ? y : x;
+  const bool as_far = y.ratio == x.ratio && y.distance == x.distance;
+  const bool farther = y.ratio > x.ratio || (y.ratio == x.ratio && y.distance > x.distance) ||
+                       (as_far && y.worst < x.worst);
+  CompareResult result = y.worst >= 0 && (x.worst < 0 || farther) ? y : x;
   result.differ = x.differ + y.differ;
   result.wrong = x.wrong + y.wrong;
   result.one_nan = x.one_nan + y.one_nan;

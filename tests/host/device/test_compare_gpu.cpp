@@ -13,18 +13,35 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-CompareResult compared(const Bytes& a, const Bytes& b, const Region& region) {
-  const DeviceCopy on_device_a(a), on_device_b(b);
-  return gpu().compare(on_device_a.data(), on_device_b.data(), region, nullptr);
-}
-
-/// Against the loop on the host, which tests/host/run/test_compare_plans.cpp tests.
+/// Against the loop on the host, which test_compare.cpp tests: without magnitudes, and with some by
+/// which elements are excused, and some where nothing bounds them.
 void expect_right(const Bytes& a, const Bytes& b, const Region& region) {
-  const CompareResult got = compared(a, b, region);
-  const CompareResult wanted = compare_on_host(a.data(), b.data(), region);
-  EXPECT_EQ(got.differ, wanted.differ);
-  EXPECT_EQ(got.worst, wanted.worst);
-  EXPECT_EQ(got.first, wanted.first);
+  const DeviceCopy on_device_a(a), on_device_b(b);
+  for (const DType type : {DType::same, DType::f32, DType::f64}) {
+    const bool bounded = type != DType::same;
+    const DType magnitude_type = bounded ? type : DType::f32;
+    const auto bytes = static_cast<int64_t>(size_of(magnitude_type)) * region.count();
+    const Bytes magnitudes = filled(magnitude_type, bytes, [](int64_t i) { return double(i % 7); });
+    const DeviceCopy on_device(magnitudes);
+    Compared what{.a = a.data(), .b = b.data(), .region = region};
+    if (bounded) {
+      what.magnitudes = magnitudes.data(), what.magnitude_type = type;
+      what.tolerance = {.slope = 25, .offset = 1, .most = 90, .limit = 6, .end = 65536};
+    }
+    const CompareResult wanted = compare_on_host(what);
+    what.a = on_device_a.data(), what.b = on_device_b.data();
+    if (bounded) what.magnitudes = on_device.data();
+    const CompareResult got = gpu().compare(what, nullptr);
+    EXPECT_EQ(got.differ, wanted.differ);
+    EXPECT_EQ(got.wrong, wanted.wrong);
+    EXPECT_EQ(got.one_nan, wanted.one_nan);
+    EXPECT_EQ(got.unbounded, wanted.unbounded);
+    EXPECT_EQ(got.first, wanted.first);
+    EXPECT_EQ(got.first_wrong, wanted.first_wrong);
+    EXPECT_EQ(got.worst, wanted.worst);
+    EXPECT_EQ(got.distance, wanted.distance);
+    EXPECT_EQ(got.allowed, wanted.allowed);
+  }
 }
 
 TEST(CompareOnGpu, FindsEveryDifference) {
@@ -70,12 +87,8 @@ TEST(CompareOnGpu, ReadsNoPadding) {
   }
 }
 
-TEST(CompareOnGpu, ANullIsZeros) {
-  const Bytes a = filled(DType::f32, 4000, [&](int64_t i) { return i == 77 ? -9.0 : 1.0; });
-  const DeviceCopy on_device(a);
-  const Region region = dense_region(DType::f32, 1000);
-  EXPECT_EQ(gpu().compare(on_device.data(), nullptr, region, nullptr).worst, 9);
-  EXPECT_EQ(gpu().compare(nullptr, nullptr, dense_region(DType::f32, 0), nullptr).differ, 0);
+TEST(CompareOnGpu, NothingIsTheSame) {
+  EXPECT_EQ(gpu().compare({.region = dense_region(DType::f32, 0)}, nullptr).differ, 0);
 }
 
 }  // namespace

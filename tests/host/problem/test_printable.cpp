@@ -25,10 +25,10 @@ TEST(Printable, WritesEverythingElseInDigits) {
   EXPECT_EQ(printable(std::string("a\0b", 3)), "a\\x00b");
   EXPECT_EQ(printable("\xc2\x9b"
                       "2J"),
-            "\\xc2\\x9b2J");                                         // CSI in one character
-  EXPECT_EQ(printable("\x9b"), "\\x9b");                             // and in one byte
-  EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae");           // right to left
-  EXPECT_EQ(printable("\xe2\x80\xa8"), "\\xe2\\x80\\xa8");           // a line of its own
+            "\\xc2\\x9b2J");              // CSI in one character
+  EXPECT_EQ(printable("\x9b"), "\\x9b");  // and in one byte
+  EXPECT_EQ(printable(std::string("\xe2\x80") + "\xae"), "\\xe2\\x80\\xae");  // right to left
+  EXPECT_EQ(printable("\xe2\x80\xa8"), "\\xe2\\x80\\xa8");                    // a line of its own
   EXPECT_EQ(printable("\xc0\x9b"), "\\xc0\\x9b");                    // too long a form of ESC
   EXPECT_EQ(printable("\xe0\x80\x9b"), "\\xe0\\x80\\x9b");           // likewise
   EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // half of a pair

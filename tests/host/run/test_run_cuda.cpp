@@ -197,28 +197,6 @@ TEST_F(RunCuda, VerifiedRunsCompareCopiesWithTheReference) {
   EXPECT_THROW(run(made, tensors(), stated_, nullptr), Mismatch);
 }
 
-// The fake's device is the host: what prepack copied there can be read, and spoiled.
-TEST_F(RunCuda, VerifiedRunsReadPackedFiltersAndTheirHeader) {
-  const Plan made = plan({.prepacked_filters = true, .verify = true});
-  Bytes packed(made.packed_filter_bytes());
-  prepack(made, operands_.filters.data(), packed.data(), packed.size(), nullptr);
-  EXPECT_EQ(packed_key_at(packed.data(), packed.size()), made.packed_key());
-  Tensors t = tensors();
-  t.filters = packed.data();
-  EXPECT_NO_THROW(run(made, t, stated_, nullptr));
-  std::swap(packed[sizeof(PackedHeader)], packed.back());
-  EXPECT_NO_THROW(run(made, t, stated_, nullptr)) << "it is verified with what is packed";
-  fake_.on_launch = [](const Launch& launch) {
-    rows::compute(launch);
-    const auto& arguments = *static_cast<const rows::Arguments*>(launch.arguments[0]);
-    static_cast<float*>(arguments.tensors.output)[5] += 1;
-  };
-  EXPECT_THROW(run(made, t, stated_, nullptr), Mismatch);
-  packed[sizeof(PackedHeader::magic)] = std::byte{'x'};  // the key's first letter
-  expect_refused<InvalidProblem>({"tensors.filters", made.packed_key()},
-                                 [&] { run(made, t, stated_, nullptr); });
-}
-
 TEST_F(RunCuda, AVerifiedResidualMayBeTheOutput) {
   Tensors in_place = tensors();
   in_place.residual = in_place.output = operands_.residual.data();
@@ -252,21 +230,6 @@ TEST_F(RunCuda, RunHostPacksWhatThePlanWantsPacked) {
   run_host(plan({.prepacked_filters = true}), operands_.tensors(), {}, 1, 1, nullptr);
   EXPECT_EQ(operands_.output, expected());
   EXPECT_FALSE(fake_.leaks());
-}
-
-TEST_F(RunCuda, RunHostPacksNothingTwice) {
-  ProblemDesc d = full_desc();
-  d.in_c = 30;  // filters that are as long as a header
-  const Problem problem(d);
-  const Plan made = make_plan(problem, {.prepacked_filters = true}, kTable);
-  Operands operands = small_integers(problem, 1);
-  const Bytes filters = operands.filters;
-  operands.filters.resize(made.packed_filter_bytes());
-  prepack(made, filters.data(), operands.filters.data(), operands.filters.size(), nullptr);
-  const int64_t allocations = fake_.allocations;
-  expect_refused<InvalidProblem>({"tensors.filters", made.packed_key(), "hwoi"},
-                                 [&] { run_host(made, operands.tensors(), {}, 1, 1, nullptr); });
-  EXPECT_EQ(fake_.allocations, allocations);
 }
 
 TEST_F(RunCuda, RunHostKeepsWhatNoRunWrites) {
