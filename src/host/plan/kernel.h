@@ -82,6 +82,9 @@ struct Kernel {
   /// Null: elsewhere, in the problem's type or that of the sums, each element once, zeros between
   /// (of families for the CPU alone: packing.h then packs numbers to see where they go).
   FilterStrides (*packed_strides)(const Problem& problem) = nullptr;
+  /// Where packed_strides is null: what alone decides where packed elements lie, beside the
+  /// filters' type and extents. Null: packing.h finds out by packing.
+  std::string (*packed_order)(const Problem& problem, const KernelState& state) = nullptr;
   Border border = Border::skipped;
   /// Why a plan of this family cannot be resized; null if it can. Then `prepare` costs microseconds
   /// once it has been called for the family, the packed filters do not depend on N, H and W, and

@@ -269,6 +269,9 @@ std::string packed_key(const Problem& problem, const Kernel& kernel, int tile,
   if (kernel.packed_strides != nullptr) {
     return of_strides(problem.desc().dtype, kernel.packed_strides(problem));
   }
+  if (kernel.packed_order != nullptr) {
+    return filters + kernel.name + ":" + kernel.packed_order(problem, state);
+  }
   if (state.packed_filter_bytes <= most_bytes) {
     if (const std::optional<Order> order = find_order(problem, kernel, state)) {
       const std::optional<FilterStrides> strides = strides_of(e, order->numbers);

@@ -24,8 +24,8 @@ PackedHeader make_packed_header(const std::string& key);
 std::string packed_key_at(const void* data, std::size_t bytes);
 
 /// Names the order of the packed filters of a prepared plan: the filters' type and extents, and
-/// where each element goes. Two plans with the same key pack the same filters into the same bytes;
-/// with another key they do not. Empty where nothing is packed. Of families without packed_strides
+/// where each element goes. Two plans with the same key pack the same filters into the same bytes.
+/// Empty where nothing is packed. Of families that state neither packed_strides nor packed_order
 /// this packs once, in memory of the filters' size several times over. Where a packing has more
 /// than `most_bytes` it does not, and the key names family, tile and problem.
 inline constexpr std::size_t kMostBytesPackedForAKey = std::size_t{256} << 20;

@@ -179,6 +179,20 @@ void prepack(const Problem& problem, const KernelState& state, const void* filte
   simd::pack(problem, static_cast<const State&>(state), filters, packed);
 }
 
+/// What pack.cpp reads of a state.
+std::string packed_order(const Problem&, const KernelState& kernel_state) {
+  const auto& s = static_cast<const State&>(kernel_state);
+  const char* names[] = {"tiles", "columns", "depthwise"};
+  std::string order = names[static_cast<int>(s.method)];
+  const bool columns = s.method == Method::columns;
+  const int64_t width = !columns || s.turns_columns ? s.vectors * s.lanes : s.column_rows;
+  for (const int64_t number : {s.groups, s.block, width, s.lanes, s.folded,
+                               columns ? s.phases_together : 1, int64_t{s.turns_columns}}) {
+    order += "," + std::to_string(number);
+  }
+  return order;
+}
+
 }  // namespace
 
 extern const Kernel simd_kernel;  // the table's name of it (cmake/families.cmake)
@@ -190,6 +204,7 @@ constinit const Kernel simd_kernel = {.name = "simd",
                                       .consider = consider,
                                       .prepare = prepare,
                                       .launch = launch,
-                                      .prepack = prepack};
+                                      .prepack = prepack,
+                                      .packed_order = packed_order};
 
 }  // namespace tconv::host
