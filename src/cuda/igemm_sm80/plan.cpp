@@ -75,6 +75,21 @@ int64_t second_launch_blocks(const PhaseSource& source) {
   return ceil_div(outputs, kSecondLaunchThreads);
 }
 
+/// Pieces of the workspace are aligned to this.
+constexpr int64_t kPiece = 256;
+
+/// Leaves `limit` to the slices of split K, if the filters that `plan` repacks leave any.
+void take_room_for_filters(const Problem& problem, Plan& plan, int64_t& limit) {
+  plan.repacked_bytes = problem.filter_bytes();
+  if (limit < 0) return;
+  if (limit < plan.repacked_bytes) {
+    plan.refused = "filters in this order are repacked, which needs " +
+                   std::to_string(plan.repacked_bytes) + " bytes of workspace, the limit is " +
+                   std::to_string(limit);
+  }
+  limit = (limit - plan.repacked_bytes) / kPiece * kPiece;
+}
+
 }  // namespace
 
 std::string refused(const Problem& problem) {
@@ -93,9 +108,12 @@ std::string refused(const Problem& problem) {
 }
 
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device, Math math,
-               int64_t workspace_limit) {
+               int64_t workspace_limit, bool prepacked) {
   Plan plan;
   plan.refused = refused(problem);
+  if (plan.refused.empty() && !prepacked && problem.desc().filter_order != filter_order(problem)) {
+    take_room_for_filters(problem, plan, workspace_limit);
+  }
   if (!plan.refused.empty()) return plan;
   if (filter_order(problem) == FilterOrder::ihwo && !is_vec16(problem) &&
       !takes_unaligned_ihwo(tile)) {
@@ -119,6 +137,10 @@ Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& devi
   plan = with_best_box({source, tile, window, device, workspace_limit}, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, window, plan.params);
+  if (plan.repacked_bytes > 0) {
+    plan.filters_offset = ceil_div(plan.workspace_bytes, kPiece) * kPiece;
+    plan.workspace_bytes = plan.filters_offset + plan.repacked_bytes;
+  }
   // Split K: the second launch reduces the slices, and writes all outputs.
   plan.second_launch_blocks = plan.params.split_k > 1
                                   ? ceil_div(problem.output_extents().count(), kSecondLaunchThreads)
