@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 
 #include "status.h"
 #include "tconv_c.h"
@@ -41,6 +42,10 @@ struct Destroyer {
     destroy(handle);
   }
 };
+
+/// Present for ProblemDesc, TensorFlowArgs, PyTorchArgs and OnnxArgs: no key is taken for one.
+template <typename Request>
+using IfRequest = std::enable_if_t<std::is_base_of_v<Details, Request>, int>;
 
 /// The text that `call` hands over, freed here.
 template <typename Call>
@@ -63,7 +68,7 @@ class Problem {
 
   /// `request`: ProblemDesc, TensorFlowArgs, PyTorchArgs or OnnxArgs. Code::invalid names field,
   /// value and what would be legal.
-  template <typename Request>
+  template <typename Request, detail::IfRequest<Request> = 0>
   static Status create(const Request& request, Problem& problem) {
     tconv_problem_desc desc = detail::to_c(static_cast<const Details&>(request));
     Status status(detail::fill(request, desc));
@@ -81,10 +86,11 @@ class Problem {
     return status;
   }
 #ifndef TCONV_NO_EXCEPTIONS
-  template <typename Request>
+  template <typename Request, detail::IfRequest<Request> = 0>
   explicit Problem(const Request& request) {
     detail::check(create(request, *this));
   }
+  explicit Problem(const std::string& key) { detail::check(create(key, *this)); }
 #endif
 
   std::string key() const { return tconv_problem_key(handle_.get()); }
