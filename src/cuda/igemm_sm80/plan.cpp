@@ -149,4 +149,30 @@ Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& devi
   return plan;
 }
 
+int64_t workspace_upto(const Problem& problem, const Tile& tile, const DeviceFacts& device,
+                       int64_t workspace_limit, bool prepacked) {
+  const ProblemDesc& d = problem.desc();
+  const bool repacks = !prepacked && d.filter_order != filter_order(problem);
+  const int64_t repacked = repacks ? problem.filter_bytes() : 0;
+  // The depth is split where blocks are fewer than run at once (box.cpp), and each block has at
+  // most so many positions and columns. An axis of one pixel has its filter's extent for a stride.
+  const auto sides = [](const Axis& a) {
+    return static_cast<double>(std::max(a.stride, a.keff()));
+  };
+  const auto reaches_all = [](const Axis& a) { return a.dilation == 1 && a.kernel >= a.stride; };
+  const double positions = 1.0 * device.cores * tile.blocks_per_sm * tile.m;
+  const double outputs_of_a_position = reaches_all(d.h) && reaches_all(d.w)
+                                           ? 1.0 * tile.sub_gemms * tile.n
+                                           : sides(d.h) * sides(d.w) * static_cast<double>(d.out_c);
+  const double outputs =
+      std::min({static_cast<double>(problem.output_extents().count()),
+                positions * outputs_of_a_position, static_cast<double>(kLargest32)});
+  const int64_t chunks =
+      ceil_div(problem.in_c_per_group() * element_bytes(problem), int64_t{tile.row_bytes});
+  const int64_t slices =
+      chunks == 1 ? 0 : 4 * std::min<int64_t>(chunks, kMaxSplitK) * static_cast<int64_t>(outputs);
+  const int64_t bytes = ceil_div(slices, kPiece) * kPiece + repacked;
+  return workspace_limit < 0 ? bytes : std::min(bytes, workspace_limit);
+}
+
 }  // namespace tconv::host::igemm

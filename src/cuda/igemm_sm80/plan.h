@@ -37,6 +37,11 @@ std::string refused(const Problem& problem);
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device,
                Math math = Math::tf32, int64_t workspace_limit = -1, bool prepacked = false);
 
+/// Bytes that no plan of this tile needs more than whose batch, height and width are those of
+/// `problem` or less.
+int64_t workspace_upto(const Problem& problem, const Tile& tile, const DeviceFacts& device,
+                       int64_t workspace_limit, bool prepacked);
+
 /// Model microseconds of a plan that is not refused.
 double estimate_us(const Problem& problem, const Tile& tile, const Plan& plan,
                    const DeviceFacts& device);

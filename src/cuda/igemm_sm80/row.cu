@@ -184,6 +184,12 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
   return state;
 }
 
+std::size_t workspace_upto(const Problem& problem, int tile, const Options& options,
+                           const DeviceFacts& device) {
+  return static_cast<std::size_t>(host::igemm::workspace_upto(
+      problem, kTiles[tile], device, options.workspace_limit, options.prepacked_filters));
+}
+
 void launch_row(const Problem& problem, const KernelState& base, const Tensors& tensors,
                 Stream stream) {
   const auto& state = static_cast<const State&>(base);
@@ -252,7 +258,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .prepack = cuda::igemm::prepack,
                                             .packed_strides = host::igemm::filter_strides,
                                             .border = Border::zeros,
-                                            .fixed_size = "its box and tile are for one size",
+                                            .workspace_upto = cuda::igemm::workspace_upto,
                                             .predict = cuda::igemm::predict};
 
 }  // namespace tconv::host
