@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the program says of plans: the option that would unlock a faster row, packed filters wherever
-a plan is made."""
+a plan is made; rows that can be resized."""
+
+import json
+import pathlib
+import re
 
 from support import ProgramTest, integers
 from test_tools import write_png
@@ -35,3 +39,17 @@ class Prepack(ProgramTest):
                   "--prepack", "--rounds", "3")
         write_png(self.path("a.png"), 3, 2, 3, list(range(18)))
         self.call("upscale", "a.png", "b.png", "--prepack", "--device", "cpu", "--verify")
+
+
+class Resizable(ProgramTest):
+    def test_readme_names_the_rows_that_can_be_resized(self):
+        readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+        sentence = re.search(r"the rows ((?:`\w+`(?:,| and)?\s+)+)can be resized", readme).group(1)
+        named = set(re.findall(r"`(\w+)`", sentence))
+        rows = json.loads(self.call("kernels", "--json"))
+        for row in rows:
+            self.assertEqual(row["resizable"], row["name"] in named, row)
+            self.assertEqual(row["resizable"], "fixed_size" not in row, row)
+            self.assertRegex(self.call("kernels"), rf"(?m)^{row['name']} .*resizable$"
+                             if row["resizable"] else rf"(?m)^{row['name']} .*\]$")
+        self.assertIn("simd", {row["name"] for row in rows if row["resizable"]})

@@ -11,6 +11,7 @@
 #include "src/host/plan/devices.h"
 #include "src/host/plan/log.h"
 #include "src/host/plan/plan.h"
+#include "src/host/plan/saved_plan.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "src/host/run/run.h"
@@ -86,10 +87,12 @@ std::string list_kernels(bool json) {
                     {"tiles", tiles},
                     {"dtypes", dtypes},
                     {"layouts", {"NHWC", "NCHW"}},
-                    {"border", name_of(kernel->border)}});
+                    {"border", name_of(kernel->border)},
+                    {"resizable", kernel->fixed_size == nullptr}});
+    if (kernel->fixed_size != nullptr) list.back()["fixed_size"] = kernel->fixed_size;
     text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"]  border )" +
-            name_of(kernel->border) + "\n";
+            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"])" + "  border " +
+            name_of(kernel->border) + (kernel->fixed_size == nullptr ? "  resizable" : "") + "\n";
   }
   return json ? list.dump() : text;
 }
@@ -181,6 +184,28 @@ tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, in
 
 void tconv_plan_destroy(tconv_plan* plan) { delete plan; }
 
+tconv_status tconv_plan_save(const tconv_plan* plan, char** text) {
+  return guarded([&] {
+    need(text, "text");
+    *text = new_text(save(need(plan, "plan").plan));
+  });
+}
+
+tconv_status tconv_plan_load(const char* text, const tconv_options* callbacks, tconv_plan** plan) {
+  return guarded([&] {
+    need(plan, "plan");
+    const Options taken = callbacks == nullptr ? Options{} : callbacks_of(*callbacks);
+    *plan = new_plan(load_plan(&need(text, "text"), taken));
+  });
+}
+
+tconv_status tconv_plan_problem(const tconv_plan* plan, tconv_problem** problem) {
+  return guarded([&] {
+    need(problem, "problem");
+    *problem = new tconv_problem{need(plan, "plan").plan.problem()};
+  });
+}
+
 const char* tconv_plan_kernel(const tconv_plan* plan) {
   return plan == nullptr ? "" : plan->plan.kernel().name;
 }
@@ -240,6 +265,15 @@ tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors, voi
   return guarded([&] {
     const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
     run(need(plan, "plan").plan, to_host(given), stated_bytes(given), stream);
+  });
+}
+
+tconv_status tconv_time(const tconv_plan* plan, const tconv_tensors* tensors, void* stream,
+                        int32_t samples, int32_t runs, double* us_per_run) {
+  return guarded([&] {
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    time_runs(need(plan, "plan").plan, to_host(given), stated_bytes(given), stream, samples, runs,
+              us_per_run);
   });
 }
 

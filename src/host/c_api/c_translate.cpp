@@ -133,6 +133,26 @@ Options to_host(const tconv_options& given) {
           .log = log_of(options)};
 }
 
+Options callbacks_of(const tconv_options& given) {
+  const tconv_options options = received(given, "callbacks");
+  const auto absent = [](const char* field, bool is_given) {
+    if (is_given) {
+      refuse(std::string("callbacks.") + field, "given", "zero: the saved plan says it");
+    }
+  };
+  absent("device", options.device != 0);
+  absent("kernels", options.kernels != nullptr);
+  absent("tile", options.tile != nullptr);
+  absent("workspace_limit", options.workspace_limit != 0);
+  absent("math", options.math != 0);
+  absent("allow_nondeterministic", options.allow_nondeterministic != 0);
+  absent("prepacked_filters", options.prepacked_filters != 0);
+  absent("verify", options.verify != 0);
+  absent("threads", options.threads != 0);
+  absent("device_model", options.device_model != nullptr);
+  return {.callers_threads = {options.parallel_for, options.parallel_user}, .log = log_of(options)};
+}
+
 Tensors to_host(const tconv_tensors& t) {
   return {.input = t.input,
           .filters = t.filters,

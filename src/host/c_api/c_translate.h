@@ -18,6 +18,8 @@ namespace tconv::host {
 // Structs of the caller's (struct_size.h).
 ProblemDesc to_host(const tconv_problem_desc& given);
 Options to_host(const tconv_options& given);
+/// Log and threads alone; refuses what else is given, by name.
+Options callbacks_of(const tconv_options& given);
 VerifyOptions to_host(const tconv_verify_options* given);  // null: defaults
 TensorFlowArgs to_host(const tconv_tensorflow_args& given);
 PyTorchArgs to_host(const tconv_pytorch_args& given);

@@ -25,7 +25,7 @@ bool multiplies_f32_on_a_gpu(const Plan& plan) {
 // Where two give the same time, the first: results stay the same as long as they can.
 constexpr Change kChanges[] = {
     {"prepacked_filters", "with prepacked filters",
-     [](const Plan& p) { return !p.options().prepacked_filters && !p.options().verify; },
+     [](const Plan& p) { return !p.options().prepacked_filters; },
      [](Options& o) { o.prepacked_filters = true; }},
     {"workspace_limit", "without a limit of the workspace",
      [](const Plan& p) { return p.options().workspace_limit >= 0; },
