@@ -44,6 +44,7 @@ endif()
 tconv_check(source_rules source 1 1 ${scripts}/lint rules)
 tconv_check(lint_rules source 1 1 ${checks}/lint_rules)
 tconv_check(exported_symbols package 1 1 ${checks}/exported_symbols $<TARGET_FILE:tconv>)
+tconv_check(face_is_complete package 1 1 ${PROJECT_SOURCE_DIR}/tests/package/face_is_complete)
 tconv_check(needed_libraries package 1 1
   ${checks}/needed_libraries $<TARGET_FILE:tconv> "${CMAKE_CUDA_RUNTIME_LIBRARY}")
 tconv_check(setup_script source 1 1 ${checks}/setup_script)

@@ -22,7 +22,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 
+#include "options.h"
 #include "status.h"
 #include "tconv_c.h"
 #include "to_c.h"
@@ -41,6 +43,10 @@ struct Destroyer {
     destroy(handle);
   }
 };
+
+/// Present for ProblemDesc, TensorFlowArgs, PyTorchArgs and OnnxArgs: no key is taken for one.
+template <typename Request>
+using IfRequest = std::enable_if_t<std::is_base_of_v<Details, Request>, int>;
 
 /// The text that `call` hands over, freed here.
 template <typename Call>
@@ -63,7 +69,7 @@ class Problem {
 
   /// `request`: ProblemDesc, TensorFlowArgs, PyTorchArgs or OnnxArgs. Code::invalid names field,
   /// value and what would be legal.
-  template <typename Request>
+  template <typename Request, detail::IfRequest<Request> = 0>
   static Status create(const Request& request, Problem& problem) {
     tconv_problem_desc desc = detail::to_c(static_cast<const Details&>(request));
     Status status(detail::fill(request, desc));
@@ -81,10 +87,11 @@ class Problem {
     return status;
   }
 #ifndef TCONV_NO_EXCEPTIONS
-  template <typename Request>
+  template <typename Request, detail::IfRequest<Request> = 0>
   explicit Problem(const Request& request) {
     detail::check(create(request, *this));
   }
+  explicit Problem(const std::string& key) { detail::check(create(key, *this)); }
 #endif
 
   std::string key() const { return tconv_problem_key(handle_.get()); }
@@ -105,31 +112,41 @@ class Problem {
     const tconv_problem_desc d = desc();
     return {d.batch, d.h.out, d.w.out, d.out_c};
   }
+  /// The problem in the words of TensorFlow, PyTorch and ONNX, and its window classes; "" for an
+  /// empty handle.
+  std::string describe(Format format = Format::text) const {
+    Status status;
+    return detail::text_of(
+        [&](char** text) {
+          return tconv_problem_describe(handle_.get(), static_cast<int32_t>(format), text);
+        },
+        status);
+  }
   const tconv_problem* c_handle() const { return handle_.get(); }
 
  private:
+  friend class Plan;
   std::shared_ptr<const tconv_problem> handle_;
 };
 
-// ---- The plan ---------------------------------------------------------------------------------
+using OutputSizes = tconv_output_sizes;
 
-/// What the caller allows. See tconv_options.
-struct Options {
-  Device device = Device::automatic;
-  std::string kernels;                     ///< "name[,name]"; empty: all
-  std::string tile;                        ///< empty: all
-  std::optional<int64_t> workspace_limit;  ///< bytes; absent: none
-  Math math = Math::strict;
-  bool allow_nondeterministic = false;
-  bool prepacked_filters = false;
-  bool verify = false;
-  int32_t threads = 0;  ///< of the CPU's families; 0: one per core
-  tconv_log_function log = nullptr;
-  void* log_user = nullptr;
-  std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
-  tconv_parallel_for parallel_for = nullptr;  ///< the caller's own threads; null: the library's
-  void* parallel_user = nullptr;
-};
+/// The legal output sizes of TensorFlowArgs, PyTorchArgs or OnnxArgs, inclusive, {H, W}.
+template <typename Args, detail::IfRequest<Args> = 0>
+Status output_sizes(const Args& args, OutputSizes& sizes) {
+  sizes = detail::sized<OutputSizes>();
+  return Status(detail::output_sizes(args, sizes));
+}
+#ifndef TCONV_NO_EXCEPTIONS
+template <typename Args, detail::IfRequest<Args> = 0>
+OutputSizes output_sizes(const Args& args) {
+  OutputSizes sizes;
+  detail::check(output_sizes(args, sizes));
+  return sizes;
+}
+#endif
+
+// ---- The plan ---------------------------------------------------------------------------------
 
 /// The caller's memory; the *_bytes are checked where they are not 0. See tconv_tensors.
 struct Tensors : tconv_tensors {
@@ -144,24 +161,7 @@ class Plan {
 
   /// Code::unsupported has every family's reason.
   static Status create(const Problem& problem, const Options& options, Plan& plan) {
-    auto c = detail::sized<tconv_options>();
-    c.device = static_cast<int32_t>(options.device);
-    c.kernels = options.kernels.empty() ? nullptr : options.kernels.c_str();
-    c.tile = options.tile.empty() ? nullptr : options.tile.c_str();
-    if (options.workspace_limit) {
-      c.workspace_limit = *options.workspace_limit == 0 ? static_cast<int64_t>(TCONV_NO_WORKSPACE)
-                                                        : *options.workspace_limit;
-    }
-    c.math = static_cast<int32_t>(options.math);
-    c.allow_nondeterministic = options.allow_nondeterministic;
-    c.prepacked_filters = options.prepacked_filters;
-    c.verify = options.verify;
-    c.threads = options.threads;
-    c.log = options.log;
-    c.log_user = options.log_user;
-    c.device_model = options.device_model.empty() ? nullptr : options.device_model.c_str();
-    c.parallel_for = options.parallel_for;
-    c.parallel_user = options.parallel_user;
+    const tconv_options c = detail::to_c(options);
     tconv_plan* handle = nullptr;
     Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
     if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
@@ -172,6 +172,29 @@ class Plan {
     detail::check(create(problem, options, *this));
   }
 #endif
+
+  /// The plan that save() wrote. `callbacks`: log and parallel_for alone. Code::unsupported: it is
+  /// stale, and the message has each field that differs.
+  static Status load(const std::string& text, Plan& plan, const Options& callbacks = {}) {
+    const tconv_options c = detail::to_c(callbacks);
+    tconv_plan* handle = nullptr;
+    Status status(tconv_plan_load(text.c_str(), &c, &handle));
+    if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);
+    return status;
+  }
+#ifndef TCONV_NO_EXCEPTIONS
+  static Plan load(const std::string& text, const Options& callbacks = {}) {
+    Plan plan;
+    detail::check(load(text, plan, callbacks));
+    return plan;
+  }
+#endif
+  /// The decision as text, for load(); "" for an empty handle.
+  std::string save() const {
+    Status status;
+    return detail::text_of([&](char** text) { return tconv_plan_save(handle_.get(), text); },
+                           status);
+  }
 
   /// The same family, packed filters and pads for `n` images of `h` x `w` pixels, in microseconds.
   /// Code::unsupported has the reason where the family or the tensors do not allow it.
@@ -198,9 +221,20 @@ class Plan {
   }
 #endif
 
+  /// Of a resized plan: its own. Empty for an empty handle.
+  Problem problem() const {
+    Problem problem;
+    tconv_problem* handle = nullptr;
+    if (tconv_plan_problem(handle_.get(), &handle) == TCONV_OK) {
+      problem.handle_.reset(handle, tconv_problem_destroy);
+    }
+    return problem;
+  }
   std::string kernel() const { return tconv_plan_kernel(handle_.get()); }
   std::string tile() const { return tconv_plan_tile(handle_.get()); }
   Device device() const { return static_cast<Device>(tconv_plan_device(handle_.get())); }
+  /// Model time; its order matters, not its value. 0: the family knows none.
+  double estimate_us() const { return tconv_plan_estimate_us(handle_.get()); }
   /// Bytes, 256-byte aligned, of the caller's, for each run in flight.
   std::size_t workspace_bytes() const { return tconv_plan_workspace_bytes(handle_.get()); }
   /// Bytes that prepack writes, 64-byte aligned; 0: the family reads the filters as they are.
@@ -208,19 +242,36 @@ class Plan {
   /// Plans with the same key take each other's packed filters. See tconv_plan_packed_key.
   std::string packed_key() const { return tconv_plan_packed_key(handle_.get()); }
   std::size_t device_bytes() const { return tconv_plan_device_bytes(handle_.get()); }
-  /// The whole decision as text; "" for an empty handle.
-  std::string explain() const {
-    Status status;
-    return detail::text_of(
-        [&](char** text) { return tconv_plan_explain(handle_.get(), TCONV_TEXT, text); }, status);
+  /// The whole decision; "" for an empty handle.
+  std::string explain(Format format = Format::text) const {
+    return said_by(tconv_plan_explain, format);
   }
-
-  /// What a run will do, as far as the family predicts it, as text; "" for an empty handle.
-  std::string counters() const {
-    Status status;
-    return detail::text_of(
-        [&](char** text) { return tconv_plan_counters(handle_.get(), TCONV_TEXT, text); }, status);
+  /// What a run will do, as far as the family predicts it; "" for an empty handle.
+  std::string counters(Format format = Format::text) const {
+    return said_by(tconv_plan_counters, format);
   }
+  /// The taps that make output (n, p, q, k); with `input` and `filters` (host memory, in the
+  /// problem's order) the products, too. See tconv_plan_explain_at.
+  Status explain_at(int64_t n, int64_t p, int64_t q, int64_t k, std::string& text,
+                    Format format = Format::text, const void* input = nullptr,
+                    const void* filters = nullptr) const {
+    Status status;
+    text = detail::text_of(
+        [&](char** out) {
+          return tconv_plan_explain_at(handle_.get(), input, filters, n, p, q, k,
+                                       static_cast<int32_t>(format), out);
+        },
+        status);
+    return status;
+  }
+#ifndef TCONV_NO_EXCEPTIONS
+  std::string explain_at(int64_t n, int64_t p, int64_t q, int64_t k, Format format = Format::text,
+                         const void* input = nullptr, const void* filters = nullptr) const {
+    std::string text;
+    detail::check(explain_at(n, p, q, k, text, format, input, filters));
+    return text;
+  }
+#endif
 
   /// Enqueues and returns; synchronous on the CPU. Neither allocates nor synchronises, except with
   /// options.verify or TCONV_VERIFY=1.
@@ -231,6 +282,17 @@ class Plan {
   Result run_host(const Tensors& tensors) const {
     return detail::finish(tconv_run_host(handle_.get(), &tensors));
   }
+  /// Times run() on the caller's memory: `samples` times `runs` runs, the microseconds of one run
+  /// of each sample. Synchronous. See tconv_time.
+  Result time(const Tensors& tensors, int32_t samples, int32_t runs, double* us_per_run,
+              void* stream = nullptr) const {
+    return detail::finish(tconv_time(handle_.get(), &tensors, stream, samples, runs, us_per_run));
+  }
+  /// Likewise run_host(). See tconv_time_host.
+  Result time_host(const Tensors& tensors, int32_t samples, int32_t runs,
+                   double* us_per_run) const {
+    return detail::finish(tconv_time_host(handle_.get(), &tensors, samples, runs, us_per_run));
+  }
   /// Filters in the problem's order -> the family's own, into `packed` (packed_filter_bytes()).
   Result prepack(const void* filters, void* packed, std::size_t packed_bytes,
                  void* stream = nullptr) const {
@@ -239,6 +301,14 @@ class Plan {
   const tconv_plan* c_handle() const { return handle_.get(); }
 
  private:
+  template <typename Call>
+  std::string said_by(Call* call, Format format) const {
+    Status status;
+    return detail::text_of(
+        [&](char** text) { return call(handle_.get(), static_cast<int32_t>(format), text); },
+        status);
+  }
+
   std::shared_ptr<const tconv_plan> handle_;
 };
 
@@ -247,9 +317,11 @@ class Plan {
 using VerifyReport = tconv_verify_report;
 
 /// Compares tensors.output (host memory) with the reference; Code::mismatch also fills `report`.
-inline Status verify(const Problem& problem, const Tensors& tensors, VerifyReport& report) {
+inline Status verify(const Problem& problem, const Tensors& tensors, VerifyReport& report,
+                     const VerifyOptions& options = {}) {
   report = detail::sized<VerifyReport>();
-  return Status(tconv_verify(problem.c_handle(), &tensors, nullptr, &report));
+  const tconv_verify_options c = detail::to_c(options);
+  return Status(tconv_verify(problem.c_handle(), &tensors, &c, &report));
 }
 
 using Comparison = tconv_comparison;
@@ -262,15 +334,34 @@ inline Status compare_host(const Plan& plan, const Plan& other, const Tensors& t
   return Status(tconv_compare_host(plan.c_handle(), other.c_handle(), &tensors, &comparison));
 }
 
-/// The usual mistakes that would have produced tensors.output, as text.
-inline std::string diagnose(const Problem& problem, const Tensors& tensors) {
+/// The usual mistakes that would have produced tensors.output; what fails, as its message.
+inline std::string diagnose(const Problem& problem, const Tensors& tensors,
+                            Format format = Format::text, const VerifyOptions& options = {}) {
+  const tconv_verify_options c = detail::to_c(options);
   Status status;
   const std::string text = detail::text_of(
       [&](char** out) {
-        return tconv_diagnose(problem.c_handle(), &tensors, nullptr, TCONV_TEXT, out);
+        return tconv_diagnose(problem.c_handle(), &tensors, &c, static_cast<int32_t>(format), out);
       },
       status);
   return status.ok() ? text : status.message();
+}
+
+// ---- What is there ----------------------------------------------------------------------------
+
+/// Of the library, "0.1.0"; TCONV_VERSION_MAJOR ... are those of the headers.
+inline std::string version() { return tconv_version(); }
+/// The families that are built in, and what they take. See tconv_kernels.
+inline std::string kernels(Format format = Format::text) {
+  Status status;
+  return detail::text_of([&](char** t) { return tconv_kernels(static_cast<int32_t>(format), t); },
+                         status);
+}
+/// The devices that are there, and why there is no GPU where there is none. See tconv_devices.
+inline std::string devices(Format format = Format::text) {
+  Status status;
+  return detail::text_of([&](char** t) { return tconv_devices(static_cast<int32_t>(format), t); },
+                         status);
 }
 
 }  // namespace tconv

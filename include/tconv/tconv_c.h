@@ -11,7 +11,10 @@
  * arguments), make a problem, make a plan, run it. tconv.h is a C++17 face over this file.
  *
  * Rules that hold for all parts:
- *   - Every struct begins with struct_size; set it to sizeof the struct and the rest to zero.
+ *   - Every struct begins with struct_size; set it to sizeof the struct and the rest to zero. Later
+ *     headers add fields at the end of a struct: a caller of an older one passes a shorter struct,
+ *     whose missing fields are zero, a caller of a newer one a longer struct, which is taken where
+ *     all that this library does not know is zero.
  *   - Zero means "default" for enumerations, options, element strides and pointers. Sizes, strides
  *     and dilations of the operation are literal: a stride of 0 is refused, a batch of 0 is empty.
  *   - Functions return a tconv_status. On anything but TCONV_OK, tconv_last_error() gives one

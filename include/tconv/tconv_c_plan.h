@@ -12,9 +12,10 @@ extern "C" {
 
 /* ---- What is there ------------------------------------------------------------------------- */
 
-/** The kernel table; JSON: [{"name", "device", "tiles", "dtypes", "layouts", "border"}]. border:
- * what becomes of pixels beyond the input's border: "skipped" (no product, as the definition says),
- *  "zeros" (multiplied: an infinite or NaN weight gives NaN there) or "unknown" (a vendor's). */
+/** The kernel table; JSON: [{"name", "device", "tiles", "dtypes", "layouts", "border",
+ * "resizable"}], and "fixed_size", why, where plans cannot be resized. border: what becomes of
+ * pixels beyond the input's border: "skipped" (no product, as the definition says), "zeros"
+ * (multiplied: an infinite or NaN weight gives NaN there) or "unknown" (a vendor's). */
 TCONV_API tconv_status tconv_kernels(tconv_text_format format, char** text);
 /** The devices, and why there is no GPU where there is none. JSON: {"devices": [...], "cuda":
  * "why"}, with all facts that the planner uses: options.device_model takes it. */
@@ -80,13 +81,28 @@ typedef struct tconv_plan tconv_plan;
 TCONV_API tconv_status tconv_plan_create(const tconv_problem* problem, const tconv_options* options,
                                          tconv_plan** plan);
 /** The same family, tile, options, packed filters and pads for `n` images of `h` x `w` input
- * pixels: the output's size is what the pads of `plan` leave. Takes microseconds. TCONV_UNSUPPORTED
- * with the reason: a family whose code or packed order depends on the sizes, or tensors with
- * strides of their own. */
+ * pixels: the output's size is what the pads of `plan` leave. Takes well under a millisecond.
+ * TCONV_UNSUPPORTED with the reason: a family whose code or packed order depends on the sizes
+ * ("fixed_size" in tconv_kernels), sizes that its tile does not take, or tensors with strides of
+ * their own. */
 TCONV_API tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, int64_t w,
                                           tconv_plan** resized);
 TCONV_API void tconv_plan_destroy(tconv_plan* plan);
 
+/** The plan as text, for tconv_plan_load: JSON with format and library version, problem, options,
+ *  GPU, family, tile, and of a vendor's family its engine, knobs and version. To be freed with
+ *  tconv_text_free. Function pointers of the options are not in it. */
+TCONV_API tconv_status tconv_plan_save(const tconv_plan* plan, char** text);
+/** The plan that `text` says, without a choice: for the CPU, the GPU that is current, or its device
+ *  model. `callbacks`: NULL, or log and parallel_for with their users, and all else zero.
+ *  TCONV_INVALID: no such text. TCONV_UNSUPPORTED: the plan is stale; the message has each field
+ *  that differs here (version, device.name, kernel, tile, vendor, ...): make a new one. */
+TCONV_API tconv_status tconv_plan_load(const char* text, const tconv_options* callbacks,
+                                       tconv_plan** plan);
+
+/** The problem of the plan, a resized one's too, as a handle of its own: to be destroyed, and
+ *  valid without the plan. */
+TCONV_API tconv_status tconv_plan_problem(const tconv_plan* plan, tconv_problem** problem);
 TCONV_API const char* tconv_plan_kernel(const tconv_plan* plan);
 TCONV_API const char* tconv_plan_tile(const tconv_plan* plan);
 /** TCONV_DEVICE_CPU or TCONV_DEVICE_CUDA. */
@@ -170,6 +186,12 @@ typedef struct tconv_tensors {
  * the log says so. */
 TCONV_API tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors,
                                  void* stream);
+
+/** Times tconv_run on the caller's memory: `samples` times `runs` runs; us_per_run[i] becomes the
+ *  time of one run of sample i in microseconds, by CUDA events on `stream` or the host's clock.
+ *  Synchronous. Checked as tconv_run does; TCONV_UNSUPPORTED while `stream` is captured. */
+TCONV_API tconv_status tconv_time(const tconv_plan* plan, const tconv_tensors* tensors,
+                                  void* stream, int32_t samples, int32_t runs, double* us_per_run);
 
 /** A convenience for programs: runs once on tensors in host memory, whatever the plan's device.
  *  Synchronous. Allocates the workspace (the caller's is not used) and, on CUDA, device memory for

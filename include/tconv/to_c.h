@@ -142,6 +142,19 @@ inline tconv_status fill(const OnnxArgs& a, tconv_problem_desc& c) {
   return tconv_problem_desc_from_onnx(&args, &c);
 }
 
+inline tconv_status output_sizes(const TensorFlowArgs& a, tconv_output_sizes& sizes) {
+  const tconv_tensorflow_args args = to_args(a);
+  return tconv_tensorflow_output_sizes(&args, &sizes);
+}
+inline tconv_status output_sizes(const PyTorchArgs& a, tconv_output_sizes& sizes) {
+  const tconv_pytorch_args args = to_args(a);
+  return tconv_pytorch_output_sizes(&args, &sizes);
+}
+inline tconv_status output_sizes(const OnnxArgs& a, tconv_output_sizes& sizes) {
+  const tconv_onnx_args args = to_args(a);
+  return tconv_onnx_output_sizes(&args, &sizes);
+}
+
 }  // namespace tconv::detail
 
 #endif  // TCONV_TO_C_H_

@@ -3,7 +3,6 @@
 #include "src/cli/runner.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "src/cli/text.h"
 
@@ -155,16 +154,10 @@ Comparison Runner::compare(const tconv_plan* other, Operands& operands) const {
 
 double Runner::sample_us(int64_t runs) const {
   double us = 0;
-  if (on_gpu()) {
-    const auto count = static_cast<int32_t>(std::min<int64_t>(runs, INT32_MAX));
-    check(tconv_time_host(plan_.get(), &tensors_, 1, count, &us));
-    return us;
-  }
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
-  for (int64_t i = 0; i < runs; ++i) run();
-  us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-  return us / static_cast<double>(runs);
+  const auto count = static_cast<int32_t>(std::min<int64_t>(runs, INT32_MAX));
+  check(on_gpu() ? tconv_time_host(plan_.get(), &tensors_, 1, count, &us)
+                 : tconv_time(plan_.get(), &tensors_, nullptr, 1, count, &us));
+  return us;
 }
 
 std::vector<double> Runner::timed_runs(int64_t repeat, Progress& progress) const {

@@ -107,6 +107,7 @@ std::string plan_form(const Problem& problem, const Options& options, const Devi
   state.sums_offset = state.filters_offset + rounded_up(state.packs_on_launch ? filter_bytes : 0);
   state.workspace_bytes = state.filters_offset + ours;
   if (options.prepacked_filters) state.packed_filter_bytes = filter_bytes;
+  state.vendor = "cuDNN " + cudnn_version();
   state.tile_name = name_of(configs[choice.index]) + suffix;
   return "";
 }

@@ -82,6 +82,14 @@ double move_clocks(const Plan& plan) {
   return (t.input * cost + t.filters + t.output) / kL2BytesPerClock;
 }
 
+/// A launch of its own.
+double repack_us(const Problem& problem, const Plan& plan, const DeviceFacts& device) {
+  if (plan.repacked_bytes == 0) return 0;
+  const double dram_us = 2 * static_cast<double>(plan.repacked_bytes) / device.bytes_per_us;
+  const double l2_us = repack_l2_bytes(problem, plan) / l2_bytes_per_us(device);
+  return kSecondLaunchUs + std::max(dram_us, l2_us);
+}
+
 int resident_blocks(const Tile& tile, const DeviceFacts& device, const Plan& plan) {
   const int64_t fit = device.shared_bytes_per_core / (plan.shared_bytes + kReservedSharedBytes);
   const int registers_fit =
@@ -117,6 +125,12 @@ void add_costs(const Problem& problem, const Tile& tile, Taps taps, const Device
   plan.traffic = l2_traffic(problem, tile, plan.params, taps);
 }
 
+double repack_l2_bytes(const Problem& problem, const Plan& plan) {
+  constexpr double kSector = 32;
+  const auto bytes = static_cast<double>(plan.repacked_bytes);
+  return bytes + bytes / static_cast<double>(element_bytes(problem)) * kSector;
+}
+
 double choice_clocks(const DeviceFacts& device, const Tile& tile, const Plan& plan) {
   const double moves = plan.traffic.sum() / kL2BytesPerClock;
   return plan_clocks(device, tile, plan) + (mac_clocks(device, plan) + moves) / device.cores;
@@ -125,7 +139,8 @@ double choice_clocks(const DeviceFacts& device, const Tile& tile, const Plan& pl
 double estimate_us(const Problem& problem, const Tile& tile, const Plan& plan,
                    const DeviceFacts& device) {
   const double compute_us = plan_clocks(device, tile, plan) / device.clock_mhz;
-  return kLaunchUs + std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
+  return kLaunchUs + repack_us(problem, plan, device) +
+         std::max(compute_us, problem.least_bytes() / device.bytes_per_us);
 }
 
 }  // namespace tconv::host::igemm

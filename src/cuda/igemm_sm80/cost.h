@@ -14,6 +14,10 @@ int64_t count_m_tiles(const Params& params);
 void add_costs(const Problem& problem, const Tile& tile, Taps taps, const DeviceFacts& device,
                Plan& plan);
 
+/// What repacking the filters moves between L2 and the SMs, at most: neighbours that are written
+/// lie apart in what is read, a sector each.
+double repack_l2_bytes(const Problem& problem, const Plan& plan);
+
 /// To choose a box: its time, and the work that hides behind it. Of two that take the same time,
 /// the one with fewer multiply-adds and bytes is better.
 double choice_clocks(const DeviceFacts& device, const Tile& tile, const Plan& plan);

@@ -75,6 +75,21 @@ int64_t second_launch_blocks(const PhaseSource& source) {
   return ceil_div(outputs, kSecondLaunchThreads);
 }
 
+/// Pieces of the workspace are aligned to this.
+constexpr int64_t kPiece = 256;
+
+/// Leaves `limit` to the slices of split K, if the filters that `plan` repacks leave any.
+void take_room_for_filters(const Problem& problem, Plan& plan, int64_t& limit) {
+  plan.repacked_bytes = problem.filter_bytes();
+  if (limit < 0) return;
+  if (limit < plan.repacked_bytes) {
+    plan.refused = "filters in this order are repacked, which needs " +
+                   std::to_string(plan.repacked_bytes) + " bytes of workspace, the limit is " +
+                   std::to_string(limit);
+  }
+  limit = (limit - plan.repacked_bytes) / kPiece * kPiece;
+}
+
 }  // namespace
 
 std::string refused(const Problem& problem) {
@@ -93,9 +108,12 @@ std::string refused(const Problem& problem) {
 }
 
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device, Math math,
-               int64_t workspace_limit) {
+               int64_t workspace_limit, bool prepacked) {
   Plan plan;
   plan.refused = refused(problem);
+  if (plan.refused.empty() && !prepacked && problem.desc().filter_order != filter_order(problem)) {
+    take_room_for_filters(problem, plan, workspace_limit);
+  }
   if (!plan.refused.empty()) return plan;
   if (filter_order(problem) == FilterOrder::ihwo && !is_vec16(problem) &&
       !takes_unaligned_ihwo(tile)) {
@@ -119,12 +137,42 @@ Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& devi
   plan = with_best_box({source, tile, window, device, workspace_limit}, plan);
   if (!plan.refused.empty()) return plan;
   place_taps(tile, window, plan.params);
+  if (plan.repacked_bytes > 0) {
+    plan.filters_offset = ceil_div(plan.workspace_bytes, kPiece) * kPiece;
+    plan.workspace_bytes = plan.filters_offset + plan.repacked_bytes;
+  }
   // Split K: the second launch reduces the slices, and writes all outputs.
   plan.second_launch_blocks = plan.params.split_k > 1
                                   ? ceil_div(problem.output_extents().count(), kSecondLaunchThreads)
                                   : second_launch_blocks(source);
   if (plan.second_launch_blocks > kLargest32) plan.refused = "more than 2^31 blocks";
   return plan;
+}
+
+int64_t workspace_upto(const Problem& problem, const Tile& tile, const DeviceFacts& device,
+                       int64_t workspace_limit, bool prepacked) {
+  const ProblemDesc& d = problem.desc();
+  const bool repacks = !prepacked && d.filter_order != filter_order(problem);
+  const int64_t repacked = repacks ? problem.filter_bytes() : 0;
+  // The depth is split where blocks are fewer than run at once (box.cpp), and each block has at
+  // most so many positions and columns. An axis of one pixel has its filter's extent for a stride.
+  const auto sides = [](const Axis& a) {
+    return static_cast<double>(std::max(a.stride, a.keff()));
+  };
+  const auto reaches_all = [](const Axis& a) { return a.dilation == 1 && a.kernel >= a.stride; };
+  const double positions = 1.0 * device.cores * tile.blocks_per_sm * tile.m;
+  const double outputs_of_a_position = reaches_all(d.h) && reaches_all(d.w)
+                                           ? 1.0 * tile.sub_gemms * tile.n
+                                           : sides(d.h) * sides(d.w) * static_cast<double>(d.out_c);
+  const double outputs =
+      std::min({static_cast<double>(problem.output_extents().count()),
+                positions * outputs_of_a_position, static_cast<double>(kLargest32)});
+  const int64_t chunks =
+      ceil_div(problem.in_c_per_group() * element_bytes(problem), int64_t{tile.row_bytes});
+  const int64_t slices =
+      chunks == 1 ? 0 : 4 * std::min<int64_t>(chunks, kMaxSplitK) * static_cast<int64_t>(outputs);
+  const int64_t bytes = ceil_div(slices, kPiece) * kPiece + repacked;
+  return workspace_limit < 0 ? bytes : std::min(bytes, workspace_limit);
 }
 
 }  // namespace tconv::host::igemm

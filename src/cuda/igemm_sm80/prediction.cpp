@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "src/cuda/igemm_sm80/cost.h"
+#include "src/cuda/runtime/repack.h"
 
 namespace tconv::host::igemm {
 namespace {
@@ -42,6 +43,19 @@ double dram_bytes(const Problem& problem, const Params& p, const DeviceFacts& de
   return read_input + filters * (filters_stay ? 1 : waves) + std::max(rest, 0.0);
 }
 
+/// The launch before the first: filters into the order that the kernel reads.
+void add_repack(const Problem& problem, const Plan& plan, const DeviceFacts& device,
+                Prediction& result) {
+  const auto elements = plan.repacked_bytes / element_bytes(problem);
+  const auto blocks = static_cast<double>(ceil_div(elements, kRepackThreads));
+  const int resident = std::max(1, device.threads_per_core / kRepackThreads);
+  result.mode += " repack";
+  result.blocks += blocks;
+  result.waves += blocks / (static_cast<double>(device.cores) * resident);
+  result.l2.filters += repack_l2_bytes(problem, plan);
+  result.dram_bytes += 2 * static_cast<double>(plan.repacked_bytes);
+}
+
 }  // namespace
 
 Prediction predict(const Problem& problem, const Tile& tile, const Plan& plan,
@@ -62,6 +76,7 @@ Prediction predict(const Problem& problem, const Tile& tile, const Plan& plan,
   result.issued_macs = plan.issued_macs;
   result.l2 = plan.traffic;
   result.dram_bytes = dram_bytes(problem, p, device, plan.traffic.input, at_once);
+  if (plan.repacked_bytes > 0 && p.gemm_blocks > 0) add_repack(problem, plan, device, result);
   return result;
 }
 

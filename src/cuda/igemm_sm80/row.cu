@@ -23,6 +23,7 @@
 // - Split K: where blocks are few, several split the depth of one, and a second launch adds their
 //   sums, always in the same order.
 // - Planes of 16 bits are read in pairs of pixels, where their rows are whole pairs.
+// - Filters in an order that is not read (operands.h) are repacked into the workspace first.
 //
 // README.md draws an example. Read on: plan.h (problem -> numbers) with subgemms.h, box.h, cost.h,
 // traffic.h and operands.h; params.h (the numbers); kernel.cuh with tile.cuh (who computes what),
@@ -140,16 +141,17 @@ std::string declines(const Problem& problem, const Options& options, const Devic
       device.tf32_tensor_macs_per_us < 3 * device.f32_macs_per_us) {
     return "three products of TF32 take longer than one of f32 on " + device.name;
   }
-  if (d.filter_order != host::igemm::filter_order(problem) && !options.prepacked_filters) {
-    return "takes filters in the order HWOI, 16-bit ones also in IHWO, others prepacked";
-  }
   return host::igemm::refused(problem);
+}
+
+Plan plan_for(const Problem& problem, int tile, const Options& options, const DeviceFacts& device) {
+  return host::igemm::plan_tile(problem, kTiles[tile], device, options.math,
+                                options.workspace_limit, options.prepacked_filters);
 }
 
 Considered consider(const Problem& problem, int tile, const Options& options,
                     const DeviceFacts& device) {
-  const Plan plan =
-      host::igemm::plan_tile(problem, kTiles[tile], device, options.math, options.workspace_limit);
+  const Plan plan = plan_for(problem, tile, options, device);
   if (!plan.refused.empty()) return {.reason = plan.refused};
   return {.estimate_us = host::igemm::estimate_us(problem, kTiles[tile], plan, device)};
 }
@@ -157,8 +159,7 @@ Considered consider(const Problem& problem, int tile, const Options& options,
 std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, const Options& options,
                                            const DeviceFacts& device) {
   auto state = std::make_shared<State>();
-  state->plan =
-      host::igemm::plan_tile(problem, kTiles[tile], device, options.math, options.workspace_limit);
+  state->plan = plan_for(problem, tile, options, device);
   if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
   state->workspace_bytes = static_cast<std::size_t>(state->plan.workspace_bytes);
   state->kernel = kernel_of(problem, tile, options.math);
@@ -178,9 +179,15 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
                           : reinterpret_cast<const void*>(store_tapless_outputs),
                  0, kAnyCarveout);
     }
-    if (options.prepacked_filters) load_repack(problem);
+    if (options.prepacked_filters || state->plan.repacked_bytes > 0) load_repack(problem);
   }
   return state;
+}
+
+std::size_t workspace_upto(const Problem& problem, int tile, const Options& options,
+                           const DeviceFacts& device) {
+  return static_cast<std::size_t>(host::igemm::workspace_upto(
+      problem, kTiles[tile], device, options.workspace_limit, options.prepacked_filters));
 }
 
 void launch_row(const Problem& problem, const KernelState& base, const Tensors& tensors,
@@ -190,13 +197,19 @@ void launch_row(const Problem& problem, const KernelState& base, const Tensors& 
   const auto epilogue = make_epilogue<float>(problem.desc(), tensors);
   const bool is_split = plan.params.split_k > 1;
   if (plan.params.gemm_blocks > 0) {
+    const void* filters = tensors.filters;
+    if (plan.repacked_bytes > 0) {
+      void* packed = static_cast<char*>(tensors.workspace) + plan.filters_offset;
+      enqueue_repack(problem, host::igemm::filter_strides(problem), filters, packed, stream);
+      filters = packed;
+    }
     Epilogue<float> slices = {};
     slices.output = tensors.workspace;
     slices.output_type = DType::f32;
     launch(state.kernel, {static_cast<unsigned>(plan.params.gemm_blocks), 1, 1},
            {state.threads, 1, 1}, static_cast<std::size_t>(plan.shared_bytes), stream, "igemm_sm80",
-           plan.params, static_cast<const char*>(tensors.input),
-           static_cast<const char*>(tensors.filters), is_split ? slices : epilogue);
+           plan.params, static_cast<const char*>(tensors.input), static_cast<const char*>(filters),
+           is_split ? slices : epilogue);
   }
   if (plan.second_launch_blocks > 0 && is_split) {
     const Strides& s = problem.desc().output_strides;
@@ -245,7 +258,7 @@ constinit const Kernel igemm_sm80_kernel = {.name = "igemm_sm80",
                                             .prepack = cuda::igemm::prepack,
                                             .packed_strides = host::igemm::filter_strides,
                                             .border = Border::zeros,
-                                            .fixed_size = "its box and tile are for one size",
+                                            .workspace_upto = cuda::igemm::workspace_upto,
                                             .predict = cuda::igemm::predict};
 
 }  // namespace tconv::host

@@ -21,7 +21,7 @@ namespace {
 
 using namespace host;  // NOLINT(google-build-using-namespace): of our own library
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kRepackThreads;
 constexpr const char* kName = "repack";  // for the families cudnn and igemm_sm80
 
 /// Four nested extents, the outermost first, and the strides of what is read along them.

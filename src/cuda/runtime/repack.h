@@ -9,6 +9,9 @@
 
 namespace tconv::host {
 
+/// A block of the kernel that repacks: an element each.
+inline constexpr int kRepackThreads = 256;
+
 /// Makes the kernels of one problem resident on the current device, so that a first run can be
 /// captured.
 void load_repack(const Problem& problem);

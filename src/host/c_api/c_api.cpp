@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // c_api.cpp: the C boundary. Translates structs and exceptions; decides nothing.
 #include <cstring>
-#include <exception>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "src/host/c_api/c_translate.h"
-#include "src/host/conventions/conventions.h"
+#include "src/host/c_api/guarded.h"
 #include "src/host/device/device_models.h"
 #include "src/host/explain/explain.h"
 #include "src/host/plan/devices.h"
 #include "src/host/plan/log.h"
 #include "src/host/plan/plan.h"
+#include "src/host/plan/saved_plan.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "src/host/run/run.h"
@@ -31,44 +30,6 @@ struct tconv_plan {
 
 namespace tconv::host {
 namespace {
-
-thread_local std::string last_error;
-
-tconv_status fail(tconv_status status, const char* message) noexcept {
-  try {
-    last_error = printable(message);  // it may quote what came from a file
-  } catch (...) {
-    last_error.clear();
-  }
-  return status;
-}
-
-/// Runs `body`, which throws or succeeds; nothing leaves as an exception.
-template <typename Body>
-tconv_status guarded(Body&& body) noexcept {
-  try {
-    body();
-    return TCONV_OK;
-  } catch (const InvalidProblem& e) {
-    return fail(TCONV_INVALID, e.what());
-  } catch (const Unsupported& e) {
-    return fail(TCONV_UNSUPPORTED, e.what());
-  } catch (const Mismatch& e) {
-    return fail(TCONV_MISMATCH, e.what());
-  } catch (const std::bad_alloc&) {
-    return fail(TCONV_DEVICE_ERROR, "out of host memory");
-  } catch (const std::exception& e) {
-    return fail(TCONV_DEVICE_ERROR, e.what());
-  } catch (...) {
-    return fail(TCONV_DEVICE_ERROR, "unknown error");
-  }
-}
-
-template <typename T>
-T& need(T* pointer, const char* name) {
-  if (pointer == nullptr) refuse(name, "null", "a valid pointer");
-  return *pointer;
-}
 
 char* new_text(const std::string& text) {
   auto* copy = new char[text.size() + 1];
@@ -113,29 +74,6 @@ tconv_plan* new_plan(Plan plan) {
   return made.release();
 }
 
-template <typename CArgs>
-tconv_status from_convention(const CArgs* args, tconv_problem_desc* desc) noexcept {
-  return guarded([&] {
-    check_struct(need(desc, "desc"), "desc");
-    const auto host_args = to_host(need(args, "args"));
-    ProblemDesc translated;
-    translate(host_args, translated);
-    write_geometry(translated, *desc);
-  });
-}
-
-template <typename CArgs>
-tconv_status sizes_of_convention(const CArgs* args, tconv_output_sizes* sizes) noexcept {
-  return guarded([&] {
-    check_struct(need(sizes, "sizes"), "sizes");
-    const OutputSizes legal = output_sizes(to_host(need(args, "args")));
-    for (std::size_t axis = 0; axis < 2; ++axis) {
-      sizes->low[axis] = legal.low[axis];
-      sizes->high[axis] = legal.high[axis];
-    }
-  });
-}
-
 std::string list_kernels(bool json) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::string text;
@@ -149,10 +87,12 @@ std::string list_kernels(bool json) {
                     {"tiles", tiles},
                     {"dtypes", dtypes},
                     {"layouts", {"NHWC", "NCHW"}},
-                    {"border", name_of(kernel->border)}});
+                    {"border", name_of(kernel->border)},
+                    {"resizable", kernel->fixed_size == nullptr}});
+    if (kernel->fixed_size != nullptr) list.back()["fixed_size"] = kernel->fixed_size;
     text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"]  border )" +
-            name_of(kernel->border) + "\n";
+            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"])" + "  border " +
+            name_of(kernel->border) + (kernel->fixed_size == nullptr ? "  resizable" : "") + "\n";
   }
   return json ? list.dump() : text;
 }
@@ -164,7 +104,7 @@ using namespace tconv::host;
 
 extern "C" {
 
-const char* tconv_last_error(void) { return last_error.c_str(); }
+const char* tconv_last_error(void) { return last_error().c_str(); }
 
 const char* tconv_version(void) { return TCONV_VERSION; }
 
@@ -194,24 +134,26 @@ const char* tconv_problem_key(const tconv_problem* problem) {
 
 tconv_status tconv_problem_get_desc(const tconv_problem* problem, tconv_problem_desc* desc) {
   return guarded([&] {
-    check_struct(need(desc, "desc"), "desc");
-    write_desc(need(problem, "problem").problem.desc(), *desc);
+    tconv_problem_desc known = received(need(desc, "desc"), "desc");
+    write_desc(need(problem, "problem").problem.desc(), known);
+    deliver(known, *desc);
   });
 }
 
 tconv_status tconv_problem_get_info(const tconv_problem* problem, tconv_problem_info* info) {
   return guarded([&] {
-    check_struct(need(info, "info"), "info");
+    received(need(info, "info"), "info");
     const Problem& p = need(problem, "problem").problem;
-    *info = {.struct_size = info->struct_size,
-             .useful_macs = p.useful_macs(),
-             .least_bytes = p.least_bytes(),
-             .input_bytes = p.input_bytes(),
-             .filter_bytes = p.filter_bytes(),
-             .bias_bytes = p.bias_bytes(),
-             .slopes_bytes = p.slopes_bytes(),
-             .residual_bytes = p.residual_bytes(),
-             .output_bytes = p.output_bytes()};
+    auto known = blank<tconv_problem_info>();
+    known.useful_macs = p.useful_macs();
+    known.least_bytes = p.least_bytes();
+    known.input_bytes = p.input_bytes();
+    known.filter_bytes = p.filter_bytes();
+    known.bias_bytes = p.bias_bytes();
+    known.slopes_bytes = p.slopes_bytes();
+    known.residual_bytes = p.residual_bytes();
+    known.output_bytes = p.output_bytes();
+    deliver(known, *info);
   });
 }
 
@@ -219,30 +161,6 @@ tconv_status tconv_problem_describe(const tconv_problem* problem, tconv_text_for
                                     char** text) {
   return text_call(format, text,
                    [&](bool json) { return describe(need(problem, "problem").problem, json); });
-}
-
-// ---- Conventions -----------------------------------------------------------------------------
-
-tconv_status tconv_problem_desc_from_tensorflow(const tconv_tensorflow_args* args,
-                                                tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_problem_desc_from_pytorch(const tconv_pytorch_args* args,
-                                             tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_problem_desc_from_onnx(const tconv_onnx_args* args, tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_tensorflow_output_sizes(const tconv_tensorflow_args* args,
-                                           tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
-}
-tconv_status tconv_pytorch_output_sizes(const tconv_pytorch_args* args, tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
-}
-tconv_status tconv_onnx_output_sizes(const tconv_onnx_args* args, tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
 }
 
 // ---- Plan ------------------------------------------------------------------------------------
@@ -265,6 +183,28 @@ tconv_status tconv_plan_resized(const tconv_plan* plan, int64_t n, int64_t h, in
 }
 
 void tconv_plan_destroy(tconv_plan* plan) { delete plan; }
+
+tconv_status tconv_plan_save(const tconv_plan* plan, char** text) {
+  return guarded([&] {
+    need(text, "text");
+    *text = new_text(save(need(plan, "plan").plan));
+  });
+}
+
+tconv_status tconv_plan_load(const char* text, const tconv_options* callbacks, tconv_plan** plan) {
+  return guarded([&] {
+    need(plan, "plan");
+    const Options taken = callbacks == nullptr ? Options{} : callbacks_of(*callbacks);
+    *plan = new_plan(load_plan(&need(text, "text"), taken));
+  });
+}
+
+tconv_status tconv_plan_problem(const tconv_plan* plan, tconv_problem** problem) {
+  return guarded([&] {
+    need(problem, "problem");
+    *problem = new tconv_problem{need(plan, "plan").plan.problem()};
+  });
+}
 
 const char* tconv_plan_kernel(const tconv_plan* plan) {
   return plan == nullptr ? "" : plan->plan.kernel().name;
@@ -323,8 +263,17 @@ tconv_status tconv_prepack(const tconv_plan* plan, const void* filters, void* pa
 
 tconv_status tconv_run(const tconv_plan* plan, const tconv_tensors* tensors, void* stream) {
   return guarded([&] {
-    check_struct(need(tensors, "tensors"), "tensors");
-    run(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), stream);
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    run(need(plan, "plan").plan, to_host(given), stated_bytes(given), stream);
+  });
+}
+
+tconv_status tconv_time(const tconv_plan* plan, const tconv_tensors* tensors, void* stream,
+                        int32_t samples, int32_t runs, double* us_per_run) {
+  return guarded([&] {
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    time_runs(need(plan, "plan").plan, to_host(given), stated_bytes(given), stream, samples, runs,
+              us_per_run);
   });
 }
 
@@ -335,8 +284,8 @@ tconv_status tconv_run_host(const tconv_plan* plan, const tconv_tensors* tensors
 tconv_status tconv_time_host(const tconv_plan* plan, const tconv_tensors* tensors, int32_t samples,
                              int32_t runs, double* us_per_run) {
   return guarded([&] {
-    check_struct(need(tensors, "tensors"), "tensors");
-    run_host(need(plan, "plan").plan, to_host(*tensors), stated_bytes(*tensors), samples, runs,
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    run_host(need(plan, "plan").plan, to_host(given), stated_bytes(given), samples, runs,
              us_per_run);
   });
 }
@@ -347,11 +296,11 @@ tconv_status tconv_verify(const tconv_problem* problem, const tconv_tensors* ten
                           const tconv_verify_options* options, tconv_verify_report* report) {
   return guarded([&] {
     const Problem& p = need(problem, "problem").problem;
-    check_struct(need(tensors, "tensors"), "tensors");
-    check_struct(need(report, "report"), "report");
-    check_host_tensors(p, to_host(*tensors), stated_bytes(*tensors));
-    const VerifyReport result = verify(p, to_host(*tensors), to_host(options));
-    write_report(result, *report);
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    received(need(report, "report"), "report");
+    check_host_tensors(p, to_host(given), stated_bytes(given));
+    const VerifyReport result = verify(p, to_host(given), to_host(options));
+    deliver(to_c(result), *report);
     if (!result.right()) throw Mismatch(describe_mismatch(p, result));
   });
 }
@@ -360,11 +309,11 @@ tconv_status tconv_compare_host(const tconv_plan* plan, const tconv_plan* other,
                                 const tconv_tensors* tensors, tconv_comparison* comparison) {
   return guarded([&] {
     const Plan& p = need(plan, "plan").plan;
-    check_struct(need(tensors, "tensors"), "tensors");
-    check_struct(need(comparison, "comparison"), "comparison");
-    const PlanComparison result = compare_host(p, other == nullptr ? p : other->plan,
-                                               to_host(*tensors), stated_bytes(*tensors));
-    write_comparison(result, *comparison);
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    received(need(comparison, "comparison"), "comparison");
+    const PlanComparison result =
+        compare_host(p, other == nullptr ? p : other->plan, to_host(given), stated_bytes(given));
+    deliver(to_c(result), *comparison);
     if (!result.right()) throw Mismatch(describe(p.problem(), result));
   });
 }
@@ -374,9 +323,9 @@ tconv_status tconv_diagnose(const tconv_problem* problem, const tconv_tensors* t
                             char** text) {
   return text_call(format, text, [&](bool json) {
     const Problem& p = need(problem, "problem").problem;
-    check_struct(need(tensors, "tensors"), "tensors");
-    check_host_tensors(p, to_host(*tensors), stated_bytes(*tensors));
-    return describe(diagnose(p, to_host(*tensors), to_host(options)), json);
+    const tconv_tensors given = received(need(tensors, "tensors"), "tensors");
+    check_host_tensors(p, to_host(given), stated_bytes(given));
+    return describe(diagnose(p, to_host(given), to_host(options)), json);
   });
 }
 

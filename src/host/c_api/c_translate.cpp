@@ -55,8 +55,8 @@ std::string text_or(const char* text, const char* fallback) {
 
 }  // namespace
 
-ProblemDesc to_host(const tconv_problem_desc& desc) {
-  check_struct(desc, "desc");
+ProblemDesc to_host(const tconv_problem_desc& given) {
+  const tconv_problem_desc desc = received(given, "desc");
   ProblemDesc d;
   d.name = text_or(desc.name, "");
   d.batch = desc.batch;
@@ -109,8 +109,8 @@ void check_number(const char* name, int64_t value, int64_t low, int64_t high, co
 
 }  // namespace
 
-Options to_host(const tconv_options& options) {
-  check_struct(options, "options");
+Options to_host(const tconv_options& given) {
+  const tconv_options options = received(given, "options");
   check_number("options.device", options.device, 0, 2, "0 (auto), 1 (cpu) or 2 (cuda)");
   check_number("options.math", options.math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
   check_number("options.workspace_limit", options.workspace_limit, TCONV_NO_WORKSPACE, INT64_MAX,
@@ -133,6 +133,26 @@ Options to_host(const tconv_options& options) {
           .log = log_of(options)};
 }
 
+Options callbacks_of(const tconv_options& given) {
+  const tconv_options options = received(given, "callbacks");
+  const auto absent = [](const char* field, bool is_given) {
+    if (is_given) {
+      refuse(std::string("callbacks.") + field, "given", "zero: the saved plan says it");
+    }
+  };
+  absent("device", options.device != 0);
+  absent("kernels", options.kernels != nullptr);
+  absent("tile", options.tile != nullptr);
+  absent("workspace_limit", options.workspace_limit != 0);
+  absent("math", options.math != 0);
+  absent("allow_nondeterministic", options.allow_nondeterministic != 0);
+  absent("prepacked_filters", options.prepacked_filters != 0);
+  absent("verify", options.verify != 0);
+  absent("threads", options.threads != 0);
+  absent("device_model", options.device_model != nullptr);
+  return {.callers_threads = {options.parallel_for, options.parallel_user}, .log = log_of(options)};
+}
+
 Tensors to_host(const tconv_tensors& t) {
   return {.input = t.input,
           .filters = t.filters,
@@ -153,26 +173,26 @@ StatedBytes stated_bytes(const tconv_tensors& t) {
           .workspace = t.workspace_bytes};
 }
 
-VerifyOptions to_host(const tconv_verify_options* options) {
-  if (options == nullptr) return {};
-  check_struct(*options, "options");
-  check_number("options.scope", options->scope, 0, 2, "0 (auto), 1 (whole) or 2 (sample)");
-  check_number("options.threads", options->threads, 0, 4096, "in [0, 4096], 0 for one per core");
-  check_number("options.math", options->math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
-  VerifyOptions result{.scope = static_cast<VerifyScope>(options->scope),
-                       .threads = options->threads,
-                       .seed = options->seed,
-                       .math = static_cast<Math>(options->math)};
-  if (options->progress != nullptr) {
-    result.progress = [call = options->progress, user = options->progress_user](double done) {
+VerifyOptions to_host(const tconv_verify_options* given) {
+  if (given == nullptr) return {};
+  const tconv_verify_options options = received(*given, "options");
+  check_number("options.scope", options.scope, 0, 2, "0 (auto), 1 (whole) or 2 (sample)");
+  check_number("options.threads", options.threads, 0, 4096, "in [0, 4096], 0 for one per core");
+  check_number("options.math", options.math, 0, 2, "0 (strict), 1 (tf32) or 2 (3xtf32)");
+  VerifyOptions result{.scope = static_cast<VerifyScope>(options.scope),
+                       .threads = options.threads,
+                       .seed = options.seed,
+                       .math = static_cast<Math>(options.math)};
+  if (options.progress != nullptr) {
+    result.progress = [call = options.progress, user = options.progress_user](double done) {
       call(done, user);
     };
   }
   return result;
 }
 
-TensorFlowArgs to_host(const tconv_tensorflow_args& args) {
-  check_struct(args, "args");
+TensorFlowArgs to_host(const tconv_tensorflow_args& given) {
+  const tconv_tensorflow_args args = received(given, "args");
   TensorFlowArgs a;
   a.input_shape = list("input_shape", args.input_shape, args.input_rank);
   a.filter_shape = list("filter_shape", args.filter_shape, args.filter_rank);
@@ -187,8 +207,8 @@ TensorFlowArgs to_host(const tconv_tensorflow_args& args) {
   return a;
 }
 
-PyTorchArgs to_host(const tconv_pytorch_args& args) {
-  check_struct(args, "args");
+PyTorchArgs to_host(const tconv_pytorch_args& given) {
+  const tconv_pytorch_args args = received(given, "args");
   PyTorchArgs a;
   a.input_shape = list("input_shape", args.input_shape, args.input_rank);
   a.weight_shape = list("weight_shape", args.weight_shape, args.weight_rank);
@@ -202,8 +222,8 @@ PyTorchArgs to_host(const tconv_pytorch_args& args) {
   return a;
 }
 
-OnnxArgs to_host(const tconv_onnx_args& args) {
-  check_struct(args, "args");
+OnnxArgs to_host(const tconv_onnx_args& given) {
+  const tconv_onnx_args args = received(given, "args");
   OnnxArgs a;
   a.x_shape = list("x_shape", args.x_shape, args.x_rank);
   a.w_shape = list("w_shape", args.w_shape, args.w_rank);
@@ -246,40 +266,42 @@ void write_desc(const ProblemDesc& desc, tconv_problem_desc& out) {
   out.alignment = desc.alignment;
 }
 
-void write_report(const VerifyReport& report, tconv_verify_report& out) {
-  out = {.struct_size = out.struct_size,
-         .whole = report.whole ? 1 : 0,
-         .checked = report.checked,
-         .total = report.total,
-         .mismatches = report.mismatches,
-         .largest_bound = report.largest_bound,
-         .worst_ratio = report.worst_ratio,
-         .n = report.n,
-         .p = report.p,
-         .q = report.q,
-         .k = report.k,
-         .expected = report.expected,
-         .got = report.got,
-         .bound = report.bound,
-         .overflowed = report.overflowed,
-         .zero_padded = report.zero_padded};
+tconv_verify_report to_c(const VerifyReport& report) {
+  auto c = blank<tconv_verify_report>();
+  c.whole = report.whole ? 1 : 0;
+  c.checked = report.checked;
+  c.total = report.total;
+  c.mismatches = report.mismatches;
+  c.largest_bound = report.largest_bound;
+  c.worst_ratio = report.worst_ratio;
+  c.n = report.n;
+  c.p = report.p;
+  c.q = report.q;
+  c.k = report.k;
+  c.expected = report.expected;
+  c.got = report.got;
+  c.bound = report.bound;
+  c.overflowed = report.overflowed;
+  c.zero_padded = report.zero_padded;
+  return c;
 }
 
-void write_comparison(const PlanComparison& comparison, tconv_comparison& out) {
-  out = {.struct_size = sizeof out,
-         .total = comparison.total,
-         .differ = comparison.differ,
-         .worst = comparison.worst,
-         .allowed = comparison.allowed,
-         .n = comparison.first.n,
-         .p = comparison.first.p,
-         .q = comparison.first.q,
-         .k = comparison.first.k,
-         .got = comparison.got,
-         .other = comparison.other,
-         .wrong = comparison.wrong,
-         .one_nan = comparison.one_nan,
-         .unbounded = comparison.unbounded};
+tconv_comparison to_c(const PlanComparison& comparison) {
+  auto c = blank<tconv_comparison>();
+  c.total = comparison.total;
+  c.differ = comparison.differ;
+  c.worst = comparison.worst;
+  c.allowed = comparison.allowed;
+  c.n = comparison.first.n;
+  c.p = comparison.first.p;
+  c.q = comparison.first.q;
+  c.k = comparison.first.k;
+  c.got = comparison.got;
+  c.other = comparison.other;
+  c.wrong = comparison.wrong;
+  c.one_nan = comparison.one_nan;
+  c.unbounded = comparison.unbounded;
+  return c;
 }
 
 }  // namespace tconv::host

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "src/host/c_api/struct_size.h"
 #include "src/host/conventions/conventions.h"
 #include "src/host/plan/options.h"
 #include "src/host/plan/tensors.h"
@@ -14,30 +15,25 @@
 
 namespace tconv::host {
 
-/// A caller compiled against a newer header than this library passes a larger struct; one who
-/// forgot struct_size passes 0. Structs only ever grow at the end, and this is their first version.
-template <typename Struct>
-void check_struct(const Struct& s, const char* name) {
-  if (s.struct_size != sizeof(Struct)) {
-    refuse(std::string(name) + ".struct_size", static_cast<long long>(s.struct_size),
-           std::to_string(sizeof(Struct)) + ", the size of the struct");
-  }
-}
-
-ProblemDesc to_host(const tconv_problem_desc& desc);
-Options to_host(const tconv_options& options);
+// Structs of the caller's (struct_size.h).
+ProblemDesc to_host(const tconv_problem_desc& given);
+Options to_host(const tconv_options& given);
+/// Log and threads alone; refuses what else is given, by name.
+Options callbacks_of(const tconv_options& given);
+VerifyOptions to_host(const tconv_verify_options* given);  // null: defaults
+TensorFlowArgs to_host(const tconv_tensorflow_args& given);
+PyTorchArgs to_host(const tconv_pytorch_args& given);
+OnnxArgs to_host(const tconv_onnx_args& given);
+// Of a struct that was received.
 Tensors to_host(const tconv_tensors& tensors);
 StatedBytes stated_bytes(const tconv_tensors& tensors);
-VerifyOptions to_host(const tconv_verify_options* options);  // null: defaults
-TensorFlowArgs to_host(const tconv_tensorflow_args& args);
-PyTorchArgs to_host(const tconv_pytorch_args& args);
-OnnxArgs to_host(const tconv_onnx_args& args);
 
-/// Everything, defaults filled in; strings stay owned by `desc`.
+/// Into a struct of this library's size. Everything, defaults filled in; strings stay owned by
+/// `desc`.
 void write_desc(const ProblemDesc& desc, tconv_problem_desc& out);
 /// Only what a convention decides: batch, channels, groups, axes, layout, filter order.
 void write_geometry(const ProblemDesc& desc, tconv_problem_desc& out);
-void write_report(const VerifyReport& report, tconv_verify_report& out);
-void write_comparison(const PlanComparison& comparison, tconv_comparison& out);
+tconv_verify_report to_c(const VerifyReport& report);
+tconv_comparison to_c(const PlanComparison& comparison);
 
 }  // namespace tconv::host

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "src/host/plan/unlock.h"
 #include "src/host/problem/errors.h"
 #include "tconv/printable.h"
 
@@ -111,6 +112,13 @@ Json plan_json(const Plan& plan) {
     if (!lists_proposals(plan, candidate)) continue;
     json["rows"].back()["proposals"] = proposals_json(plan, *candidate.kernel);
   }
+  if (const std::optional<Unlocked> faster = unlocked_by_one_option(plan)) {
+    json["unlock"] = {{"option", faster->option},
+                      {"words", faster->words},
+                      {"kernel", faster->kernel},
+                      {"tile", faster->tile},
+                      {"estimate_us", faster->estimate_us}};
+  }
   return json;
 }
 
@@ -160,6 +168,11 @@ std::string plan_text(const Plan& plan) {
     }
     out << (chosen ? "  chosen" : "  not chosen: " + candidate.reason) << "\n";
     if (lists_proposals(plan, candidate)) out << proposals_text(plan, *candidate.kernel);
+  }
+  if (const std::optional<Unlocked> faster = unlocked_by_one_option(plan)) {
+    out << "\n"
+        << faster->words << ": " << faster->kernel << ", " << format("%.4g", faster->estimate_us)
+        << " us\n";
   }
   return out.str();
 }

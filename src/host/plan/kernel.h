@@ -24,6 +24,7 @@ struct KernelState {
   std::size_t packed_filter_bytes = 0;  ///< 0: reads the filters as they are
   std::size_t device_bytes = 0;         ///< held beside the caller's memory
   std::string tile_name;  ///< of a family that chooses its tile in prepare; else empty
+  std::string vendor;     ///< library and version that the state was made with; else empty
   virtual ~KernelState() = default;
 };
 
@@ -86,10 +87,14 @@ struct Kernel {
   /// filters' type and extents. Null: packing.h finds out by packing.
   std::string (*packed_order)(const Problem& problem, const KernelState& state) = nullptr;
   Border border = Border::skipped;
-  /// Why a plan of this family cannot be resized; null if it can. Then `prepare` costs microseconds
-  /// once it has been called for the family, the packed filters do not depend on N, H and W, and
-  /// workspace_bytes does not fall where N, H or W grow.
+  /// Why a plan of this family cannot be resized; null if it can. Then `prepare` takes well under a
+  /// millisecond once it has been called for the family, the packed filters do not depend on N, H
+  /// and W, and workspace_bytes does not fall where N, H or W grow, or workspace_upto is there.
   const char* fixed_size = nullptr;
+  /// What no plan of this tile needs more than whose N, H and W are those of the problem or less.
+  /// Null: what the problem's own plan needs.
+  std::size_t (*workspace_upto)(const Problem& problem, int tile, const Options& options,
+                                const DeviceFacts& device) = nullptr;
   /// Of a family whose tiles a vendor's library names, for each problem anew: what these names
   /// begin with, and the library's proposals, its best first (first_only: of its first heuristic
   /// alone). Throws Unsupported where there are none. Null otherwise.

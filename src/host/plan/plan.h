@@ -63,6 +63,7 @@ class Plan {
                         std::span<const Kernel* const>);
   friend Plan make_plan(const Problem&, const Options&, std::span<const Kernel* const>);
   friend Plan resized(const Plan&, int64_t, int64_t, int64_t);
+  friend std::size_t workspace_bytes_upto(const Plan&, int64_t, int64_t, int64_t);
   Plan(Problem problem, Options options)
       : problem_(std::move(problem)), options_(std::move(options)) {}
 

@@ -73,8 +73,13 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   result.device_note_ = plan.device_note_;
   result.passes_over_gpu_ = plan.passes_over_gpu_;
   result.resized_from_ = plan.problem().key();
-  result.estimate_us_ =
-      kernel.consider(result.problem(), plan.tile_, plan.options(), plan.device()).estimate_us;
+  const Considered made =
+      kernel.consider(result.problem(), plan.tile_, plan.options(), plan.device());
+  if (!made.reason.empty()) {
+    decline(plan,
+            "the row " + std::string(kernel.name) + ", tile " + plan.tile() + ": " + made.reason);
+  }
+  result.estimate_us_ = made.estimate_us;
   result.state_ = naming_the_problem(result, [&] {
     return kernel.prepare(result.problem(), plan.tile_, plan.options(), plan.device());
   });
@@ -88,8 +93,12 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
 }
 
 std::size_t workspace_bytes_upto(const Plan& plan, int64_t n, int64_t h, int64_t w) {
-  // Rows that can be resized promise that the largest sizes need the most: see Kernel::fixed_size.
-  return resized(plan, n, h, w).workspace_bytes();
+  const Plan largest = resized(plan, n, h, w);
+  if (largest.problem().empty_output()) return largest.workspace_bytes();
+  auto* const bound = plan.kernel().workspace_upto;
+  // Without a bound the row promises that the largest sizes need the most: see Kernel::fixed_size.
+  return bound == nullptr ? largest.workspace_bytes()
+                          : bound(largest.problem(), plan.tile_, plan.options(), plan.device());
 }
 
 }  // namespace tconv::host

@@ -24,6 +24,11 @@ void check_host_tensors(const Problem& problem, const Tensors& tensors, const St
 void prepack(const Plan& plan, const void* filters, void* packed, std::size_t packed_bytes,
              Stream stream);
 
+/// `samples` times `runs` runs on the caller's tensors, by events on `stream` or the host's clock.
+/// Waits for the last. Writes the microseconds of one run for each sample.
+void time_runs(const Plan& plan, const Tensors& tensors, const StatedBytes& stated, Stream stream,
+               int samples, int runs, double* us_per_run);
+
 /// `samples` times `runs` runs on tensors in host memory, whatever the device: memory of the device
 /// and the workspace are allocated for this call, filters are in the problem's order and packed
 /// here if the plan wants that, the output is copied back at the end. Writes the microseconds of

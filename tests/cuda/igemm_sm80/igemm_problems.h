@@ -104,4 +104,31 @@ inline std::vector<ProblemDesc> chosen_problems() {
   return all;
 }
 
+inline ProblemDesc in_order(ProblemDesc d, FilterOrder order, Layout layout, int64_t groups = 1) {
+  d.filter_order = order, d.layout = layout, d.groups = groups;
+  return d;
+}
+
+/// Filters that are repacked: PyTorch's and ONNX's default order, and IHWO of 32 bits; groups,
+/// output padding, both layouts, depths that are split.
+inline std::vector<ProblemDesc> repacked_problems() {
+  const Axis half = axis(9, 4, 2, 1), padded = axis(7, 3, 2, 1, 1, 1);
+  const auto iohw = FilterOrder::iohw, ihwo = FilterOrder::ihwo;
+  std::vector<ProblemDesc> all = {
+      in_order(problem_of(1, 40, 72, half, axis(11, 4, 2, 1)), iohw, Layout::nchw),
+      in_order(problem_of(2, 36, 40, padded, padded, DType::bf16), iohw, Layout::nchw),
+      in_order(problem_of(2, 96, 48, axis(8, 4, 2, 1), padded), iohw, Layout::nchw, 3),
+      in_order(problem_of(1, 99, 63, padded, axis(7, 4, 2, 1)), iohw, Layout::nhwc, 3),
+      in_order(problem_of(1, 328, 24, axis(3, 3, 1, 1), axis(5, 4, 2, 1)), iohw, Layout::nchw),
+      in_order(problem_of(1, 72, 40, half, padded, DType::f32), iohw, Layout::nchw),
+      in_order(problem_of(1, 72, 40, half, padded, DType::f32), ihwo, Layout::nhwc, 2),
+      in_order(problem_of(2, 200, 9, axis(2, 4, 2, 1), axis(3, 4, 2, 1), DType::f32), iohw,
+               Layout::nhwc),
+      // Stride above the kernel: outputs without a tap, in a launch behind.
+      in_order(problem_of(2, 32, 16, axis(5, 2, 3, 0), axis(6, 2, 3, 0)), iohw, Layout::nchw)};
+  all[0].has_bias = all[3].has_bias = true;
+  all[2].has_residual = true;
+  return all;
+}
+
 }  // namespace tconv::test

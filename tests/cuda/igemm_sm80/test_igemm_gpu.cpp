@@ -3,6 +3,7 @@
 // run on one.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 
 #include "src/cuda/igemm_sm80/plan.h"
@@ -63,6 +64,15 @@ TEST(IgemmOnGpu, EqualsTheReferenceOnChosenProblems) {
   }
 }
 
+/// In a workspace for the filters alone, and in one for slices, too.
+TEST(IgemmOnGpu, EqualsTheReferenceWithFiltersThatAreRepacked) {
+  uint64_t seed = 0;
+  for (const ProblemDesc& d : repacked_problems()) {
+    EXPECT_GE(expect_exact(d, Math::tf32, Problem(d).filter_bytes(), ++seed), 1);
+    EXPECT_GE(expect_exact(d, Math::tf32, -1, seed), 1);
+  }
+}
+
 /// More M tiles than blocks run at once: several for a block, whose filters stay.
 TEST(IgemmOnGpu, EqualsTheReferenceWithPersistentFilters) {
   uint64_t seed = 0;
@@ -92,8 +102,8 @@ TEST(IgemmOnGpu, EqualsTheReferenceOnRandomProblems) {
   const int problems = enumeration(2000, 200);
   for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
     ProblemDesc d = random_desc(random, limits);
-    const bool ihwo = d.dtype != DType::f32 && random() % 3 == 0;
-    d.filter_order = ihwo ? FilterOrder::ihwo : FilterOrder::hwoi;
+    d.filter_order = std::array{FilterOrder::hwoi, FilterOrder::hwoi, FilterOrder::ihwo,
+                                FilterOrder::iohw}[random() % 4];
     taken += expect_exact(d, random() % 4 == 0 ? Math::tf32x3 : Math::tf32,
                           random() % 2 == 0 ? 0 : -1, static_cast<uint64_t>(i));
   }

@@ -35,8 +35,8 @@ ProblemDesc random_problem(std::mt19937_64& random, const igemm::Tile& tile, boo
   const std::array<int64_t, 6> channels = {8, 8, 24, 40, 40, 150};
   limits.max_channels = channels[random() % channels.size()];
   ProblemDesc d = random_desc(random, limits);
-  const bool ihwo = d.dtype != DType::f32 && random() % 3 == 0;
-  d.filter_order = ihwo ? FilterOrder::ihwo : FilterOrder::hwoi;
+  d.filter_order = std::array{FilterOrder::hwoi, FilterOrder::hwoi, FilterOrder::ihwo,
+                              FilterOrder::iohw}[random() % 4];
   d.input_strides = d.output_strides = d.residual_strides = {};
   if (random() % 3 == 0) {  // slices of wider tensors
     const auto widened = [&](Extents e) {

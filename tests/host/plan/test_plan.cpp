@@ -8,6 +8,7 @@
 
 #include "src/host/explain/explain.h"
 #include "src/host/plan/plan.h"
+#include "src/host/plan/unlock.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/run.h"
 #include "tests/support/fake_kernels.h"
@@ -191,6 +192,52 @@ TEST(Explain, JsonHasTheWholeDecision) {
   }
   EXPECT_EQ(chosen, 1);
   EXPECT_NE(explain(plan, false).find("not chosen: takes none"), std::string::npos);
+}
+
+// ---- The option that unlocks more ---------------------------------------------------------------
+
+/// 100 us, 40 with filters prepacked, 60 where it may use memory, 30 where bits may differ.
+Considered choosy(const Problem&, int, const Options& options, const DeviceFacts&) {
+  return {.estimate_us = options.prepacked_filters     ? 40.0
+                         : options.workspace_limit < 0 ? 60.0
+                         : !options.deterministic      ? 30.0
+                                                       : 100.0};
+}
+
+TEST(Unlock, NamesTheOptionOfTheFastestRow) {
+  const Kernel choosy_row = fake("choosy", takes_all, small_state, kOneTile, choosy);
+  const auto capped = unlocked_by_one_option(plan_with({&choosy_row}, {.workspace_limit = 0}));
+  ASSERT_TRUE(capped.has_value());
+  EXPECT_EQ(capped->option, "allow_nondeterministic");
+  EXPECT_EQ(capped->kernel, "choosy");
+  EXPECT_EQ(capped->estimate_us, 30);
+  const Plan free = plan_with({&choosy_row, &kLast}, {.kernels = {"choosy", "last"}});
+  ASSERT_TRUE(unlocked_by_one_option(free).has_value());
+  EXPECT_EQ(unlocked_by_one_option(free)->option, "prepacked_filters");
+  const auto json = nlohmann::json::parse(explain(free, true));
+  EXPECT_EQ(json["unlock"]["option"], "prepacked_filters");
+  EXPECT_EQ(json["unlock"]["estimate_us"], 40);
+  EXPECT_NE(explain(free, false).find("\nwith prepacked filters: choosy, 40 us\n"),
+            std::string::npos);
+}
+
+TEST(Unlock, SaysNothingWhereNothingFasterCanBePrepared) {
+  EXPECT_FALSE(unlocked_by_one_option(plan_with({&kTiled, &kLast})).has_value());
+  // A row that only promises: what is named must be there.
+  const Kernel absent = fake(
+      "absent",
+      [](const Problem&, const Options& o, const DeviceFacts&) -> std::string {
+        return o.prepacked_filters ? "" : "takes prepacked filters";
+      },
+      vendor_refuses, kOneTile, ten_per_tile);
+  EXPECT_FALSE(unlocked_by_one_option(plan_with({&absent, &kLast})).has_value());
+  // 4 % are not worth a word.
+  const Kernel nearly = fake("nearly", takes_all, small_state, kOneTile,
+                             [](const Problem&, int, const Options& o, const DeviceFacts&) {
+                               return Considered{.estimate_us = o.prepacked_filters ? 96.0 : 100.0};
+                             });
+  EXPECT_FALSE(unlocked_by_one_option(plan_with({&nearly})).has_value());
+  EXPECT_EQ(explain(plan_with({&nearly}), false).find("prepacked"), std::string::npos);
 }
 
 TEST(Explain, AtListsExactlyTheTapsThatMakeTheElement) {
