@@ -96,27 +96,30 @@ struct ProblemDesc : Details {
 
 using Numbers = std::vector<int64_t>;
 
-/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
+/// tf.nn.conv2d_transpose; with filters of 3 numbers tf.nn.conv1d_transpose. See
+/// tconv_tensorflow_args.
 struct TensorFlowArgs : Details {
   Numbers input_shape, filter_shape;
   std::optional<Numbers> output_shape;  ///< absent: computed
   Numbers strides = {1};
   std::optional<Numbers> dilations;
   std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
-  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
-  std::string data_format = "NHWC";
-  int64_t groups = 0;  ///< 0: not given
+  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8; one axis: 2 or 6
+  std::string data_format;       ///< "" or "NHWC" (one axis: "NWC"), or "NCHW" ("NCW")
+  int64_t groups = 0;            ///< 0: not given
 };
 
-/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
+/// torch.nn.functional.conv_transpose2d; with a weight of 3 numbers conv_transpose1d; an input of
+/// one number less than the weight has no batch. See tconv_pytorch_args.
 struct PyTorchArgs : Details {
   Numbers input_shape, weight_shape;
   std::optional<Numbers> stride, padding, output_padding, dilation;
+  std::optional<Numbers> output_size;        ///< of a module's forward; in place of output_padding
   int64_t groups = 0;                        ///< 0: not given
   std::string memory_format = "contiguous";  ///< or "channels_last"
 };
 
-/// ONNX ConvTranspose, opset 11 and later. See tconv_onnx_args.
+/// ONNX ConvTranspose, opset 11 and later, of rank 3 or 4. See tconv_onnx_args.
 struct OnnxArgs : Details {
   Numbers x_shape, w_shape;
   std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;

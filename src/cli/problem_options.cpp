@@ -2,6 +2,8 @@
 // problem_options.cpp: see problem_options.h.
 #include "src/cli/problem_options.h"
 
+#include <algorithm>
+
 #include "src/cli/convention_options.h"
 #include "src/cli/text.h"
 
@@ -104,6 +106,8 @@ void make_from_options(const ProblemArgs& args, Request& request) {
   convention.translate(desc);
   request.file_layout = convention.file_layout();
   request.file_filter_order = convention.file_filter_order();
+  request.file_dimensions = convention.file_dimensions();
+  request.output_padding = convention.output_padding();
   desc.dtype = request.input     ? request.input->header().dtype
                : request.filters ? request.filters->header().dtype
                                  : TCONV_F32;
@@ -147,7 +151,7 @@ void check_shapes(const Request& request) {
   if (request.filters) check_shape(*request.filters, request.filter_grid().shape);
   if (request.bias) check_shape(*request.bias, request.channel_grid().shape);
   if (request.slopes) check_shape(*request.slopes, request.channel_grid().shape);
-  if (request.residual) check_shape(*request.residual, request.residual_grid().shape);
+  if (request.residual) check_output_shape(*request.residual, request);
 }
 
 void fill_in(Request& request) {
@@ -155,22 +159,42 @@ void fill_in(Request& request) {
   request.info = info_of(request.problem.get());
 }
 
-Grid image_grid(tconv_layout file_layout, const tconv_problem_desc& desc, int64_t h, int64_t w,
-                int64_t c, const tconv_strides& s) {
-  if (file_layout == TCONV_NHWC) return {{desc.batch, h, w, c}, {s.n, s.h, s.w, s.c}};
-  return {{desc.batch, c, h, w}, {s.n, s.c, s.h, s.w}};
+/// A dimension of a file: how many, how far apart in memory, whether the file has it.
+struct Dimension {
+  int64_t extent, stride;
+  bool there = true;
+};
+
+Grid grid_of(std::initializer_list<Dimension> dimensions) {
+  Grid grid;
+  for (const Dimension& dimension : dimensions) {
+    if (!dimension.there) continue;
+    grid.shape.push_back(dimension.extent);
+    grid.strides.push_back(dimension.stride);
+  }
+  return grid;
+}
+
+/// `extent`: of an axis, what is the tensor's.
+Grid image_grid(const Request& request, int64_t tconv_axis::*extent, int64_t channels,
+                const tconv_strides& s) {
+  const tconv_problem_desc& desc = request.desc;
+  const FileDimensions& there = request.file_dimensions;
+  const Dimension n = {desc.batch, s.n, there.batch}, c = {channels, s.c};
+  const Dimension h = {desc.h.*extent, s.h, there.height}, w = {desc.w.*extent, s.w};
+  return request.file_layout == TCONV_NHWC ? grid_of({n, h, w, c}) : grid_of({n, c, h, w});
 }
 
 }  // namespace
 
 Grid Request::input_grid() const {
-  return image_grid(file_layout, desc, desc.h.in, desc.w.in, desc.in_c, desc.input_strides);
+  return image_grid(*this, &tconv_axis::in, desc.in_c, desc.input_strides);
 }
 Grid Request::residual_grid() const {
-  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.residual_strides);
+  return image_grid(*this, &tconv_axis::out, desc.out_c, desc.residual_strides);
 }
 Grid Request::output_grid() const {
-  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.output_strides);
+  return image_grid(*this, &tconv_axis::out, desc.out_c, desc.output_strides);
 }
 Grid Request::channel_grid() const { return {{desc.out_c}, {1}}; }
 
@@ -183,10 +207,11 @@ Grid Request::filter_grid() const {
     case TCONV_IOHW: s = 1, r = kw, k = kh * kw, c = co * kh * kw; break;
     default: c = 1, k = ci, s = co * ci, r = kw * co * ci; break;
   }
+  const Dimension in = {ci, c}, out = {co, k}, w = {kw, s}, h = {kh, r, file_dimensions.height};
   switch (file_filter_order) {
-    case TCONV_IHWO: return {{ci, kh, kw, co}, {c, r, s, k}};
-    case TCONV_IOHW: return {{ci, co, kh, kw}, {c, k, r, s}};
-    default: return {{kh, kw, co, ci}, {r, s, k, c}};
+    case TCONV_IHWO: return grid_of({in, h, w, out});
+    case TCONV_IOHW: return grid_of({in, out, h, w});
+    default: return grid_of({h, w, out, in});
   }
 }
 
@@ -211,6 +236,37 @@ void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted) {
          ", but it must be " + join(wanted));
 }
 
+namespace {
+
+/// "; --output-padding 1,0 would make it so", if one would.
+std::string output_padding_hint(const std::vector<int64_t>& shape, const Request& request) {
+  const std::vector<int64_t> now = request.output_grid().shape;
+  if (!request.output_padding || shape.size() != now.size()) return "";
+  const bool two = request.file_dimensions.height;
+  const std::size_t first = shape.size() - (two ? 2 : 1);  // the convention's files are N,C,H,W
+  if (!std::equal(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(first), shape.begin())) {
+    return "";
+  }
+  std::vector<int64_t> padding;
+  for (std::size_t i = first; i < shape.size(); ++i) {
+    const bool is_h = two && i == first;
+    const tconv_axis& axis = is_h ? request.desc.h : request.desc.w;
+    padding.push_back((*request.output_padding)[is_h ? 0 : 1] + shape[i] - now[i]);
+    if (padding.back() < 0 || padding.back() >= std::max(axis.stride, axis.dilation)) return "";
+  }
+  return "; --output-padding " + join(padding) + " would make it so";
+}
+
+}  // namespace
+
+void check_output_shape(const NpyReader& file, const Request& request) {
+  const std::vector<int64_t>& shape = file.header().shape;
+  const std::vector<int64_t> wanted = request.output_grid().shape;
+  if (shape == wanted) return;
+  refuse("the file of " + file.option() + " has the shape " + join(shape) + ", but it must be " +
+         join(wanted) + output_padding_hint(shape, request));
+}
+
 void refuse_geometry(const ProblemArgs& args, const char* because) {
   const std::pair<const char*, const Typed&> geometry[] = {
       {"--input-shape", args.input_shape},
@@ -222,6 +278,7 @@ void refuse_geometry(const ProblemArgs& args, const char* because) {
       {"--padding", args.padding},
       {"--output-shape", args.output_shape},
       {"--output-padding", args.output_padding},
+      {"--output-size", args.output_size},
       {"--memory-format", args.memory_format},
       {"--pads", args.pads},
       {"--auto-pad", args.auto_pad},

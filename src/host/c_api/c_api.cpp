@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // c_api.cpp: the C boundary. Translates structs and exceptions; decides nothing.
 #include <cstring>
-#include <exception>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "src/host/c_api/c_translate.h"
-#include "src/host/conventions/conventions.h"
+#include "src/host/c_api/guarded.h"
 #include "src/host/device/device_models.h"
 #include "src/host/explain/explain.h"
 #include "src/host/plan/devices.h"
@@ -31,44 +29,6 @@ struct tconv_plan {
 
 namespace tconv::host {
 namespace {
-
-thread_local std::string last_error;
-
-tconv_status fail(tconv_status status, const char* message) noexcept {
-  try {
-    last_error = printable(message);  // it may quote what came from a file
-  } catch (...) {
-    last_error.clear();
-  }
-  return status;
-}
-
-/// Runs `body`, which throws or succeeds; nothing leaves as an exception.
-template <typename Body>
-tconv_status guarded(Body&& body) noexcept {
-  try {
-    body();
-    return TCONV_OK;
-  } catch (const InvalidProblem& e) {
-    return fail(TCONV_INVALID, e.what());
-  } catch (const Unsupported& e) {
-    return fail(TCONV_UNSUPPORTED, e.what());
-  } catch (const Mismatch& e) {
-    return fail(TCONV_MISMATCH, e.what());
-  } catch (const std::bad_alloc&) {
-    return fail(TCONV_DEVICE_ERROR, "out of host memory");
-  } catch (const std::exception& e) {
-    return fail(TCONV_DEVICE_ERROR, e.what());
-  } catch (...) {
-    return fail(TCONV_DEVICE_ERROR, "unknown error");
-  }
-}
-
-template <typename T>
-T& need(T* pointer, const char* name) {
-  if (pointer == nullptr) refuse(name, "null", "a valid pointer");
-  return *pointer;
-}
 
 char* new_text(const std::string& text) {
   auto* copy = new char[text.size() + 1];
@@ -113,29 +73,6 @@ tconv_plan* new_plan(Plan plan) {
   return made.release();
 }
 
-template <typename CArgs>
-tconv_status from_convention(const CArgs* args, tconv_problem_desc* desc) noexcept {
-  return guarded([&] {
-    check_struct(need(desc, "desc"), "desc");
-    const auto host_args = to_host(need(args, "args"));
-    ProblemDesc translated;
-    translate(host_args, translated);
-    write_geometry(translated, *desc);
-  });
-}
-
-template <typename CArgs>
-tconv_status sizes_of_convention(const CArgs* args, tconv_output_sizes* sizes) noexcept {
-  return guarded([&] {
-    check_struct(need(sizes, "sizes"), "sizes");
-    const OutputSizes legal = output_sizes(to_host(need(args, "args")));
-    for (std::size_t axis = 0; axis < 2; ++axis) {
-      sizes->low[axis] = legal.low[axis];
-      sizes->high[axis] = legal.high[axis];
-    }
-  });
-}
-
 std::string list_kernels(bool json) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::string text;
@@ -164,7 +101,7 @@ using namespace tconv::host;
 
 extern "C" {
 
-const char* tconv_last_error(void) { return last_error.c_str(); }
+const char* tconv_last_error(void) { return last_error().c_str(); }
 
 const char* tconv_version(void) { return TCONV_VERSION; }
 
@@ -219,30 +156,6 @@ tconv_status tconv_problem_describe(const tconv_problem* problem, tconv_text_for
                                     char** text) {
   return text_call(format, text,
                    [&](bool json) { return describe(need(problem, "problem").problem, json); });
-}
-
-// ---- Conventions -----------------------------------------------------------------------------
-
-tconv_status tconv_problem_desc_from_tensorflow(const tconv_tensorflow_args* args,
-                                                tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_problem_desc_from_pytorch(const tconv_pytorch_args* args,
-                                             tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_problem_desc_from_onnx(const tconv_onnx_args* args, tconv_problem_desc* desc) {
-  return from_convention(args, desc);
-}
-tconv_status tconv_tensorflow_output_sizes(const tconv_tensorflow_args* args,
-                                           tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
-}
-tconv_status tconv_pytorch_output_sizes(const tconv_pytorch_args* args, tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
-}
-tconv_status tconv_onnx_output_sizes(const tconv_onnx_args* args, tconv_output_sizes* sizes) {
-  return sizes_of_convention(args, sizes);
 }
 
 // ---- Plan ------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ TensorFlowArgs to_host(const tconv_tensorflow_args& args) {
   a.padding = text_or(args.padding, "SAME");
   a.explicit_paddings =
       list("explicit_paddings", args.explicit_paddings, args.explicit_paddings_count);
-  a.data_format = text_or(args.data_format, "NHWC");
+  a.data_format = text_or(args.data_format, "");
   a.groups = args.groups;
   return a;
 }
@@ -199,6 +199,7 @@ PyTorchArgs to_host(const tconv_pytorch_args& args) {
   a.dilation = optional_list("dilation", args.dilation, args.dilation_count);
   a.groups = args.groups;
   a.memory_format = text_or(args.memory_format, "contiguous");
+  a.output_size = optional_list("output_size", args.output_size, args.output_size_count);
   return a;
 }
 

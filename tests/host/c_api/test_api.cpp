@@ -64,6 +64,30 @@ TEST(CppFace, TheWholeWay) {
   EXPECT_NE(plan.counters().find("predicts nothing else"), std::string::npos);
 }
 
+TEST(CppFace, OutputsHaveTheOriginalsRank) {
+  TensorFlowArgs tensorflow;
+  tensorflow.input_shape = {2, 5, 6};  // NWC
+  tensorflow.filter_shape = {3, 4, 6};
+  tensorflow.strides = {2};
+  EXPECT_EQ(output_shape(tensorflow), (Numbers{2, 10, 4}));
+  EXPECT_EQ(Problem(tensorflow).output_shape(), (Numbers{2, 1, 10, 4}));
+  PyTorchArgs pytorch;
+  pytorch.input_shape = {6, 5, 7};
+  pytorch.weight_shape = {6, 4, 3, 3};
+  pytorch.stride = Numbers{2};
+  pytorch.output_size = Numbers{12, 15};
+  EXPECT_EQ(output_shape(pytorch), (Numbers{4, 12, 15}));
+  EXPECT_EQ(Problem(pytorch).output_shape(), (Numbers{1, 12, 15, 4}));
+  OnnxArgs onnx;
+  onnx.x_shape = {1, 6, 5};
+  onnx.w_shape = {6, 4, 3};
+  EXPECT_EQ(output_shape(onnx), (Numbers{1, 4, 7}));
+  onnx.w_shape = {5, 4, 3};
+  Numbers untouched = {1};
+  EXPECT_EQ(output_shape(onnx, untouched).code(), Code::invalid);
+  EXPECT_EQ(untouched, Numbers{1});
+}
+
 TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {
   Simple s;
   const Problem problem(s.args);

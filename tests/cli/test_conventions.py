@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the conventions of the frameworks take besides two axes and a batch: one axis, no batch,
+PyTorch's output_size. Files and results have the rank that the framework's have."""
+
+from support import ProgramTest, Tensor, integers, read_npy, scatter
+
+
+class Ranks(ProgramTest):
+    def run_problem(self, *arguments):
+        self.call("run", "--input", "x.npy", "--filters", "f.npy", "--output", "y.npy", "--verify",
+                  *arguments)
+        return read_npy(self.path("y.npy"))[0]
+
+    def setUp(self):
+        super().setUp()
+        # x [n, 1, w, c], f [1, kw, co, ci]; stride 3, dilation 2: full = 4*3 + 2*2 + 1 = 17
+        self.x, self.f = integers((2, 1, 5, 4), 1), integers((1, 3, 6, 4), 2)
+
+    def wanted(self, x, begin, out):
+        return scatter(x, self.f, (1, 3), (1, 2), (0, begin), (1, out))
+
+    def save_as(self, name, tensor, axes, shape):
+        self.save(name, Tensor(shape, tensor.transposed(*axes).values))
+
+    def test_pytorch(self):
+        self.save_as("f.npy", self.f, (3, 2, 0, 1), (4, 6, 3))
+        common = ["--convention", "pytorch", "--strides", 3, "--dilations", 2, "--padding", 1]
+        for memory_format in ("contiguous", "channels_last"):
+            self.save_as("x.npy", self.x, (0, 3, 1, 2), (2, 4, 5))
+            wanted = self.wanted(self.x, 1, 17).transposed(0, 3, 1, 2)
+            for size in (["--output-padding", 2], ["--output-size", 17],
+                         ["--output-size", "2,6,17", "--output-padding", 0]):
+                y = self.run_problem(*common, *size, "--memory-format", memory_format)
+                self.assertEqual((y.shape, y.values), ((2, 6, 17), wanted.values))
+            first = Tensor((1, 1, 5, 4), self.x.values[:20])
+            self.save_as("x.npy", first, (0, 3, 1, 2), (4, 5))
+            wanted = self.wanted(first, 1, 15).transposed(0, 3, 1, 2)
+            y = self.run_problem(*common, "--memory-format", memory_format)
+            self.assertEqual((y.shape, y.values), ((6, 15), wanted.values))
+
+    def test_pytorch_without_a_batch(self):
+        x, f = integers((1, 4, 5, 3), 3), integers((3, 2, 2, 3), 4)
+        self.save_as("f.npy", f, (3, 2, 0, 1), (3, 2, 3, 2))
+        self.save_as("x.npy", x, (0, 3, 1, 2), (3, 4, 5))
+        residual = integers((1, 8, 9, 2), 5)
+        self.save_as("r.npy", residual, (0, 3, 1, 2), (2, 8, 9))
+        wanted = scatter(x, f, (2, 2), (1, 1), (1, 1), (8, 9)).transposed(0, 3, 1, 2)
+        arguments = ["--convention", "pytorch", "--strides", 2, "--padding", 1, "--residual", "r.npy"]
+        y = self.run_problem(*arguments, "--output-padding", "1")
+        sums = [a + b for a, b in zip(wanted.values, residual.transposed(0, 3, 1, 2).values)] \
+            if y.shape == (2, 8, 9) else None
+        self.assertEqual((y.shape, y.values), ((2, 8, 9), sums))
+        # Of the sizes that were asked for, by a tensor or by output_size.
+        run = ["run", "--input", "x.npy", "--filters", "f.npy", "--output", "z.npy", *arguments]
+        self.refused(*run, words=["has the shape 2,8,9, but it must be 2,7,8; --output-padding 1,1 "
+                                  "would make it so"])
+        self.refused(*run, "--output-size", "8,10", words=["output_size[1] = 10", "in [8, 9]"])
+
+    def test_tensorflow(self):
+        self.save_as("f.npy", self.f, (0, 1, 2, 3), (3, 6, 4))
+        wanted = self.wanted(self.x, 1, 14)  # SAME: 17 - 14 is cut, the smaller half first
+        for order, axes, shape, output in (("NWC", (0, 1, 2, 3), (2, 5, 4), (2, 14, 6)),
+                                           ("NCW", (0, 3, 1, 2), (2, 4, 5), (2, 6, 14))):
+            self.save_as("x.npy", self.x, axes, shape)
+            values = wanted.transposed(*axes).values
+            y = self.run_problem("--strides", 3, "--dilations", 2, "--data-format", order,
+                                 "--output-shape", ",".join(map(str, output)))
+            self.assertEqual((y.shape, y.values), (output, values))
+        self.save("x.npy", Tensor((2, 5, 4), self.x.values))
+        y = self.run_problem("--strides", "1,3,1", "--dilations", 2, "--padding", "0,3")
+        self.assertEqual((y.shape, y.values), ((2, 14, 6), self.wanted(self.x, 0, 14).values))
+        text = self.call("shape", "--input-shape", "2,5,4", "--filter-shape", "3,6,4", "--strides", 3)
+        self.assertIn("  width   13 to 15", text)
+        self.assertNotIn("  height", text.split("\n\n")[0])
+
+    def test_onnx(self):
+        self.save_as("f.npy", self.f, (3, 2, 0, 1), (4, 6, 3))
+        self.save_as("x.npy", self.x, (0, 3, 1, 2), (2, 4, 5))
+        y = self.run_problem("--convention", "onnx", "--strides", 3, "--dilations", 2,
+                             "--pads", "2,1", "--output-padding", 1)
+        wanted = self.wanted(self.x, 2, 15).transposed(0, 3, 1, 2)
+        self.assertEqual((y.shape, y.values), ((2, 6, 15), wanted.values))
+
+    def test_what_the_convention_calls_it(self):
+        shapes = ["--input-shape", "1,4,5,5", "--filter-shape", "4,2,3,3"]
+        self.refused("shape", "--convention", "pytorch", *shapes, "--output-shape", "9,9",
+                     words=["--output-shape = '9,9' belongs to --convention tensorflow or onnx",
+                            "where it is --output-size"])
+        self.refused("shape", "--convention", "onnx", *shapes, "--output-size", "9,9",
+                     words=["where it is --output-shape"])
