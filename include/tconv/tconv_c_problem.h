@@ -38,9 +38,9 @@ typedef int32_t tconv_activation;
 enum {
   TCONV_IDENTITY = 0,
   TCONV_RELU = 1,
-  TCONV_LEAKY_RELU = 2, /**< x < 0 ? activation_a * x : x */
+  TCONV_LEAKY_RELU = 2, /**< x < 0 ? activation_a * x : x; activation_a is not 0 */
   TCONV_PRELU = 3,      /**< leaky_relu with one slope per output channel, tconv_tensors.slopes */
-  TCONV_CLAMP = 4,      /**< min(max(x, activation_a), activation_b) */
+  TCONV_CLAMP = 4,      /**< min(max(x, activation_a), activation_b), activation_a < activation_b */
   TCONV_SIGMOID = 5,
   TCONV_TANH = 6,
   TCONV_GELU = 7,      /**< the erf form */

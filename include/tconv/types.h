@@ -79,7 +79,7 @@ struct Details {
   DType output_dtype = DType::same, bias_dtype = DType::same;  ///< bias: the input's type or f32
   bool has_bias = false, has_residual = false;  ///< tensors.bias [out_c], tensors.residual
   Activation activation = Activation::identity;
-  double activation_a = 0, activation_b = 0;  ///< leaky_relu's slope; clamp's ends
+  double activation_a = 0, activation_b = 0;  ///< leaky_relu's slope, clamp's ends: theirs to give
   Strides input_strides, output_strides;
   Strides residual_strides;  ///< all zero: the output's
   int32_t alignment = 16;    ///< bytes, of input, filters, residual, output

@@ -34,12 +34,14 @@ void apply_activation(const std::string& value, tconv_problem_desc& desc) {
     case TCONV_LEAKY_RELU:
       if (!text.parameter) must_be("leaky_relu:SLOPE, such as leaky_relu:0.1");
       desc.activation_a = parse_real("--activation leaky_relu", *text.parameter);
+      if (desc.activation_a == 0) must_be("relu, or leaky_relu:SLOPE with another slope than 0");
       break;
     case TCONV_CLAMP: {
       const std::vector<std::string> ends = split(text.parameter.value_or(""), ',');
       if (ends.size() != 2) must_be("clamp:LOW,HIGH, such as clamp:0,6");
       desc.activation_a = parse_real("--activation clamp", ends[0]);
       desc.activation_b = parse_real("--activation clamp", ends[1]);
+      if (desc.activation_a >= desc.activation_b) must_be("clamp:LOW,HIGH with LOW below HIGH");
       break;
     }
     case TCONV_PRELU: break;  // its parameter is a file

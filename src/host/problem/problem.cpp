@@ -78,12 +78,15 @@ void check_types(const ProblemDesc& d) {
 }
 
 void check_activation(const ProblemDesc& d) {
-  if (d.activation == Activation::leaky_relu && !std::isfinite(d.activation_a)) {
-    refuse("activation_a", std::to_string(d.activation_a), "finite, the slope of leaky_relu");
-  }
-  if (d.activation == Activation::clamp && !(d.activation_a <= d.activation_b)) {
+  // 0 is what the numbers are where nobody gives them.
+  if (d.activation == Activation::leaky_relu &&
+      (!std::isfinite(d.activation_a) || d.activation_a == 0)) {
     refuse("activation_a", std::to_string(d.activation_a),
-           "at most activation_b = " + std::to_string(d.activation_b));
+           "finite and not 0, the slope of leaky_relu (with 0 it is relu)");
+  }
+  if (d.activation == Activation::clamp && !(d.activation_a < d.activation_b)) {
+    refuse("activation_a", std::to_string(d.activation_a),
+           "less than activation_b = " + std::to_string(d.activation_b) + ", the ends of clamp");
   }
 }
 
