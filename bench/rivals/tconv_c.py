@@ -8,7 +8,7 @@ from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_
 OK, MISMATCH, INVALID, UNSUPPORTED, DEVICE_ERROR = range(5)
 DTYPES = {"f16": 1, "bf16": 2, "f32": 3, "f64": 4}
 LAYOUTS = {"NHWC": 1, "NCHW": 2}
-FILTER_ORDERS = {"HWOI": 1, "IHWO": 2, "IOHW": 3}
+FILTER_ORDERS = {"HWOI": 1, "IHWO": 2, "IOHW": 3, "OHWI": 4}
 CPU = 1
 
 

@@ -31,7 +31,8 @@ enum {
   TCONV_FILTER_ORDER_DEFAULT = 0, /**< HWOI */
   TCONV_HWOI = 1,                 /**< [kh][kw][co][ci], TensorFlow */
   TCONV_IHWO = 2,                 /**< [ci][kh][kw][co], PyTorch channels_last */
-  TCONV_IOHW = 3                  /**< [ci][co][kh][kw], PyTorch contiguous, ONNX */
+  TCONV_IOHW = 3,                 /**< [ci][co][kh][kw], PyTorch contiguous, ONNX */
+  TCONV_OHWI = 4                  /**< [co][kh][kw][ci], TFLite, WebNN, Core ML */
 };
 
 typedef int32_t tconv_activation;

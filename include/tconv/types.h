@@ -20,7 +20,7 @@ enum class DType : int32_t {
 };
 
 enum class Layout : int32_t { nhwc = 1, nchw = 2 };
-enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
+enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3, ohwi = 4 };
 enum class Activation : int32_t {
   identity,
   relu,

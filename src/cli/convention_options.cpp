@@ -30,6 +30,11 @@ bool is_number(const std::string& value) {
 
 }  // namespace
 
+const char* letters_of(tconv_filter_order order) {
+  constexpr const char* kLetters[] = {"hwoi", "ihwo", "iohw", "ohwi"};
+  return kLetters[order - 1];
+}
+
 ConventionOptions::ConventionOptions(const ProblemArgs& args, std::vector<int64_t> input_shape,
                                      std::vector<int64_t> filter_shape)
     : input_shape_(std::move(input_shape)), filter_shape_(std::move(filter_shape)) {
@@ -38,6 +43,12 @@ ConventionOptions::ConventionOptions(const ProblemArgs& args, std::vector<int64_
         parse_choice("--convention", *args.convention, {"tensorflow", "pytorch", "onnx"}));
   }
   refuse_strangers(args);
+  if (args.filter_order) {
+    filter_order_ = 1 + parse_choice("--filter-order", *args.filter_order,
+                                     {letters_of(TCONV_HWOI), letters_of(TCONV_IHWO),
+                                      letters_of(TCONV_IOHW), letters_of(TCONV_OHWI)});
+    filter_shape_ = in_conventions_order(std::move(filter_shape_));
+  }
   // A scalar's shape has no numbers, and an empty vector may have no address to pass on.
   input_shape_.reserve(1);
   filter_shape_.reserve(1);
@@ -53,6 +64,20 @@ ConventionOptions::ConventionOptions(const ProblemArgs& args, std::vector<int64_
   if (args.memory_format) memory_format_ = *args.memory_format;
   if (args.groups) groups_ = parse_integer("--groups", *args.groups, 1, INT64_MAX);
   if (!strides_) strides_ = one_an_axis(std::vector<int64_t>{1});
+}
+
+/// The filters' shape as the convention writes it, of one in --filter-order. One of another rank
+/// stays as it is: it is refused later.
+std::vector<int64_t> ConventionOptions::in_conventions_order(std::vector<int64_t> shape) const {
+  std::string from = letters_of(*filter_order_);
+  if (shape.size() == 3) std::erase(from, 'h');  // one axis
+  if (from.size() != shape.size()) return shape;
+  std::vector<int64_t> result;
+  for (const char letter : std::string(convention_ == kTensorFlow ? "hwoi" : "iohw")) {
+    const std::size_t place = from.find(letter);
+    if (place != std::string::npos) result.push_back(shape[place]);
+  }
+  return result;
 }
 
 void ConventionOptions::refuse_strangers(const ProblemArgs& args) const {
@@ -172,17 +197,21 @@ void ConventionOptions::translate(tconv_problem_desc& desc) const {
   switch (convention_) {
     case kTensorFlow: {
       const tconv_tensorflow_args args = tensorflow();
-      return check(tconv_problem_desc_from_tensorflow(&args, &desc));
+      check(tconv_problem_desc_from_tensorflow(&args, &desc));
+      break;
     }
     case kPyTorch: {
       const tconv_pytorch_args args = pytorch();
-      return check(tconv_problem_desc_from_pytorch(&args, &desc));
+      check(tconv_problem_desc_from_pytorch(&args, &desc));
+      break;
     }
     case kOnnx: {
       const tconv_onnx_args args = onnx();
-      return check(tconv_problem_desc_from_onnx(&args, &desc));
+      check(tconv_problem_desc_from_onnx(&args, &desc));
+      break;
     }
   }
+  if (filter_order_) desc.filter_order = *filter_order_;
 }
 
 tconv_output_sizes ConventionOptions::output_sizes() const {
@@ -213,7 +242,7 @@ tconv_layout ConventionOptions::file_layout() const {
 }
 
 tconv_filter_order ConventionOptions::file_filter_order() const {
-  return convention_ == kTensorFlow ? TCONV_HWOI : TCONV_IOHW;
+  return filter_order_.value_or(convention_ == kTensorFlow ? TCONV_HWOI : TCONV_IOHW);
 }
 
 FileDimensions ConventionOptions::file_dimensions() const {

@@ -19,6 +19,9 @@ struct FileDimensions {
   bool batch = true, height = true;
 };
 
+/// "hwoi": the dimensions of the filters, the outermost first.
+const char* letters_of(tconv_filter_order order);
+
 /// The geometry as TensorFlow, PyTorch or ONNX says it. Refuses options of another convention.
 class ConventionOptions {
  public:
@@ -30,7 +33,8 @@ class ConventionOptions {
   /// The legal output sizes, whatever output shape or padding was typed.
   tconv_output_sizes output_sizes() const;
 
-  /// How files hold the tensors: PyTorch's are [n,c,h,w] and [ci,co,kh,kw] in either memory format.
+  /// How files hold the tensors: PyTorch's are [n,c,h,w] and [ci,co,kh,kw] in either memory format,
+  /// unless --filter-order says how files and memory hold the filters.
   tconv_layout file_layout() const;
   tconv_filter_order file_filter_order() const;
   /// Which dimensions files have besides width and channels: those of the rank that was given.
@@ -42,6 +46,7 @@ class ConventionOptions {
   enum Convention { kTensorFlow, kPyTorch, kOnnx };
   using Numbers = std::optional<std::vector<int64_t>>;
 
+  std::vector<int64_t> in_conventions_order(std::vector<int64_t> shape) const;
   void refuse_strangers(const ProblemArgs& args) const;
   void parse_padding(const std::string& value);
   Numbers one_an_axis(Numbers numbers) const;
@@ -55,6 +60,7 @@ class ConventionOptions {
   std::string padding_mode_ = "SAME", auto_pad_ = "NOTSET";
   std::string data_format_, memory_format_ = "contiguous";
   int64_t groups_ = 0;
+  std::optional<tconv_filter_order> filter_order_;
 };
 
 }  // namespace tconv::cli

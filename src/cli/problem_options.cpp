@@ -201,20 +201,23 @@ Grid Request::output_grid() const {
 Grid Request::channel_grid() const { return {{desc.out_c}, {1}}; }
 
 Grid Request::filter_grid() const {
-  const int64_t kh = desc.h.kernel, kw = desc.w.kernel, ci = desc.in_c;
-  const int64_t co = desc.out_c / desc.groups;
-  int64_t r = 0, s = 0, k = 0, c = 0;  // strides in memory
-  switch (desc.filter_order) {
-    case TCONV_IHWO: k = 1, s = co, r = kw * co, c = kh * kw * co; break;
-    case TCONV_IOHW: s = 1, r = kw, k = kh * kw, c = co * kh * kw; break;
-    default: c = 1, k = ci, s = co * ci, r = kw * co * ci; break;
+  const auto extent = [this](char letter) {
+    return letter == 'h'   ? desc.h.kernel
+           : letter == 'w' ? desc.w.kernel
+           : letter == 'i' ? desc.in_c
+                           : desc.out_c / desc.groups;
+  };
+  Grid grid;
+  for (const char letter : std::string(letters_of(file_filter_order))) {
+    if (letter == 'h' && !file_dimensions.height) continue;
+    int64_t stride = 1;  // in memory: over all dimensions that lie further inside
+    const std::string memory = letters_of(desc.filter_order);
+    for (std::size_t i = memory.find(letter) + 1; i < memory.size(); ++i)
+      stride *= extent(memory[i]);
+    grid.shape.push_back(extent(letter));
+    grid.strides.push_back(stride);
   }
-  const Dimension in = {ci, c}, out = {co, k}, w = {kw, s}, h = {kh, r, file_dimensions.height};
-  switch (file_filter_order) {
-    case TCONV_IHWO: return grid_of({in, h, w, out});
-    case TCONV_IOHW: return grid_of({in, out, h, w});
-    default: return grid_of({h, w, out, in});
-  }
+  return grid;
 }
 
 std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
@@ -277,6 +280,7 @@ void refuse_geometry(const ProblemArgs& args, const char* because) {
       {"--dilations", args.dilations},
       {"--groups", args.groups},
       {"--convention", args.convention},
+      {"--filter-order", args.filter_order},
       {"--padding", args.padding},
       {"--output-shape", args.output_shape},
       {"--output-padding", args.output_padding},

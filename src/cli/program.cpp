@@ -89,6 +89,9 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
                "filters, which must be the same then; or f32)");
   options.text("--output-dtype", args.output_dtype, "TYPE", "of output and residual (--dtype)");
   options.text("--convention", args.convention, "NAME", "tensorflow, pytorch or onnx");
+  options.text("--filter-order", args.filter_order, "NAME",
+               "of the filters in file and memory: hwoi, ihwo, iohw or ohwi (TFLite, WebNN,\n"
+               "Core ML); o of one group (hwoi; pytorch, onnx: iohw)");
   options.group(kTensorFlow);
   options.text("--padding", args.padding, "PAD",
                "SAME, VALID or top,bottom,left,right (SAME); pytorch: P[,Q]");

@@ -138,7 +138,7 @@ inline ProblemDesc random_desc(std::mt19937_64& random, const RandomLimits& limi
     if (one_in(2)) d.bias_dtype = DType::f32;
   }
   d.layout = one_in(2) ? Layout::nhwc : Layout::nchw;
-  d.filter_order = static_cast<FilterOrder>(upto(1, 3));
+  d.filter_order = static_cast<FilterOrder>(upto(1, 4));
   d.has_bias = one_in(2);
   d.has_residual = one_in(3);
   if (!d.has_bias) d.bias_dtype = d.dtype;

@@ -65,7 +65,7 @@ void check_types(const ProblemDesc& d) {
   check_enum("output_dtype", d.output_dtype, DType::f16, DType::f64);
   check_enum("bias_dtype", d.bias_dtype, DType::f16, DType::f64);
   check_enum("layout", d.layout, Layout::nhwc, Layout::nchw);
-  check_enum("filter_order", d.filter_order, FilterOrder::hwoi, FilterOrder::iohw);
+  check_enum("filter_order", d.filter_order, FilterOrder::hwoi, FilterOrder::ohwi);
   check_enum("activation", d.activation, Activation::identity, Activation::silu);
   if ((d.output_dtype == DType::f64) != (d.dtype == DType::f64)) {
     refuse("output_dtype", name_of(d.output_dtype),
@@ -139,6 +139,7 @@ FilterStrides make_filter_strides(const ProblemDesc& d) {
   switch (d.filter_order) {
     case FilterOrder::ihwo: return {.r = kw * co, .s = co, .k = 1, .c = kh * kw * co};
     case FilterOrder::iohw: return {.r = kw, .s = 1, .k = kh * kw, .c = co * kh * kw};
+    case FilterOrder::ohwi: return {.r = kw * ci, .s = ci, .k = kh * kw * ci, .c = 1};
     case FilterOrder::hwoi: break;
   }
   return {.r = kw * co * ci, .s = co * ci, .k = ci, .c = 1};
@@ -175,7 +176,7 @@ int64_t most_taps(const Axis& axis) {
 const char* name_of(Layout layout) { return layout == Layout::nchw ? "nchw" : "nhwc"; }
 
 const char* name_of(FilterOrder order) {
-  constexpr const char* names[] = {"?", "hwoi", "ihwo", "iohw"};
+  constexpr const char* names[] = {"?", "hwoi", "ihwo", "iohw", "ohwi"};
   return names[static_cast<int>(order)];
 }
 

@@ -213,7 +213,8 @@ TEST(CudnnGeometry, PaddingInvertsTheForwardConvolution) {
 TEST(CudnnGraph, GivesFiltersTheirTrueStrides) {
   ProblemDesc d = dense_desc();
   d.groups = 2;
-  for (const FilterOrder order : {FilterOrder::hwoi, FilterOrder::ihwo, FilterOrder::iohw}) {
+  for (const FilterOrder order :
+       {FilterOrder::hwoi, FilterOrder::ihwo, FilterOrder::ohwi, FilterOrder::iohw}) {
     d.filter_order = order;
     const Problem problem(d);
     const auto graph = make_cudnn_graph(problem, {});

@@ -21,6 +21,7 @@ int64_t filter_offset(const ProblemDesc& d, int64_t r, int64_t s, int64_t k, int
   switch (d.filter_order) {
     case FilterOrder::ihwo: return ((c * kh + r) * kw + s) * co + k;
     case FilterOrder::iohw: return ((c * co + k) * kh + r) * kw + s;
+    case FilterOrder::ohwi: return ((k * kh + r) * kw + s) * d.in_c + c;
     default: return ((r * kw + s) * co + k) * d.in_c + c;
   }
 }

@@ -54,7 +54,7 @@ const Bad kBad[] = {
      [](auto& d) { d.output_dtype = DType::f64; }},
     {"bias_dtype = f16, but it must be f32 or f32", [](auto& d) { d.bias_dtype = DType::f16; }},
     {"layout = 0", [](auto& d) { d.layout = static_cast<Layout>(0); }},
-    {"filter_order = 4", [](auto& d) { d.filter_order = static_cast<FilterOrder>(4); }},
+    {"filter_order = 5", [](auto& d) { d.filter_order = static_cast<FilterOrder>(5); }},
     {"activation = 10", [](auto& d) { d.activation = static_cast<Activation>(10); }},
     {"activation_a", [](auto& d) { d.activation = Activation::leaky_relu, d.activation_a = NAN; }},
     {"activation_a = 0.000000, but it must be finite and not 0, the slope of leaky_relu",

@@ -88,3 +88,42 @@ class Ranks(ProgramTest):
                             "where it is --output-size"])
         self.refused("shape", "--convention", "onnx", *shapes, "--output-size", "9,9",
                      words=["where it is --output-shape"])
+
+
+class FilterOrders(ProgramTest):
+    def test_every_order_in_every_convention(self):
+        x, f = integers((1, 4, 3, 6), 1), integers((3, 2, 5, 6), 2)  # [n,h,w,c]; [kh,kw,co/g,ci]
+        wanted = scatter(x, f, (2, 2), (1, 1), (0, 0), (9, 6), 2)
+        orders = {"hwoi": (0, 1, 2, 3), "ihwo": (3, 0, 1, 2), "iohw": (3, 2, 0, 1),
+                  "ohwi": (2, 0, 1, 3)}
+        for order, axes in orders.items():
+            self.save("f.npy", f.transposed(*axes))
+            for convention in ("tensorflow", "pytorch", "onnx"):
+                nhwc = convention == "tensorflow"
+                self.save("x.npy", x if nhwc else x.transposed(0, 3, 1, 2))
+                padding = ["--padding", "VALID"] if nhwc else []
+                for kernel in ("reference", "simd"):
+                    text = self.call("run", "--convention", convention, "--input", "x.npy",
+                                     "--filters", "f.npy", "--output", "y.npy", "--strides", 2,
+                                     "--groups", 2, "--filter-order", order, "--kernel", kernel,
+                                     "--verify", *padding)
+                    self.assertEqual(f":{order}" in text, order != "hwoi")
+                    y, _ = read_npy(self.path("y.npy"))
+                    self.assertEqual(y.values,
+                                     (wanted if nhwc else wanted.transposed(0, 3, 1, 2)).values)
+
+    def test_one_axis(self):
+        x, f = integers((1, 1, 5, 3), 3), integers((1, 4, 2, 3), 4)
+        self.save("x.npy", Tensor((1, 5, 3), x.values))
+        self.save("f.npy", Tensor((2, 4, 3), f.transposed(2, 0, 1, 3).values))  # co, kw, ci
+        self.call("run", "--input", "x.npy", "--filters", "f.npy", "--output", "y.npy",
+                  "--filter-order", "ohwi", "--strides", 2)
+        y, _ = read_npy(self.path("y.npy"))
+        wanted = scatter(x, f, (1, 2), (1, 1), (0, 1), (1, 10))
+        self.assertEqual((y.shape, y.values), ((1, 10, 2), wanted.values))
+
+    def test_refusals(self):
+        shapes = ["--input-shape", "1,4,4,2", "--filter-shape", "3,3,3,2"]
+        self.refused("shape", *shapes, "--filter-order", "oihw", words=["hwoi, ihwo, iohw or ohwi"])
+        self.refused("shape", "--problem", "f32:nhwc:n1:c1:k1:h1k1s1o1:w1k1s1o1", "--filter-order",
+                     "ohwi", words=["--filter-order cannot be given"])
