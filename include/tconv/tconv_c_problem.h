@@ -61,7 +61,8 @@ typedef struct tconv_axis {
 } tconv_axis;
 
 /** Element strides of a 4-D tensor; all zero: dense. The innermost of the layout (c for NHWC, w for
- *  NCHW) must be 1 and no two elements may share an address. */
+ *  NCHW) must be 1. No two elements of the output may share an address; of input and residual they
+ *  may: a stride of 0 repeats a tensor along a dimension. */
 typedef struct tconv_strides {
   int64_t n, h, w, c;
 } tconv_strides;

@@ -59,7 +59,7 @@ struct BasicAxis {
 };
 using Axis = BasicAxis<int64_t>;
 
-/// Element strides of a 4-D tensor; all zero: dense.
+/// Element strides of a 4-D tensor; all zero: dense. Input and residual may be expanded: stride 0.
 struct Strides {
   int64_t n = 0, h = 0, w = 0, c = 0;
 

@@ -98,10 +98,13 @@ void check_alignment(const ProblemDesc& d) {
   }
 }
 
+/// What a tensor is used for. What is only read may have elements that share an address.
+enum class Access { read, written };
+
 /// Checks the strides of tensor `name`, or fills in dense ones; returns its bytes to the last
 /// element.
 int64_t check_tensor(const std::string& name, Layout layout, const Extents& e, DType type,
-                     Strides& strides) {
+                     Access access, Strides& strides) {
   const Checked size(name + " size");
   const int64_t elements = size.mul(size.mul(e.n, e.h), size.mul(e.w, e.c));
   size.mul(size.mul(std::max<int64_t>(e.n, 1), std::max<int64_t>(e.h, 1)),
@@ -124,9 +127,12 @@ int64_t check_tensor(const std::string& name, Layout layout, const Extents& e, D
   }
   int64_t span = 1;  // elements from the first to past the last of the dimensions seen so far
   for (const Dimension& dimension : inner_first) {
-    if (dimension.extent > 1 && dimension.stride < span) {
+    if (dimension.extent > 1 && access == Access::written && dimension.stride < span) {
       refuse(name + "_strides." + dimension.name, dimension.stride,
              "at least " + std::to_string(span) + ", so that no two elements share an address");
+    }
+    if (dimension.extent > 1 && dimension.stride < 0) {
+      refuse(name + "_strides." + dimension.name, dimension.stride, "at least 0");
     }
     span =
         size.add(span, size.mul(dimension.extent - 1, dimension.extent > 1 ? dimension.stride : 0));
@@ -198,12 +204,13 @@ Problem::Problem(ProblemDesc desc) : desc_(std::move(desc)) {
   check_channels(d);
   check_activation(d);
   check_alignment(d);
-  input_bytes_ = check_tensor("input", d.layout, input_extents(), d.dtype, d.input_strides);
-  output_bytes_ =
-      check_tensor("output", d.layout, output_extents(), d.output_dtype, d.output_strides);
+  input_bytes_ =
+      check_tensor("input", d.layout, input_extents(), d.dtype, Access::read, d.input_strides);
+  output_bytes_ = check_tensor("output", d.layout, output_extents(), d.output_dtype,
+                               Access::written, d.output_strides);
   if (!d.residual_strides.given()) d.residual_strides = d.output_strides;
-  const int64_t residual_bytes =
-      check_tensor("residual", d.layout, output_extents(), d.output_dtype, d.residual_strides);
+  const int64_t residual_bytes = check_tensor("residual", d.layout, output_extents(),
+                                              d.output_dtype, Access::read, d.residual_strides);
   residual_bytes_ = d.has_residual ? residual_bytes : 0;
   const Checked size("filter size");
   const int64_t taps = size.mul(d.h.kernel, d.w.kernel);
@@ -244,13 +251,15 @@ double Problem::useful_macs() const {
 }
 
 double Problem::least_bytes() const {
-  const auto bytes = [](const Extents& e, DType type) {
-    return static_cast<double>(e.count()) * static_cast<double>(size_of(type));
+  // Of an expanded tensor no more than its span, of a slice no more than its elements.
+  const auto bytes = [](const Extents& e, DType type, int64_t span) {
+    return std::min(static_cast<double>(e.count()) * static_cast<double>(size_of(type)),
+                    static_cast<double>(span));
   };
-  const double outputs = bytes(output_extents(), desc_.output_dtype);
-  return bytes(input_extents(), desc_.dtype) + static_cast<double>(filter_bytes_) +
+  return bytes(input_extents(), desc_.dtype, input_bytes_) + static_cast<double>(filter_bytes_) +
          static_cast<double>(bias_bytes() + slopes_bytes()) +
-         outputs * (desc_.has_residual ? 2 : 1);
+         bytes(output_extents(), desc_.output_dtype, output_bytes_) +
+         bytes(output_extents(), desc_.output_dtype, residual_bytes_);
 }
 
 }  // namespace tconv::host

@@ -175,6 +175,12 @@ TEST(CudnnGeometry, DeclinesWithASentence) {
   d.batch = 0;
   EXPECT_NE(reason(d), "");
   d = dense_desc();
+  d.input_strides = dense_strides(Layout::nhwc, {1, 8, 8, 32});
+  d.input_strides.n = 0;
+  EXPECT_NE(reason(d).find("share an address"), std::string::npos);
+  d.input_strides.n = d.input_strides.h;
+  EXPECT_NE(reason(d).find("share an address"), std::string::npos);
+  d = dense_desc();
   d.batch = int64_t{1} << 25;
   EXPECT_NE(reason(d).find("2^31 - 1"), std::string::npos);
   d = dense_desc();
