@@ -40,7 +40,8 @@ enum {
   TCONV_IDENTITY = 0,
   TCONV_RELU = 1,
   TCONV_LEAKY_RELU = 2, /**< x < 0 ? activation_a * x : x; activation_a is not 0 */
-  TCONV_PRELU = 3,      /**< leaky_relu with one slope per output channel, tconv_tensors.slopes */
+  TCONV_PRELU = 3,      /**< leaky_relu with one slope per output channel, tconv_tensors.slopes (one
+                             slope for all that is known to the host: leaky_relu) */
   TCONV_CLAMP = 4,      /**< min(max(x, activation_a), activation_b), activation_a < activation_b */
   TCONV_SIGMOID = 5,
   TCONV_TANH = 6,

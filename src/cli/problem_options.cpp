@@ -148,11 +148,42 @@ void refuse_unused(const Request& request) {
   unused(request.slopes, request.desc.activation == TCONV_PRELU, "prelu");
 }
 
+std::size_t dimensions_behind_channels(const Request& request) {
+  return request.file_layout == TCONV_NHWC ? 0 : request.file_dimensions.height ? 2 : 1;
+}
+
+/// Whether numbers of this shape are one per output channel: [C], or what broadcasts along the
+/// channels of the output as its file has them, such as [1, 1, 1, C] or [C, 1, 1].
+bool is_per_channel(std::vector<int64_t> shape, const Request& request) {
+  const std::size_t behind = dimensions_behind_channels(request);
+  if (shape == std::vector<int64_t>{request.desc.out_c}) return true;
+  if (shape.size() <= behind || shape.size() > 4) return false;
+  const std::size_t place = shape.size() - 1 - behind;
+  const int64_t channels = shape[place];
+  shape[place] = 1;
+  return channels == request.desc.out_c &&
+         std::ranges::all_of(shape, [](int64_t n) { return n == 1; });
+}
+
+/// Refuses numbers that are not one per output channel, nor, where `one_for_all`, a single one.
+void check_channel_vector(const NpyReader& file, const Request& request, bool one_for_all) {
+  const std::vector<int64_t>& shape = file.header().shape;
+  if (is_per_channel(shape, request) || (one_for_all && file.header().count == 1)) return;
+  std::vector<int64_t> broadcast = request.output_grid().shape;
+  const std::size_t place = broadcast.size() - 1 - dimensions_behind_channels(request);
+  for (std::size_t i = 0; i < broadcast.size(); ++i) {
+    if (i != place) broadcast[i] = 1;
+  }
+  refuse("the file of " + file.option() + " has the shape " + join(shape) + ", but it must be " +
+         join(request.channel_grid().shape) + " or " + join(broadcast) +
+         (one_for_all ? ", or one number for all channels" : ""));
+}
+
 void check_shapes(const Request& request) {
   if (request.input) check_shape(*request.input, request.input_grid().shape);
   if (request.filters) check_shape(*request.filters, request.filter_grid().shape);
-  if (request.bias) check_shape(*request.bias, request.channel_grid().shape);
-  if (request.slopes) check_shape(*request.slopes, request.channel_grid().shape);
+  if (request.bias) check_channel_vector(*request.bias, request, false);
+  if (request.slopes) check_channel_vector(*request.slopes, request, true);
   if (request.residual) check_output_shape(*request.residual, request);
 }
 

@@ -70,8 +70,10 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
   options.text("--strides", args.strides, "A[,B]", "one for both axes, or H,W (1)");
   options.text("--dilations", args.dilations, "A[,B]", "likewise (1)");
   options.text("--groups", args.groups, "G", "groups of channels (1)");
-  const char* bias = generated ? "add a bias per output channel; without FILE: generated"
-                               : "add a bias per output channel";
+  const char* bias = generated
+                         ? "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1]);\n"
+                           "without FILE: generated"
+                         : "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1])";
   const char* residual = generated ? "add a tensor like the output; without FILE: generated"
                                    : "add a tensor like the output";
   if (generated) {
@@ -82,8 +84,8 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
     options.text("--residual", args.residual, "FILE", residual);
   }
   options.text("--activation", args.activation, "NAME",
-               "relu, leaky_relu:0.1, prelu:FILE, clamp:0,6, sigmoid, tanh,\n"
-               "gelu, gelu_tanh or silu");
+               "relu, leaky_relu:0.1, prelu:FILE (a slope per channel, or one), clamp:0,6,\n"
+               "sigmoid, tanh, gelu, gelu_tanh or silu");
   options.text("--dtype", args.dtype, "TYPE",
                "f16, bf16, f32 or f64: files are converted (the type of the files of input and\n"
                "filters, which must be the same then; or f32)");

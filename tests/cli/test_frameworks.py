@@ -127,3 +127,52 @@ class FilterOrders(ProgramTest):
         self.refused("shape", *shapes, "--filter-order", "oihw", words=["hwoi, ihwo, iohw or ohwi"])
         self.refused("shape", "--problem", "f32:nhwc:n1:c1:k1:h1k1s1o1:w1k1s1o1", "--filter-order",
                      "ohwi", words=["--filter-order cannot be given"])
+
+
+class PerChannel(ProgramTest):
+    """Numbers per output channel, in the shapes in which people have them."""
+
+    def setUp(self):
+        super().setUp()
+        self.x, self.f = integers((1, 3, 3, 2), 1), integers((2, 2, 4, 2), 2)
+        self.plain = scatter(self.x, self.f, (1, 1), (1, 1), (0, 0), (4, 4))
+        self.save("f.npy", self.f)
+        self.run_it = ["run", "--filters", "f.npy", "--input", "x.npy", "--output", "y.npy",
+                       "--padding", "VALID"]
+
+    def expect(self, layout, wanted, *arguments):
+        self.save("x.npy", self.x if layout == "NHWC" else self.x.transposed(0, 3, 1, 2))
+        self.call(*self.run_it, "--data-format", layout, *arguments)
+        y, _ = read_npy(self.path("y.npy"))
+        values = Tensor(self.plain.shape, wanted)
+        self.assertEqual(y.values, (values if layout == "NHWC" else values.transposed(0, 3, 1, 2)).values)
+
+    def test_bias(self):
+        bias = integers((4,), 3).values
+        wanted = [v + bias[i % 4] for i, v in enumerate(self.plain.values)]
+        for layout, shapes in (("NHWC", [(4,), (1, 4), (1, 1, 4), (1, 1, 1, 4)]),
+                               ("NCHW", [(4,), (4, 1, 1), (1, 4, 1, 1)])):
+            for shape in shapes:
+                self.save("b.npy", Tensor(shape, bias))
+                self.expect(layout, wanted, "--bias", "b.npy")
+        # What would be added along another dimension, or is no vector, is refused.
+        for layout, shapes, legal in (
+                ("NHWC", [(4, 1, 1), (1, 4, 1, 1), (2, 2), (1,), (1, 1, 1, 1, 4)], "4 or 1,1,1,4"),
+                ("NCHW", [(1, 1, 1, 4), (1, 4), (4, 1), (1, 1, 4)], "4 or 1,4,1,1")):
+            self.save("x.npy", self.x if layout == "NHWC" else self.x.transposed(0, 3, 1, 2))
+            for shape in shapes:
+                values = bias if shape != (1,) else bias[:1]
+                self.save("b.npy", Tensor(shape, values))
+                command = [*self.run_it[:-3], "z.npy", *self.run_it[-2:], "--data-format", layout]
+                self.refused(*command, "--bias", "b.npy", words=["--bias", "it must be " + legal])
+
+    def test_one_slope(self):
+        for shape, values in (((4,), [1, 0.5, -2, 0]), ((1, 1, 1, 4), [1, 0.5, -2, 0]),
+                              ((1,), [0.25]), ((), [0.25]), ((1, 1, 1), [0.25])):
+            self.save("p.npy", Tensor(shape, values))
+            wanted = [v if v >= 0 else values[i % 4 % len(values)] * v
+                      for i, v in enumerate(self.plain.values)]
+            self.expect("NHWC", wanted, "--activation", "prelu:p.npy", "--verify")
+        self.save("p.npy", Tensor((2,), [1, 2]))
+        self.refused(*self.run_it[:-3], "z.npy", *self.run_it[-2:], "--activation", "prelu:p.npy",
+                     words=["or one number for all channels"])
