@@ -151,26 +151,6 @@ FilterStrides make_filter_strides(const ProblemDesc& d) {
   return {.r = kw * co * ci, .s = co * ci, .k = ci, .c = 1};
 }
 
-/// Pairs (input, tap) of one axis that land on an output. Beyond 2^24 of both, where no memory
-/// could hold the tensors, an upper bound.
-double useful_pairs(const Axis& axis) {
-  // p = steps*a + others*b - pad: walk the shorter of inputs and taps, count the other in closed
-  // form.
-  const bool walk_taps = axis.kernel <= axis.in;
-  const int64_t steps = walk_taps ? axis.kernel : axis.in;
-  const int64_t others = walk_taps ? axis.in : axis.kernel;
-  const int64_t a = walk_taps ? axis.dilation : axis.stride;
-  const int64_t b = walk_taps ? axis.stride : axis.dilation;
-  if (steps > int64_t{1} << 24) return static_cast<double>(steps) * static_cast<double>(others);
-  double pairs = 0;
-  for (int64_t i = 0; i < steps; ++i) {
-    const int64_t first = std::max<int64_t>(0, ceil_div(axis.pad_begin - i * a, b));
-    const int64_t last = std::min(others - 1, floor_div(axis.out - 1 + axis.pad_begin - i * a, b));
-    if (last >= first) pairs += static_cast<double>(last - first + 1);
-  }
-  return pairs;
-}
-
 /// Products that can meet in one output of this axis.
 int64_t most_taps(const Axis& axis) {
   const int64_t tap_step = axis.stride / std::gcd(axis.stride, axis.dilation);
@@ -190,6 +170,24 @@ const char* name_of(Activation activation) {
   constexpr const char* names[] = {"identity", "relu", "leaky_relu", "prelu",     "clamp",
                                    "sigmoid",  "tanh", "gelu",       "gelu_tanh", "silu"};
   return names[static_cast<int>(activation)];
+}
+
+double useful_pairs(const Axis& axis) {
+  // p = steps*a + others*b - pad: walk the shorter of inputs and taps, count the other in closed
+  // form.
+  const bool walk_taps = axis.kernel <= axis.in;
+  const int64_t steps = walk_taps ? axis.kernel : axis.in;
+  const int64_t others = walk_taps ? axis.in : axis.kernel;
+  const int64_t a = walk_taps ? axis.dilation : axis.stride;
+  const int64_t b = walk_taps ? axis.stride : axis.dilation;
+  if (steps > int64_t{1} << 24) return static_cast<double>(steps) * static_cast<double>(others);
+  double pairs = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    const int64_t first = std::max<int64_t>(0, ceil_div(axis.pad_begin - i * a, b));
+    const int64_t last = std::min(others - 1, floor_div(axis.out - 1 + axis.pad_begin - i * a, b));
+    if (last >= first) pairs += static_cast<double>(last - first + 1);
+  }
+  return pairs;
 }
 
 Problem::Problem(ProblemDesc desc) : desc_(std::move(desc)) {
