@@ -52,7 +52,8 @@ Options = struct(
     ("workspace_limit", c_int64), ("math", c_int32), ("allow_nondeterministic", c_int32),
     ("prepacked_filters", c_int32), ("verify", c_int32), ("threads", c_int32), ("log", c_void_p),
     ("log_user", c_void_p), ("device_model", c_char_p),
-    ("parallel_for", c_void_p), ("parallel_user", c_void_p))
+    ("parallel_for", c_void_p), ("parallel_user", c_void_p), ("progress", c_void_p),
+    ("progress_user", c_void_p))
 Tensors = struct(
     "Tensors", *((name + suffix, kind) for name in
                  ("input", "filters", "bias", "slopes", "residual", "output", "workspace")

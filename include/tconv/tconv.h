@@ -148,6 +148,8 @@ struct Options {
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   tconv_parallel_for parallel_for = nullptr;  ///< the caller's own threads; null: the library's
   void* parallel_user = nullptr;
+  tconv_progress_function progress = nullptr;  ///< of each run on the CPU, between its tasks
+  void* progress_user = nullptr;
 };
 
 /// The caller's memory; the *_bytes are checked where they are not 0. See tconv_tensors.
@@ -181,6 +183,8 @@ class Plan {
     c.device_model = options.device_model.empty() ? nullptr : options.device_model.c_str();
     c.parallel_for = options.parallel_for;
     c.parallel_user = options.parallel_user;
+    c.progress = options.progress;
+    c.progress_user = options.progress_user;
     tconv_plan* handle = nullptr;
     Status status(tconv_plan_create(problem.c_handle(), &c, &handle));
     if (status.ok()) plan.handle_.reset(handle, tconv_plan_destroy);

@@ -128,7 +128,10 @@ Options to_host(const tconv_options& options) {
           .prepacked_filters = options.prepacked_filters != 0,
           .verify = options.verify != 0,
           .threads = options.threads,
-          .callers_threads = {options.parallel_for, options.parallel_user},
+          .callers_threads = {.parallel_for = options.parallel_for,
+                              .user = options.parallel_user,
+                              .progress = options.progress,
+                              .progress_user = options.progress_user},
           .device_model = text_or(options.device_model, ""),
           .log = log_of(options)};
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "tests/support/fake_gpu.h"
 
@@ -86,6 +87,21 @@ TEST(CppFace, OutputsHaveTheOriginalsRank) {
   Numbers untouched = {1};
   EXPECT_EQ(output_shape(onnx, untouched).code(), Code::invalid);
   EXPECT_EQ(untouched, Numbers{1});
+}
+
+TEST(CppFace, RunsOnTheCpuSayHowFarTheyAre) {
+  Simple s;
+  Options options;
+  options.kernels = "reference";  // a task for each of the 4 rows
+  options.threads = 1;
+  std::vector<double> shares;
+  options.progress = [](double done, void* user) {
+    static_cast<std::vector<double>*>(user)->push_back(done);
+  };
+  options.progress_user = &shares;
+  options.verify = true;  // which has no share in it
+  Plan(Problem(s.args), options).run(s.tensors);
+  EXPECT_EQ(shares, (std::vector<double>{0.25, 0.5, 0.75, 1}));
 }
 
 TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {
