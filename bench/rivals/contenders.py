@@ -48,7 +48,7 @@ class Operands:
         self.filters = normal(layer.h.kernel, layer.w.kernel, layer.out_c // layer.groups, layer.in_c)
         self.bias = aligned_copy(normal(layer.out_c)) if layer.bias else None
         self.x = aligned_copy(x if layout == "NHWC" else x.transpose(0, 3, 1, 2))
-        axes = {"HWOI": (0, 1, 2, 3), "IHWO": (3, 0, 1, 2), "IOHW": (3, 2, 0, 1)}[filter_order]
+        axes = {"HWOI": (0, 1, 2, 3), "IHWO": (3, 0, 1, 2), "IOHW": (3, 2, 0, 1), "OHWI": (2, 0, 1, 3)}[filter_order]
         self.ordered_filters = aligned_copy(self.filters.transpose(axes))
 
     @property

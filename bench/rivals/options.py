@@ -84,7 +84,7 @@ def parser():
                       help="only rows of at most X 10^9 useful operations")
     rows.add_argument("--dtype", choices=("f16", "bf16", "f32", "f64"), default="f32", help="(f32)")
     rows.add_argument("--layout", choices=("NHWC", "NCHW"), default="NHWC", help="of input and output (NHWC)")
-    rows.add_argument("--filter-order", choices=("HWOI", "IHWO", "IOHW"), default="HWOI",
+    rows.add_argument("--filter-order", choices=("HWOI", "IHWO", "IOHW", "OHWI"), default="HWOI",
                       help="that the library is given (HWOI)")
     who = p.add_argument_group("contenders")
     who.add_argument("--families", type=families, default=[""], metavar="NAME[,NAME]",

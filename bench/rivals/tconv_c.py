@@ -8,7 +8,7 @@ from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_
 OK, MISMATCH, INVALID, UNSUPPORTED, DEVICE_ERROR = range(5)
 DTYPES = {"f16": 1, "bf16": 2, "f32": 3, "f64": 4}
 LAYOUTS = {"NHWC": 1, "NCHW": 2}
-FILTER_ORDERS = {"HWOI": 1, "IHWO": 2, "IOHW": 3}
+FILTER_ORDERS = {"HWOI": 1, "IHWO": 2, "IOHW": 3, "OHWI": 4}
 CPU = 1
 
 
@@ -52,7 +52,8 @@ Options = struct(
     ("workspace_limit", c_int64), ("math", c_int32), ("allow_nondeterministic", c_int32),
     ("prepacked_filters", c_int32), ("verify", c_int32), ("threads", c_int32), ("log", c_void_p),
     ("log_user", c_void_p), ("device_model", c_char_p),
-    ("parallel_for", c_void_p), ("parallel_user", c_void_p))
+    ("parallel_for", c_void_p), ("parallel_user", c_void_p), ("progress", c_void_p),
+    ("progress_user", c_void_p))
 Tensors = struct(
     "Tensors", *((name + suffix, kind) for name in
                  ("input", "filters", "bias", "slopes", "residual", "output", "workspace")

@@ -33,6 +33,8 @@ struct Options {
   std::string device_model;  ///< plan for this GPU, which is not here; empty: for one that is
   tconv_parallel_for parallel_for = nullptr;  ///< the caller's own threads; null: the library's
   void* parallel_user = nullptr;
+  tconv_progress_function progress = nullptr;  ///< of each run on the CPU, between its tasks
+  void* progress_user = nullptr;
 };
 
 /// How much of a result is compared.
@@ -74,6 +76,8 @@ inline tconv_options to_c(const Options& o) {
   c.device_model = o.device_model.empty() ? nullptr : o.device_model.c_str();
   c.parallel_for = o.parallel_for;
   c.parallel_user = o.parallel_user;
+  c.progress = o.progress;
+  c.progress_user = o.progress_user;
   return c;
 }
 

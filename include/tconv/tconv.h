@@ -107,7 +107,7 @@ class Problem {
     (void)tconv_problem_get_desc(handle_.get(), &desc);
     return desc;
   }
-  /// [batch, out_h, out_w, out_c], whatever the layout.
+  /// [batch, out_h, out_w, out_c], whatever the layout; output_shape(args) has the original's rank.
   Numbers output_shape() const {
     const tconv_problem_desc d = desc();
     return {d.batch, d.h.out, d.w.out, d.out_c};
@@ -143,6 +143,25 @@ OutputSizes output_sizes(const Args& args) {
   OutputSizes sizes;
   detail::check(output_sizes(args, sizes));
   return sizes;
+}
+#endif
+
+/// The output's shape with the original's rank and in its order, of TensorFlowArgs, PyTorchArgs or
+/// OnnxArgs.
+template <typename Args>
+Status output_shape(const Args& args, Numbers& shape) {
+  int64_t numbers[4] = {};
+  int32_t rank = 0;
+  Status status(detail::output_shape(args, numbers, rank));
+  if (status.ok()) shape.assign(numbers, numbers + rank);
+  return status;
+}
+#ifndef TCONV_NO_EXCEPTIONS
+template <typename Args>
+Numbers output_shape(const Args& args) {
+  Numbers shape;
+  detail::check(output_shape(args, shape));
+  return shape;
 }
 #endif
 

@@ -46,6 +46,10 @@ typedef void (*tconv_log_function)(const char* line, void* user);
 typedef void (*tconv_parallel_for)(void* user, int32_t count,
                                    void (*body)(void* context, int32_t index), void* context);
 
+/** Called with the share done, 0..1, from the calling thread (where parallel_for is the caller's:
+ * from one of its threads). */
+typedef void (*tconv_progress_function)(double done, void* user);
+
 typedef struct tconv_options {
   size_t struct_size;
   tconv_device_kind device;
@@ -69,6 +73,9 @@ typedef struct tconv_options {
                                       NULL: the library's, one pool for the whole process, asleep
                                       between runs; runs that overlap never wait for each other's */
   void* parallel_user;
+  tconv_progress_function progress; /**< of each run of a CPU's family, called between its tasks;
+                                       runs at once call it at once. NULL: not called */
+  void* progress_user;
 } tconv_options;
 
 /** The chosen kernel, its tile and prepared state. Holds no filter values. A plan for CUDA belongs

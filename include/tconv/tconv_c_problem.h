@@ -31,16 +31,18 @@ enum {
   TCONV_FILTER_ORDER_DEFAULT = 0, /**< HWOI */
   TCONV_HWOI = 1,                 /**< [kh][kw][co][ci], TensorFlow */
   TCONV_IHWO = 2,                 /**< [ci][kh][kw][co], PyTorch channels_last */
-  TCONV_IOHW = 3                  /**< [ci][co][kh][kw], PyTorch contiguous, ONNX */
+  TCONV_IOHW = 3,                 /**< [ci][co][kh][kw], PyTorch contiguous, ONNX */
+  TCONV_OHWI = 4                  /**< [co][kh][kw][ci], TFLite, WebNN, Core ML */
 };
 
 typedef int32_t tconv_activation;
 enum {
   TCONV_IDENTITY = 0,
   TCONV_RELU = 1,
-  TCONV_LEAKY_RELU = 2, /**< x < 0 ? activation_a * x : x */
-  TCONV_PRELU = 3,      /**< leaky_relu with one slope per output channel, tconv_tensors.slopes */
-  TCONV_CLAMP = 4,      /**< min(max(x, activation_a), activation_b) */
+  TCONV_LEAKY_RELU = 2, /**< x < 0 ? activation_a * x : x; activation_a is not 0 */
+  TCONV_PRELU = 3,      /**< leaky_relu with one slope per output channel, tconv_tensors.slopes (one
+                             slope for all that is known to the host: leaky_relu) */
+  TCONV_CLAMP = 4,      /**< min(max(x, activation_a), activation_b), activation_a < activation_b */
   TCONV_SIGMOID = 5,
   TCONV_TANH = 6,
   TCONV_GELU = 7,      /**< the erf form */
@@ -60,7 +62,8 @@ typedef struct tconv_axis {
 } tconv_axis;
 
 /** Element strides of a 4-D tensor; all zero: dense. The innermost of the layout (c for NHWC, w for
- *  NCHW) must be 1 and no two elements may share an address. */
+ *  NCHW) must be 1. No two elements of the output may share an address; of input and residual they
+ *  may: a stride of 0 repeats a tensor along a dimension. */
 typedef struct tconv_strides {
   int64_t n, h, w, c;
 } tconv_strides;

@@ -10,9 +10,6 @@
 extern "C" {
 #endif
 
-/** Called with the share done, 0..1, from the calling thread. */
-typedef void (*tconv_progress_function)(double done, void* user);
-
 typedef int32_t tconv_verify_scope;
 enum { TCONV_VERIFY_AUTO = 0, TCONV_VERIFY_WHOLE = 1, TCONV_VERIFY_SAMPLE = 2 };
 

@@ -89,6 +89,7 @@ inline tconv_pytorch_args to_args(const PyTorchArgs& a) {
   const List input = list(a.input_shape), weight = list(a.weight_shape);
   const List stride = list(a.stride), padding = list(a.padding);
   const List output_padding = list(a.output_padding), dilation = list(a.dilation);
+  const List output_size = list(a.output_size);
   return {sizeof(tconv_pytorch_args),
           input.data,
           input.count,
@@ -103,7 +104,9 @@ inline tconv_pytorch_args to_args(const PyTorchArgs& a) {
           dilation.data,
           dilation.count,
           a.groups,
-          a.memory_format.c_str()};
+          a.memory_format.c_str(),
+          output_size.data,
+          output_size.count};
 }
 
 inline tconv_onnx_args to_args(const OnnxArgs& a) {
@@ -127,6 +130,19 @@ inline tconv_onnx_args to_args(const OnnxArgs& a) {
           dilations.count,
           a.auto_pad.c_str(),
           a.group};
+}
+
+inline tconv_status output_shape(const TensorFlowArgs& a, int64_t (&shape)[4], int32_t& rank) {
+  const tconv_tensorflow_args args = to_args(a);
+  return tconv_tensorflow_output_shape(&args, shape, &rank);
+}
+inline tconv_status output_shape(const PyTorchArgs& a, int64_t (&shape)[4], int32_t& rank) {
+  const tconv_pytorch_args args = to_args(a);
+  return tconv_pytorch_output_shape(&args, shape, &rank);
+}
+inline tconv_status output_shape(const OnnxArgs& a, int64_t (&shape)[4], int32_t& rank) {
+  const tconv_onnx_args args = to_args(a);
+  return tconv_onnx_output_shape(&args, shape, &rank);
 }
 
 inline tconv_status fill(const TensorFlowArgs& a, tconv_problem_desc& c) {

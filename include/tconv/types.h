@@ -20,7 +20,7 @@ enum class DType : int32_t {
 };
 
 enum class Layout : int32_t { nhwc = 1, nchw = 2 };
-enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3 };
+enum class FilterOrder : int32_t { hwoi = 1, ihwo = 2, iohw = 3, ohwi = 4 };
 enum class Activation : int32_t {
   identity,
   relu,
@@ -59,7 +59,7 @@ struct BasicAxis {
 };
 using Axis = BasicAxis<int64_t>;
 
-/// Element strides of a 4-D tensor; all zero: dense.
+/// Element strides of a 4-D tensor; all zero: dense. Input and residual may be expanded: stride 0.
 struct Strides {
   int64_t n = 0, h = 0, w = 0, c = 0;
 
@@ -79,7 +79,7 @@ struct Details {
   DType output_dtype = DType::same, bias_dtype = DType::same;  ///< bias: the input's type or f32
   bool has_bias = false, has_residual = false;  ///< tensors.bias [out_c], tensors.residual
   Activation activation = Activation::identity;
-  double activation_a = 0, activation_b = 0;  ///< leaky_relu's slope; clamp's ends
+  double activation_a = 0, activation_b = 0;  ///< leaky_relu's slope, clamp's ends: theirs to give
   Strides input_strides, output_strides;
   Strides residual_strides;  ///< all zero: the output's
   int32_t alignment = 16;    ///< bytes, of input, filters, residual, output
@@ -96,27 +96,30 @@ struct ProblemDesc : Details {
 
 using Numbers = std::vector<int64_t>;
 
-/// tf.nn.conv2d_transpose. See tconv_tensorflow_args.
+/// tf.nn.conv2d_transpose; with filters of 3 numbers tf.nn.conv1d_transpose. See
+/// tconv_tensorflow_args.
 struct TensorFlowArgs : Details {
   Numbers input_shape, filter_shape;
   std::optional<Numbers> output_shape;  ///< absent: computed
   Numbers strides = {1};
   std::optional<Numbers> dilations;
   std::string padding = "SAME";  ///< or "VALID", "EXPLICIT"
-  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8
-  std::string data_format = "NHWC";
-  int64_t groups = 0;  ///< 0: not given
+  Numbers explicit_paddings;     ///< 4 (top, bottom, left, right) or 8; one axis: 2 or 6
+  std::string data_format;       ///< "" or "NHWC" (one axis: "NWC"), or "NCHW" ("NCW")
+  int64_t groups = 0;            ///< 0: not given
 };
 
-/// torch.nn.functional.conv_transpose2d. See tconv_pytorch_args.
+/// torch.nn.functional.conv_transpose2d; with a weight of 3 numbers conv_transpose1d; an input of
+/// one number less than the weight has no batch. See tconv_pytorch_args.
 struct PyTorchArgs : Details {
   Numbers input_shape, weight_shape;
   std::optional<Numbers> stride, padding, output_padding, dilation;
+  std::optional<Numbers> output_size;        ///< of a module's forward; in place of output_padding
   int64_t groups = 0;                        ///< 0: not given
   std::string memory_format = "contiguous";  ///< or "channels_last"
 };
 
-/// ONNX ConvTranspose, opset 11 and later. See tconv_onnx_args.
+/// ONNX ConvTranspose, opset 11 and later, of rank 3 or 4. See tconv_onnx_args.
 struct OnnxArgs : Details {
   Numbers x_shape, w_shape;
   std::optional<Numbers> strides, pads, output_padding, output_shape, dilations;

@@ -17,10 +17,10 @@ struct ProblemArgs {
   Typed input_shape, filter_shape, strides, dilations, groups;
   Typed bias, residual;  ///< "" if the option was given without a file
   Typed activation, dtype, output_dtype;
-  Typed convention, padding, output_shape;
-  Typed data_format;                    // tensorflow
-  Typed output_padding, memory_format;  // pytorch; onnx has output_padding too
-  Typed pads, auto_pad;                 // onnx
+  Typed convention, filter_order, padding, output_shape;
+  Typed data_format;                                 // tensorflow
+  Typed output_padding, output_size, memory_format;  // pytorch; onnx has output_padding too
+  Typed pads, auto_pad;                              // onnx
 };
 
 /// The options that choose a row, a tile and how they run.

@@ -89,9 +89,9 @@ std::string explain_at(const ExplainArgs& args, Request& request, const tconv_pl
   });
 }
 
-void print_sizes(const tconv_output_sizes& sizes) {
+void print_sizes(const tconv_output_sizes& sizes, bool height) {
   std::puts("legal output sizes");
-  for (int i = 0; i < 2; ++i) {
+  for (int i = height ? 0 : 1; i < 2; ++i) {
     const auto low = static_cast<long long>(sizes.low[i]);
     const auto high = static_cast<long long>(sizes.high[i]);
     std::printf("  %-7s %s\n", i == 0 ? "height" : "width",
@@ -100,11 +100,11 @@ void print_sizes(const tconv_output_sizes& sizes) {
   std::puts("");
 }
 
-Record sizes_record(const tconv_output_sizes& sizes) {
-  Record both;
-  both.set("height", std::vector<int64_t>{sizes.low[0], sizes.high[0]})
-      .set("width", std::vector<int64_t>{sizes.low[1], sizes.high[1]});
-  return both;
+Record sizes_record(const tconv_output_sizes& sizes, bool height) {
+  Record record;
+  if (height) record.set("height", std::vector<int64_t>{sizes.low[0], sizes.high[0]});
+  record.set("width", std::vector<int64_t>{sizes.low[1], sizes.high[1]});
+  return record;
 }
 
 std::string describe(const Request& request, bool json) {
@@ -161,10 +161,11 @@ int shape_command(const ShapeArgs& args) {
         shape("--filter-shape", args.problem.filter_shape, "--filters", args.problem.filters);
     const ConventionOptions convention(args.problem, input, filters);
     const tconv_output_sizes sizes = convention.output_sizes();
+    const bool height = convention.file_dimensions().height;
     if (args.json) {
-      record.set_json("legal_output_sizes", sizes_record(sizes).line());
+      record.set_json("legal_output_sizes", sizes_record(sizes, height).line());
     } else {
-      print_sizes(sizes);
+      print_sizes(sizes, height);
     }
   }
   try {

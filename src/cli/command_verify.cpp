@@ -34,7 +34,7 @@ std::optional<Generator> generator_of(const VerifyArgs& args) {
 void load_got(const std::string& path, const Request& request, Buffer& output) {
   NpyReader file("--got", path);
   const Grid grid = request.output_grid();
-  check_shape(file, grid.shape);
+  check_output_shape(file, request);
   file.read([&](int64_t first, int64_t count, const void* elements) {
     scatter(file.header().dtype, elements, first, count, request.desc.output_dtype, output.data(),
             grid);

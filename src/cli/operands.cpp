@@ -67,6 +67,13 @@ void generate(const Values& values, tconv_dtype dtype, void* to, const Grid& gri
   }
 }
 
+void repeat_first(Buffer& buffer, tconv_dtype dtype) {
+  auto* data = static_cast<std::byte*>(buffer.data());
+  const std::size_t element = element_bytes(dtype);
+  for (std::size_t i = element; i < buffer.size(); i += element)
+    std::copy_n(data, element, data + i);
+}
+
 class Loader {
  public:
   Loader(const Request& request, const std::optional<Generator>& generator)
@@ -85,6 +92,8 @@ class Loader {
       file->read([&](int64_t first, int64_t count, const void* elements) {
         scatter(from, elements, first, count, dtype, buffer.data(), grid);
       });
+      // One slope for all channels.
+      if (role == Role::slopes && file->header().count == 1) repeat_first(buffer, dtype);
     } else {
       generate(Values(*generator_, role, dtype, middle(request_)), dtype, buffer.data(), grid);
     }

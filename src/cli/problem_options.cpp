@@ -2,6 +2,8 @@
 // problem_options.cpp: see problem_options.h.
 #include "src/cli/problem_options.h"
 
+#include <algorithm>
+
 #include "src/cli/convention_options.h"
 #include "src/cli/text.h"
 
@@ -32,12 +34,14 @@ void apply_activation(const std::string& value, tconv_problem_desc& desc) {
     case TCONV_LEAKY_RELU:
       if (!text.parameter) must_be("leaky_relu:SLOPE, such as leaky_relu:0.1");
       desc.activation_a = parse_real("--activation leaky_relu", *text.parameter);
+      if (desc.activation_a == 0) must_be("relu, or leaky_relu:SLOPE with another slope than 0");
       break;
     case TCONV_CLAMP: {
       const std::vector<std::string> ends = split(text.parameter.value_or(""), ',');
       if (ends.size() != 2) must_be("clamp:LOW,HIGH, such as clamp:0,6");
       desc.activation_a = parse_real("--activation clamp", ends[0]);
       desc.activation_b = parse_real("--activation clamp", ends[1]);
+      if (desc.activation_a >= desc.activation_b) must_be("clamp:LOW,HIGH with LOW below HIGH");
       break;
     }
     case TCONV_PRELU: break;  // its parameter is a file
@@ -104,6 +108,8 @@ void make_from_options(const ProblemArgs& args, Request& request) {
   convention.translate(desc);
   request.file_layout = convention.file_layout();
   request.file_filter_order = convention.file_filter_order();
+  request.file_dimensions = convention.file_dimensions();
+  request.output_padding = convention.output_padding();
   desc.dtype = request.input     ? request.input->header().dtype
                : request.filters ? request.filters->header().dtype
                                  : TCONV_F32;
@@ -142,12 +148,43 @@ void refuse_unused(const Request& request) {
   unused(request.slopes, request.desc.activation == TCONV_PRELU, "prelu");
 }
 
+std::size_t dimensions_behind_channels(const Request& request) {
+  return request.file_layout == TCONV_NHWC ? 0 : request.file_dimensions.height ? 2 : 1;
+}
+
+/// Whether numbers of this shape are one per output channel: [C], or what broadcasts along the
+/// channels of the output as its file has them, such as [1, 1, 1, C] or [C, 1, 1].
+bool is_per_channel(std::vector<int64_t> shape, const Request& request) {
+  const std::size_t behind = dimensions_behind_channels(request);
+  if (shape == std::vector<int64_t>{request.desc.out_c}) return true;
+  if (shape.size() <= behind || shape.size() > 4) return false;
+  const std::size_t place = shape.size() - 1 - behind;
+  const int64_t channels = shape[place];
+  shape[place] = 1;
+  return channels == request.desc.out_c &&
+         std::ranges::all_of(shape, [](int64_t n) { return n == 1; });
+}
+
+/// Refuses numbers that are not one per output channel, nor, where `one_for_all`, a single one.
+void check_channel_vector(const NpyReader& file, const Request& request, bool one_for_all) {
+  const std::vector<int64_t>& shape = file.header().shape;
+  if (is_per_channel(shape, request) || (one_for_all && file.header().count == 1)) return;
+  std::vector<int64_t> broadcast = request.output_grid().shape;
+  const std::size_t place = broadcast.size() - 1 - dimensions_behind_channels(request);
+  for (std::size_t i = 0; i < broadcast.size(); ++i) {
+    if (i != place) broadcast[i] = 1;
+  }
+  refuse("the file of " + file.option() + " has the shape " + join(shape) + ", but it must be " +
+         join(request.channel_grid().shape) + " or " + join(broadcast) +
+         (one_for_all ? ", or one number for all channels" : ""));
+}
+
 void check_shapes(const Request& request) {
   if (request.input) check_shape(*request.input, request.input_grid().shape);
   if (request.filters) check_shape(*request.filters, request.filter_grid().shape);
-  if (request.bias) check_shape(*request.bias, request.channel_grid().shape);
-  if (request.slopes) check_shape(*request.slopes, request.channel_grid().shape);
-  if (request.residual) check_shape(*request.residual, request.residual_grid().shape);
+  if (request.bias) check_channel_vector(*request.bias, request, false);
+  if (request.slopes) check_channel_vector(*request.slopes, request, true);
+  if (request.residual) check_output_shape(*request.residual, request);
 }
 
 void fill_in(Request& request) {
@@ -155,39 +192,63 @@ void fill_in(Request& request) {
   request.info = info_of(request.problem.get());
 }
 
-Grid image_grid(tconv_layout file_layout, const tconv_problem_desc& desc, int64_t h, int64_t w,
-                int64_t c, const tconv_strides& s) {
-  if (file_layout == TCONV_NHWC) return {{desc.batch, h, w, c}, {s.n, s.h, s.w, s.c}};
-  return {{desc.batch, c, h, w}, {s.n, s.c, s.h, s.w}};
+/// A dimension of a file: how many, how far apart in memory, whether the file has it.
+struct Dimension {
+  int64_t extent, stride;
+  bool there = true;
+};
+
+Grid grid_of(std::initializer_list<Dimension> dimensions) {
+  Grid grid;
+  for (const Dimension& dimension : dimensions) {
+    if (!dimension.there) continue;
+    grid.shape.push_back(dimension.extent);
+    grid.strides.push_back(dimension.stride);
+  }
+  return grid;
+}
+
+/// `extent`: of an axis, what is the tensor's.
+Grid image_grid(const Request& request, int64_t tconv_axis::*extent, int64_t channels,
+                const tconv_strides& s) {
+  const tconv_problem_desc& desc = request.desc;
+  const FileDimensions& there = request.file_dimensions;
+  const Dimension n = {desc.batch, s.n, there.batch}, c = {channels, s.c};
+  const Dimension h = {desc.h.*extent, s.h, there.height}, w = {desc.w.*extent, s.w};
+  return request.file_layout == TCONV_NHWC ? grid_of({n, h, w, c}) : grid_of({n, c, h, w});
 }
 
 }  // namespace
 
 Grid Request::input_grid() const {
-  return image_grid(file_layout, desc, desc.h.in, desc.w.in, desc.in_c, desc.input_strides);
+  return image_grid(*this, &tconv_axis::in, desc.in_c, desc.input_strides);
 }
 Grid Request::residual_grid() const {
-  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.residual_strides);
+  return image_grid(*this, &tconv_axis::out, desc.out_c, desc.residual_strides);
 }
 Grid Request::output_grid() const {
-  return image_grid(file_layout, desc, desc.h.out, desc.w.out, desc.out_c, desc.output_strides);
+  return image_grid(*this, &tconv_axis::out, desc.out_c, desc.output_strides);
 }
 Grid Request::channel_grid() const { return {{desc.out_c}, {1}}; }
 
 Grid Request::filter_grid() const {
-  const int64_t kh = desc.h.kernel, kw = desc.w.kernel, ci = desc.in_c;
-  const int64_t co = desc.out_c / desc.groups;
-  int64_t r = 0, s = 0, k = 0, c = 0;  // strides in memory
-  switch (desc.filter_order) {
-    case TCONV_IHWO: k = 1, s = co, r = kw * co, c = kh * kw * co; break;
-    case TCONV_IOHW: s = 1, r = kw, k = kh * kw, c = co * kh * kw; break;
-    default: c = 1, k = ci, s = co * ci, r = kw * co * ci; break;
+  const auto extent = [this](char letter) {
+    return letter == 'h'   ? desc.h.kernel
+           : letter == 'w' ? desc.w.kernel
+           : letter == 'i' ? desc.in_c
+                           : desc.out_c / desc.groups;
+  };
+  Grid grid;
+  for (const char letter : std::string(letters_of(file_filter_order))) {
+    if (letter == 'h' && !file_dimensions.height) continue;
+    int64_t stride = 1;  // in memory: over all dimensions that lie further inside
+    const std::string memory = letters_of(desc.filter_order);
+    for (std::size_t i = memory.find(letter) + 1; i < memory.size(); ++i)
+      stride *= extent(memory[i]);
+    grid.shape.push_back(extent(letter));
+    grid.strides.push_back(stride);
   }
-  switch (file_filter_order) {
-    case TCONV_IHWO: return {{ci, kh, kw, co}, {c, r, s, k}};
-    case TCONV_IOHW: return {{ci, co, kh, kw}, {c, k, r, s}};
-    default: return {{kh, kw, co, ci}, {r, s, k, c}};
-  }
+  return grid;
 }
 
 std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
@@ -211,6 +272,37 @@ void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted) {
          ", but it must be " + join(wanted));
 }
 
+namespace {
+
+/// "; --output-padding 1,0 would make it so", if one would.
+std::string output_padding_hint(const std::vector<int64_t>& shape, const Request& request) {
+  const std::vector<int64_t> now = request.output_grid().shape;
+  if (!request.output_padding || shape.size() != now.size()) return "";
+  const bool two = request.file_dimensions.height;
+  const std::size_t first = shape.size() - (two ? 2 : 1);  // the convention's files are N,C,H,W
+  if (!std::equal(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(first), shape.begin())) {
+    return "";
+  }
+  std::vector<int64_t> padding;
+  for (std::size_t i = first; i < shape.size(); ++i) {
+    const bool is_h = two && i == first;
+    const tconv_axis& axis = is_h ? request.desc.h : request.desc.w;
+    padding.push_back((*request.output_padding)[is_h ? 0 : 1] + shape[i] - now[i]);
+    if (padding.back() < 0 || padding.back() >= std::max(axis.stride, axis.dilation)) return "";
+  }
+  return "; --output-padding " + join(padding) + " would make it so";
+}
+
+}  // namespace
+
+void check_output_shape(const NpyReader& file, const Request& request) {
+  const std::vector<int64_t>& shape = file.header().shape;
+  const std::vector<int64_t> wanted = request.output_grid().shape;
+  if (shape == wanted) return;
+  refuse("the file of " + file.option() + " has the shape " + join(shape) + ", but it must be " +
+         join(wanted) + output_padding_hint(shape, request));
+}
+
 void refuse_geometry(const ProblemArgs& args, const char* because) {
   const std::pair<const char*, const Typed&> geometry[] = {
       {"--input-shape", args.input_shape},
@@ -219,9 +311,11 @@ void refuse_geometry(const ProblemArgs& args, const char* because) {
       {"--dilations", args.dilations},
       {"--groups", args.groups},
       {"--convention", args.convention},
+      {"--filter-order", args.filter_order},
       {"--padding", args.padding},
       {"--output-shape", args.output_shape},
       {"--output-padding", args.output_padding},
+      {"--output-size", args.output_size},
       {"--memory-format", args.memory_format},
       {"--pads", args.pads},
       {"--auto-pad", args.auto_pad},

@@ -3,11 +3,13 @@
 // whose headers have been checked against it and whose data has not been read.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "src/cli/arguments.h"
+#include "src/cli/convention_options.h"
 #include "src/cli/convert.h"
 #include "src/cli/library.h"
 #include "src/cli/npy.h"
@@ -21,6 +23,8 @@ struct Request {
   /// How files hold the tensors, which need not be how memory does.
   tconv_layout file_layout = TCONV_NHWC;
   tconv_filter_order file_filter_order = TCONV_HWOI;
+  FileDimensions file_dimensions;
+  std::optional<std::array<int64_t, 2>> output_padding;  ///< of a convention that has it
   std::optional<NpyReader> input, filters, bias, slopes, residual;
 
   /// Where each element of a file belongs in memory.
@@ -46,6 +50,8 @@ std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
                                   const char* file_option, const std::optional<NpyReader>& file);
 /// Refuses if the file's shape is not `wanted`.
 void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted);
+/// Refuses if the file's shape is not the output's, with the output_padding that would make it so.
+void check_output_shape(const NpyReader& file, const Request& request);
 /// Refuses any option that --suite (or --problem) makes meaningless.
 void refuse_geometry(const ProblemArgs& args, const char* because);
 

@@ -62,14 +62,18 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
   options.text("--input", args.input, "FILE", ".npy file of the input");
   options.text("--filters", args.filters, "FILE", ".npy file of the filters");
   options.text("--input-shape", args.input_shape, "N,H,W,C",
-               "instead of --input; order of the data format, or N,C,H,W");
+               "instead of --input; order of the data format, or N,C,H,W; with one axis\n"
+               "N,W,C or N,C,L; pytorch: without N, too");
   options.text("--filter-shape", args.filter_shape, "KH,KW,CO,CI",
-               "instead of --filters; pytorch, onnx: CI,CO,KH,KW; CO of one group");
+               "instead of --filters; pytorch, onnx: CI,CO,KH,KW; CO of one group;\n"
+               "3 numbers (no KH): one axis, and options have one number for it");
   options.text("--strides", args.strides, "A[,B]", "one for both axes, or H,W (1)");
   options.text("--dilations", args.dilations, "A[,B]", "likewise (1)");
   options.text("--groups", args.groups, "G", "groups of channels (1)");
-  const char* bias = generated ? "add a bias per output channel; without FILE: generated"
-                               : "add a bias per output channel";
+  const char* bias = generated
+                         ? "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1]);\n"
+                           "without FILE: generated"
+                         : "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1])";
   const char* residual = generated ? "add a tensor like the output; without FILE: generated"
                                    : "add a tensor like the output";
   if (generated) {
@@ -80,26 +84,33 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
     options.text("--residual", args.residual, "FILE", residual);
   }
   options.text("--activation", args.activation, "NAME",
-               "relu, leaky_relu:0.1, prelu:FILE, clamp:0,6, sigmoid, tanh,\n"
-               "gelu, gelu_tanh or silu");
+               "relu, leaky_relu:0.1, prelu:FILE (a slope per channel, or one), clamp:0,6,\n"
+               "sigmoid, tanh, gelu, gelu_tanh or silu");
   options.text("--dtype", args.dtype, "TYPE",
                "f16, bf16, f32 or f64: files are converted (the type of the files of input and\n"
                "filters, which must be the same then; or f32)");
   options.text("--output-dtype", args.output_dtype, "TYPE", "of output and residual (--dtype)");
   options.text("--convention", args.convention, "NAME", "tensorflow, pytorch or onnx");
+  options.text("--filter-order", args.filter_order, "NAME",
+               "of the filters in file and memory: hwoi, ihwo, iohw or ohwi (TFLite, WebNN,\n"
+               "Core ML); o of one group (hwoi; pytorch, onnx: iohw)");
   options.group(kTensorFlow);
   options.text("--padding", args.padding, "PAD",
                "SAME, VALID or top,bottom,left,right (SAME); pytorch: P[,Q]");
   options.text("--output-shape", args.output_shape, "N,H,W,C",
                "or H,W (SAME: in*stride); onnx: N,C,H,W or H,W");
-  options.text("--data-format", args.data_format, "NAME", "NHWC or NCHW (NHWC)");
+  options.text("--data-format", args.data_format, "NAME",
+               "NHWC or NCHW (NHWC); one axis: NWC or NCW");
   options.group(kPyTorch);
   options.text("--output-padding", args.output_padding, "A[,B]", "one for both axes, or H,W (0)");
+  options.text("--output-size", args.output_size, "H,W",
+               "or N,C,H,W: in place of --output-padding, as a module's forward takes it");
   options.text("--memory-format", args.memory_format, "NAME",
                "contiguous or channels_last: how the row sees the tensors; files are\n"
                "N,C,H,W either way (contiguous)");
   options.group(kOnnx);
-  options.text("--pads", args.pads, "HB,WB,HE,WE", "begin of H and W, end of H and W (0)");
+  options.text("--pads", args.pads, "HB,WB,HE,WE",
+               "begin of H and W, end of H and W; one axis: begin, end (0)");
   options.text("--auto-pad", args.auto_pad, "MODE",
                "NOTSET, SAME_UPPER, SAME_LOWER or VALID (NOTSET)");
 }

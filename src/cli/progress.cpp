@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "src/cli/text.h"
@@ -16,7 +17,7 @@ using std::chrono::duration;
 constexpr double kPatience = 2;    // seconds of work before anything is shown
 constexpr double kInterval = 0.1;  // seconds between two lines
 
-std::string time_left(double seconds) {
+std::string whole_time(double seconds) {
   if (seconds < 100) return format("%.0f s", seconds);
   if (seconds < 6000) return format("%.0f min", seconds / 60);
   return format("%.1f h", seconds / 3600);
@@ -36,9 +37,11 @@ void Progress::update(double done) {
   last_ = now;
   shown_ = true;
   done = std::clamp(done, 0.0, 1.0);
-  const std::string left =
-      done > 0 ? time_left(elapsed / done * (1 - done)) + " left" : "time left unknown";
-  std::fprintf(stderr, "\r\033[K%s  %3.0f %%  %s", label_.c_str(), done * 100, left.c_str());
+  // 100 % is said by the end: what is not done is never rounded up to it.
+  const std::string state = done > 0 ? format("%3.0f %%  ", std::floor(done * 100)) +
+                                           whole_time(elapsed / done * (1 - done)) + " left"
+                                     : whole_time(elapsed) + " so far";
+  std::fprintf(stderr, "\r\033[K%s  %s", label_.c_str(), state.c_str());
   std::fflush(stderr);
 }
 
@@ -51,15 +54,12 @@ void Progress::clear() {
 
 void Progress::callback(double done, void* self) { static_cast<Progress*>(self)->update(done); }
 
-Ticker::Ticker(Progress& progress, double estimate_us) {
+Ticker::Ticker(Progress& progress, std::function<double()> share) {
   if (!progress.enabled()) return;
-  thread_ = std::thread([this, &progress, estimate_us] {
-    const auto begin = std::chrono::steady_clock::now();
+  thread_ = std::thread([this, &progress, share = std::move(share)] {
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, std::chrono::milliseconds(200), [this] { return over_; })) {
-      const double us =
-          duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-      progress.update(estimate_us > 0 ? std::min(us / estimate_us, 0.99) : 0);
+      progress.update(share());
     }
   });
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -21,7 +22,7 @@ class Progress {
 
   bool enabled() const { return enabled_; }
   void set_label(std::string label) { label_ = std::move(label); }
-  /// `done`: the share done, 0..1.
+  /// `done`: the share done, 0..1; 0: nobody knows it yet.
   void update(double done);
   /// Takes the line away, so that results can be printed where it was.
   void clear();
@@ -35,11 +36,11 @@ class Progress {
   Clock::time_point begin_ = Clock::now(), last_ = begin_;
 };
 
-/// Feeds a Progress from a second thread while one call blocks, by the time that it should take.
-/// The Progress must not be used by anybody else meanwhile.
+/// Feeds a Progress from a second thread while one call blocks, with the share that the call itself
+/// says it has done. The Progress must not be used by anybody else meanwhile.
 class Ticker {
  public:
-  Ticker(Progress& progress, double estimate_us);
+  Ticker(Progress& progress, std::function<double()> share);
   ~Ticker();
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;

@@ -94,8 +94,17 @@ tconv_verify_options verify_options(const tconv_options& options, Progress& prog
   return result;
 }
 
+tconv_options Runner::reporting(tconv_options options, std::atomic<double>* share) {
+  options.progress = [](double done, void* to) {
+    static_cast<std::atomic<double>*>(to)->store(done, std::memory_order_relaxed);
+  };
+  options.progress_user = share;
+  return options;
+}
+
 Runner::Runner(const Request& request, const tconv_options& options)
-    : plan_(make_plan(request.problem.get(), options)), prepacked_(options.prepacked_filters != 0) {
+    : plan_(make_plan(request.problem.get(), reporting(options, share_.get()))),
+      prepacked_(options.prepacked_filters != 0) {
   double bytes = operand_bytes(request);
   if (!on_gpu()) {
     bytes += static_cast<double>(workspace_bytes()) +
@@ -163,18 +172,18 @@ double Runner::sample_us(int64_t runs) const {
 std::vector<double> Runner::timed_runs(int64_t repeat, Progress& progress) const {
   std::vector<double> times;
   if (on_gpu()) {  // one call, so that the tensors are copied once
+    const Ticker ticker(progress, [] { return 0; });
     times.resize(static_cast<std::size_t>(repeat));
     const auto count = static_cast<int32_t>(repeat);
     check(tconv_time_host(plan_.get(), &tensors_, count, 1, times.data()));
     return times;
   }
   while (static_cast<int64_t>(times.size()) < repeat) {
-    // A single long run has no share done to report: the model's estimate stands in.
-    const Ticker ticker(progress, repeat == 1 ? estimate_us() : 0);
+    share_->store(0, std::memory_order_relaxed);
+    const Ticker ticker(progress, [this, done = static_cast<double>(times.size()), repeat] {
+      return (done + share_->load(std::memory_order_relaxed)) / static_cast<double>(repeat);
+    });
     times.push_back(sample_us(1));
-    if (repeat > 1) {
-      progress.update(static_cast<double>(times.size()) / static_cast<double>(repeat));
-    }
   }
   return times;
 }

@@ -2,6 +2,8 @@
 // runner.h: a plan with the memory that its runs need, and the verification of what it wrote.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -70,8 +72,11 @@ class Runner {
   double sample_us(int64_t runs) const;
 
  private:
+  static tconv_options reporting(tconv_options options, std::atomic<double>* share);
   bool on_gpu() const { return tconv_plan_device(plan_.get()) == TCONV_DEVICE_CUDA; }
 
+  /// How much of the run that is going on is done, as the library says.
+  std::unique_ptr<std::atomic<double>> share_ = std::make_unique<std::atomic<double>>(0);
   Plan plan_;
   bool prepacked_;
   Buffer workspace_, packed_;

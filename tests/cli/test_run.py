@@ -225,7 +225,10 @@ class Refusals(ProgramTest):
             ("--math", "fast", "3xtf32"), ("--device", "gpu", "cuda"),
             ("--convention", "keras", "onnx"), ("--activation", "rely", "relu"),
             ("--activation", "relu:1", "no parameter"), ("--activation", "clamp:1", "clamp:LOW"),
-            ("--activation", "clamp:6,0", "6"), ("--activation", "leaky_relu", "leaky_relu:SLOPE"),
+            ("--activation", "clamp:6,0", "LOW below HIGH"), ("--activation", "clamp", "clamp:LOW,HIGH"),
+            ("--activation", "clamp:0,0", "LOW below HIGH"), ("--activation", "clamp:6", "LOW,HIGH"),
+            ("--activation", "leaky_relu", "leaky_relu:SLOPE"),
+            ("--activation", "leaky_relu:0", "another slope than 0"),
             ("--activation", "leaky_relu:x", "finite"), ("--kernel", "nope", "reference"),
             ("--tile", "nope", "nope"), ("--output-dtype", "f64", "f64"),
         ]:

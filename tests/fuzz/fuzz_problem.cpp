@@ -55,6 +55,11 @@ Numbers numbers(FuzzedDataProvider& bytes, std::size_t usual) {
   return list;
 }
 
+/// Two axes and a batch mostly.
+std::size_t rank(FuzzedDataProvider& bytes) {
+  return bytes.ConsumeIntegral<uint8_t>() < 180 ? 4 : 3;
+}
+
 std::optional<Numbers> maybe(FuzzedDataProvider& bytes, std::size_t usual) {
   if (bytes.ConsumeBool()) return std::nullopt;
   return numbers(bytes, usual);
@@ -110,7 +115,7 @@ ProblemDesc plain_desc(FuzzedDataProvider& bytes) {
   d.h = axis(bytes);
   d.w = axis(bytes);
   d.layout = enumeration<Layout>(bytes, 1, 2);
-  d.filter_order = enumeration<FilterOrder>(bytes, 1, 3);
+  d.filter_order = enumeration<FilterOrder>(bytes, 1, 4);
   d.input_strides = strides(bytes);
   d.output_strides = strides(bytes);
   d.residual_strides = strides(bytes);
@@ -118,31 +123,32 @@ ProblemDesc plain_desc(FuzzedDataProvider& bytes) {
 }
 
 TensorFlowArgs tensorflow_args(FuzzedDataProvider& bytes) {
-  return {.input_shape = numbers(bytes, 4),
-          .filter_shape = numbers(bytes, 4),
+  return {.input_shape = numbers(bytes, rank(bytes)),
+          .filter_shape = numbers(bytes, rank(bytes)),
           .output_shape = maybe(bytes, bytes.ConsumeBool() ? 2 : 4),
           .strides = numbers(bytes, 2),
           .dilations = maybe(bytes, 1),
           .padding = word<3>(bytes, {"SAME", "VALID", "EXPLICIT"}),
           .explicit_paddings = numbers(bytes, 4),
-          .data_format = word<2>(bytes, {"NHWC", "NCHW"}),
+          .data_format = word<5>(bytes, {"", "NHWC", "NCHW", "NWC", "NCW"}),
           .groups = bytes.ConsumeBool() ? 0 : number(bytes)};
 }
 
 PyTorchArgs pytorch_args(FuzzedDataProvider& bytes) {
-  return {.input_shape = numbers(bytes, 4),
-          .weight_shape = numbers(bytes, 4),
+  return {.input_shape = numbers(bytes, rank(bytes)),
+          .weight_shape = numbers(bytes, rank(bytes)),
           .stride = maybe(bytes, 1),
           .padding = maybe(bytes, 2),
           .output_padding = maybe(bytes, 2),
           .dilation = maybe(bytes, 1),
+          .output_size = maybe(bytes, 2),
           .groups = bytes.ConsumeBool() ? 0 : number(bytes),
           .memory_format = word<2>(bytes, {"contiguous", "channels_last"})};
 }
 
 OnnxArgs onnx_args(FuzzedDataProvider& bytes) {
-  return {.x_shape = numbers(bytes, 4),
-          .w_shape = numbers(bytes, 4),
+  return {.x_shape = numbers(bytes, rank(bytes)),
+          .w_shape = numbers(bytes, rank(bytes)),
           .strides = maybe(bytes, 2),
           .pads = maybe(bytes, 4),
           .output_padding = maybe(bytes, 2),

@@ -44,7 +44,7 @@ def make_call(x, filters, layout, order, channels, axes):
 
 def random_call(rng):
     layout = rng.choice(["nhwc", "nchw"])
-    order = rng.choice(["hwoi", "ihwo", "iohw"])
+    order = rng.choice(["hwoi", "ihwo", "iohw", "ohwi"])
     axes = h, w = random_axis(rng), random_axis(rng)
     channels = ci, co, groups = parity.random_channels(rng)
     sizes = dict(n=rng.randint(1, 2), h=h[0].size, w=w[0].size, c=ci)

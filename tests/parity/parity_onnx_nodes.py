@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX's own node tests of ConvTranspose, with the data that the onnx package ships, against
-`tconv run --convention onnx`. Nine of the eleven are 2-D; all nine must be there and pass."""
+`tconv run --convention onnx`. Ten of the eleven have one axis or two; all ten must be there and
+pass."""
 
 import sys
 import unittest
@@ -17,7 +18,7 @@ OPTIONS = dict(strides="--strides", pads="--pads", output_padding="--output-padd
                group="--groups")
 
 
-def two_dimensional_cases():
+def cases_of_one_axis_or_two():
     """(name, node, inputs, output) of each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the other operators' cases, which overflow on purpose
@@ -27,7 +28,7 @@ def two_dimensional_cases():
             continue
         (node,) = case.model.graph.node
         ((inputs, (output,)),) = case.data_sets
-        if inputs[0].ndim == 4:
+        if inputs[0].ndim in (3, 4):
             yield case.name, node, inputs, output
 
 
@@ -40,7 +41,7 @@ def typed(value):
 class OnnxNodeTest(unittest.TestCase):
     def test_every_node_test(self):
         names = []
-        for name, node, inputs, expected in two_dimensional_cases():
+        for name, node, inputs, expected in cases_of_one_axis_or_two():
             names.append(name)
             arguments = ["--convention", "onnx"]
             for attribute in node.attribute:
@@ -51,7 +52,7 @@ class OnnxNodeTest(unittest.TestCase):
                 got = parity.run_program(*inputs, arguments)
                 # The data are small integers: nothing is rounded.
                 self.assertEqual(parity.difference(got, expected, expected.dtype), "")
-        self.assertEqual(len(names), 9, names)
+        self.assertEqual(len(names), 10, names)
         print(f"{len(names)} node tests: equal", flush=True)
 
 

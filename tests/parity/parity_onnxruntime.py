@@ -150,5 +150,46 @@ class OnnxRuntimeTest(parity.ParityTest):
         return np.transpose(y, (0, 3, 1, 2))
 
 
+def one_axis(call):
+    """The same call without its height."""
+    halves = {name: [value[1], value[3]] if name == "pads" else value[1:]
+              for name, value in call.oracle.items() if isinstance(value, list)}
+    return make_call(call.x[:, :, 0], call.filters[:, :, 0], **{**call.oracle, **halves})
+
+
+class OneAxisTest(OnnxRuntimeTest):
+    """X and W of rank 3."""
+    calls = parity.CALLS // 3
+
+    @staticmethod
+    def legal_calls(rng):
+        while True:
+            yield one_axis(random_call(rng))
+
+    @staticmethod
+    def illegal_calls(rng):
+        x, w = parity.integers(rng, [1, 4, 5]), parity.integers(rng, [4, 3, 2])
+        wrong = [
+            dict(strides=[2, 2]), dict(strides=[0]), dict(dilations=[0]), dict(dilations=[1, 1]),
+            dict(pads=[20, 20]), dict(pads=[1, 1, 1, 1]), dict(output_shape=[12]), dict(group=3),
+        ]
+        calls = [make_call(x, w, **{**dict(strides=[2]), **change}) for change in wrong]
+        for x_shape, w_shape in [([1, 3, 5], [4, 3, 2]), ([4, 5], [4, 3, 2]), ([1, 4, 5], [4, 3])]:
+            calls.append(make_call(parity.integers(rng, x_shape), parity.integers(rng, w_shape),
+                                   strides=[2]))
+        return calls
+
+    @staticmethod
+    def scattered(call):
+        """Of the call with a height of 1."""
+        neutral = dict(strides=1, dilations=1, output_padding=0, output_shape=1)
+        o = {name: [neutral[name], *value] if name in neutral else value
+             for name, value in call.oracle.items()}
+        if "pads" in o:
+            o["pads"] = [0, o["pads"][0], 0, o["pads"][1]]
+        wide = Call(call.x[:, :, None], call.filters[:, :, None], [], o)
+        return OnnxRuntimeTest.scattered(wide)[:, :, 0]
+
+
 if __name__ == "__main__":
-    parity.main(OnnxRuntimeTest)
+    parity.main(OnnxRuntimeTest, OneAxisTest)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tf.nn.conv2d_transpose on the CPU against `tconv run`.
+"""tf.nn.conv2d_transpose and tf.nn.conv1d_transpose on the CPU against `tconv run`.
 
 What TensorFlow takes on the CPU depends on the processor: without AVX-512 there are no NCHW, no
 dilation and no groups. So the suite runs twice, the second time with its oneDNN switched off, which
@@ -11,7 +11,8 @@ Left out, because TensorFlow 2.21's CPU does not take it although it is legal:
   - f16 and f64 with NCHW or dilation (no kernel), and groups with these types or explicit padding.
 Grouped filters [kh, kw, co/g, ci] otherwise go through TensorFlow without a word; tconv wants
 --groups. Illegal for tconv only: filters without taps (TensorFlow gives zeros) and a 5-D input
-(TensorFlow folds its first two dimensions).
+(TensorFlow folds its first two dimensions); of one axis a 4-D input, an output_shape of 4 numbers and
+a stride of the batch, which TensorFlow takes by accident.
 """
 
 import os
@@ -224,10 +225,87 @@ class TensorFlowTest(parity.ParityTest):
         return np.transpose(y, ["nhwc".index(letter) for letter in order])
 
 
+def without(letter, data_format, numbers):
+    """The numbers of all four dimensions without one of them."""
+    return [n for n, name in zip(numbers, data_format) if name != letter]
+
+
+class OneAxisTest(TensorFlowTest):
+    """tf.nn.conv1d_transpose: random calls of two axes without their height. It has no explicit
+    padding."""
+    calls = parity.CALLS // 3
+
+    @staticmethod
+    def legal_calls(rng):
+        for call in TensorFlowTest.legal_calls(rng):
+            o = call.oracle
+            if len(o["output_shape"]) != 4 or not isinstance(o["padding"], str):
+                continue
+            order = o["data_format"]
+            strides, dilations = ([o[name][order.index("W") if len(o[name]) == 4 else 1]]
+                                  for name in ("strides", "dilations"))
+            if rng.random() < 0.25:
+                strides, dilations = ([1, strides[0], 1], [1, dilations[0], 1]) \
+                    if order == "NHWC" else ([1, 1, strides[0]], [1, 1, dilations[0]])
+            x = np.take(call.x, 0, order.index("H"))
+            yield make_call(x, call.filters[0], without("H", order, o["output_shape"]), strides,
+                            o["padding"], order.replace("H", ""), dilations, o["groups"], o["dtype"])
+
+    @staticmethod
+    def illegal_calls(rng):
+        x, filters = parity.integers(rng, [1, 5, 2]), parity.integers(rng, [3, 3, 2])
+        usual = dict(output_shape=[1, 10, 3], strides=[2], padding="SAME", data_format="NWC",
+                     dilations=None)
+        wrong = [
+            dict(output_shape=[1, 11, 3]), dict(output_shape=[1, 8, 3]),
+            dict(output_shape=[2, 10, 3]), dict(output_shape=[1, 10, 2]),
+            dict(output_shape=[1, 10, 3], padding="VALID"), dict(output_shape=[]),
+            dict(strides=[0]), dict(strides=[2, 2]), dict(strides=[1, 2, 2]), dict(dilations=[0]), dict(padding="same"),
+            dict(data_format="NHWC"), dict(data_format="NCHW"),
+        ]
+        calls = [make_call(x, filters, **{**usual, **change}) for change in wrong]
+        operands = [
+            ([1, 5, 3], [3, 3, 2]), ([5, 2], [3, 3, 2]), ([1, 5, 2], [3, 2]),
+        ]
+        for input_shape, filter_shape in operands:
+            calls.append(make_call(parity.integers(rng, input_shape),
+                                   parity.integers(rng, filter_shape), **usual))
+        return calls
+
+    @staticmethod
+    def ask(call):
+        oracle = dict(call.oracle)
+        del oracle["groups"]
+        dtype = {"f16": tf.float16, "bf16": tf.bfloat16, "f32": tf.float32,
+                 "f64": tf.float64}[oracle.pop("dtype")]
+        result = tf.nn.conv1d_transpose(tf.cast(call.x, dtype), tf.cast(call.filters, dtype),
+                                        **oracle)
+        return tf.cast(result, tf.float64).numpy()
+
+    @staticmethod
+    def must_answer(call):
+        o = call.oracle
+        return (o["data_format"] == "NWC" and max(o["dilations"]) == 1 and
+                o["dtype"] in ("f32", "f64") and o["groups"] is None)
+
+    @staticmethod
+    def scattered(call):
+        """Of the call with a height of 1."""
+        o = dict(call.oracle)
+        place = 1 if o["data_format"] == "NWC" else 2
+        o["data_format"] = "NHWC" if place == 1 else "NCHW"
+        o["output_shape"] = np.insert(o["output_shape"], place, 1).tolist()
+        for name in ("strides", "dilations"):
+            wide = o[name][0] if len(o[name]) == 1 else o[name][place]
+            o[name] = [1, wide]
+        wide = Call(np.expand_dims(call.x, place), call.filters[None], [], o)
+        return np.squeeze(TensorFlowTest.scattered(wide), place)
+
+
 class WithoutOneDnnTest(TensorFlowTest):
     calls = parity.CALLS // 5
     environment = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 if __name__ == "__main__":
-    parity.main(TensorFlowTest, WithoutOneDnnTest)
+    parity.main(TensorFlowTest, OneAxisTest, WithoutOneDnnTest)

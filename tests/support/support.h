@@ -138,7 +138,7 @@ inline ProblemDesc random_desc(std::mt19937_64& random, const RandomLimits& limi
     if (one_in(2)) d.bias_dtype = DType::f32;
   }
   d.layout = one_in(2) ? Layout::nhwc : Layout::nchw;
-  d.filter_order = static_cast<FilterOrder>(upto(1, 3));
+  d.filter_order = static_cast<FilterOrder>(upto(1, 4));
   d.has_bias = one_in(2);
   d.has_residual = one_in(3);
   if (!d.has_bias) d.bias_dtype = d.dtype;
@@ -155,10 +155,18 @@ inline ProblemDesc random_desc(std::mt19937_64& random, const RandomLimits& limi
     (d.layout == Layout::nhwc ? wide.c : wide.w) += upto(0, 3);
     return dense_strides(d.layout, wide);
   };
+  // What is only read may repeat along a dimension, or overlap.
+  const auto expanded = [&](Strides s) {
+    for (int64_t* stride : {&s.n, &s.h, d.layout == Layout::nhwc ? &s.w : &s.c}) {
+      if (*stride % 3 == 0) *stride = 0;
+      if (*stride % 7 == 1) *stride /= 2;
+    }
+    return s;
+  };
   if (limits.strided_tensors && one_in(3)) {
-    d.input_strides = widened({d.batch, d.h.in, d.w.in, d.in_c});
+    d.input_strides = expanded(widened({d.batch, d.h.in, d.w.in, d.in_c}));
     d.output_strides = widened({d.batch, d.h.out, d.w.out, d.out_c});
-    if (one_in(2)) d.residual_strides = widened({d.batch, d.h.out, d.w.out, d.out_c});
+    if (one_in(2)) d.residual_strides = expanded(widened({d.batch, d.h.out, d.w.out, d.out_c}));
   }
   return d;
 }

@@ -3,7 +3,9 @@
 #include "src/cuda/cudnn/graph.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <utility>
 
 namespace tconv::host {
 namespace {
@@ -178,6 +180,19 @@ class Builder {
   int64_t next_ = kFirstVirtual;
 };
 
+/// Whether elements share an address: of a tensor that repeats, or whose rows overlap.
+bool overlaps(const Strides& s, const Extents& e) {
+  std::array<std::pair<int64_t, int64_t>, 4> dimensions = {
+      {{s.n, e.n}, {s.h, e.h}, {s.w, e.w}, {s.c, e.c}}};
+  std::ranges::sort(dimensions);
+  int64_t span = 1;  // elements from the first to past the last of the dimensions so far
+  for (const auto& [stride, extent] : dimensions) {
+    if (extent > 1 && stride < span) return true;
+    if (extent > 1) span += stride * (extent - 1);
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string cudnn_cannot_express(const Problem& problem) {
@@ -187,6 +202,10 @@ std::string cudnn_cannot_express(const Problem& problem) {
   }
   for (std::string reason : {axis_reason("height", d.h), axis_reason("width", d.w)}) {
     if (!reason.empty()) return reason;
+  }
+  if (overlaps(d.input_strides, problem.input_extents()) ||
+      (d.has_residual && overlaps(d.residual_strides, problem.output_extents()))) {
+    return "cuDNN takes no tensor whose elements share an address (stride 0)";
   }
   const auto elements = [](int64_t bytes, DType type) {
     return bytes / static_cast<int64_t>(size_of(type));

@@ -152,7 +152,8 @@ Considered consider(const Problem& problem, int, const Options& options,
   double bytes = problem.least_bytes();
   // Its tensor-core engines are for NHWC: other layouts are transposed there and back.
   if (tensor_cores && d.layout == Layout::nchw) bytes *= 3;
-  if (d.filter_order == FilterOrder::hwoi && !options.prepacked_filters) {
+  const bool inner_inputs = problem.filter_strides().c == 1 && d.in_c > 1;  // HWOI, OHWI
+  if (inner_inputs && !options.prepacked_filters) {
     bytes += 2 * static_cast<double>(problem.filter_bytes());
   }
   return {.estimate_us = kCallUs + std::max(macs / rate, bytes / device.bytes_per_us)};

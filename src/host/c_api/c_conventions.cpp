@@ -22,6 +22,17 @@ tconv_status from_convention(const CArgs* args, tconv_problem_desc* desc) noexce
 }
 
 template <typename CArgs>
+tconv_status shape_of_convention(const CArgs* args, int64_t* shape, int32_t* rank) noexcept {
+  return guarded([&] {
+    need(shape, "shape");
+    need(rank, "rank");
+    const Numbers numbers = output_shape(to_host(need(args, "args")));
+    std::ranges::copy(numbers, shape);
+    *rank = static_cast<int32_t>(numbers.size());
+  });
+}
+
+template <typename CArgs>
 tconv_status sizes_of_convention(const CArgs* args, tconv_output_sizes* sizes) noexcept {
   return guarded([&] {
     tconv_output_sizes known = received(need(sizes, "sizes"), "sizes");
@@ -61,6 +72,18 @@ tconv_status tconv_pytorch_output_sizes(const tconv_pytorch_args* args, tconv_ou
 }
 tconv_status tconv_onnx_output_sizes(const tconv_onnx_args* args, tconv_output_sizes* sizes) {
   return sizes_of_convention(args, sizes);
+}
+
+tconv_status tconv_tensorflow_output_shape(const tconv_tensorflow_args* args, int64_t* shape,
+                                           int32_t* rank) {
+  return shape_of_convention(args, shape, rank);
+}
+tconv_status tconv_pytorch_output_shape(const tconv_pytorch_args* args, int64_t* shape,
+                                        int32_t* rank) {
+  return shape_of_convention(args, shape, rank);
+}
+tconv_status tconv_onnx_output_shape(const tconv_onnx_args* args, int64_t* shape, int32_t* rank) {
+  return shape_of_convention(args, shape, rank);
 }
 
 }  // extern "C"

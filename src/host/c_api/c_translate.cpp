@@ -128,7 +128,10 @@ Options to_host(const tconv_options& given) {
           .prepacked_filters = options.prepacked_filters != 0,
           .verify = options.verify != 0,
           .threads = options.threads,
-          .callers_threads = {options.parallel_for, options.parallel_user},
+          .callers_threads = {.parallel_for = options.parallel_for,
+                              .user = options.parallel_user,
+                              .progress = options.progress,
+                              .progress_user = options.progress_user},
           .device_model = text_or(options.device_model, ""),
           .log = log_of(options)};
 }
@@ -202,7 +205,7 @@ TensorFlowArgs to_host(const tconv_tensorflow_args& given) {
   a.padding = text_or(args.padding, "SAME");
   a.explicit_paddings =
       list("explicit_paddings", args.explicit_paddings, args.explicit_paddings_count);
-  a.data_format = text_or(args.data_format, "NHWC");
+  a.data_format = text_or(args.data_format, "");
   a.groups = args.groups;
   return a;
 }
@@ -219,6 +222,7 @@ PyTorchArgs to_host(const tconv_pytorch_args& given) {
   a.dilation = optional_list("dilation", args.dilation, args.dilation_count);
   a.groups = args.groups;
   a.memory_format = text_or(args.memory_format, "contiguous");
+  a.output_size = optional_list("output_size", args.output_size, args.output_size_count);
   return a;
 }
 

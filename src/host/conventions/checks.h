@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 #include "src/host/conventions/conventions.h"
@@ -15,6 +16,7 @@ namespace tconv::host::convention {
 /// The bound that Problem sets on every size.
 inline constexpr int64_t kLargestSize = int64_t{1} << 61;
 inline constexpr std::array<const char*, 2> kAxisNames = {"height", "width"};
+inline constexpr std::array<int, 2> kBothAxes = {0, 1};
 
 /// Height and width.
 using Pair = std::array<int64_t, 2>;
@@ -24,7 +26,8 @@ struct Interval {
   bool has(int64_t x) const { return low <= x && x <= high; }
 };
 
-/// Where a convention keeps the dimensions of a tensor and what it calls them.
+/// Where a convention keeps the dimensions of a tensor and what it calls them. A place of -1: there
+/// is no such dimension. Without a height, the one axis is the width.
 struct Vocabulary {
   const char *input, *filter, *groups;  ///< argument names
   struct {
@@ -34,12 +37,27 @@ struct Vocabulary {
     int kh, kw, co, ci;
   } filter_place;
   const char *input_meaning, *filter_meaning;
+  const char* width = kAxisNames[1];  ///< the name of the last axis
+
+  /// The axes that the arguments speak of: 0 height, 1 width.
+  constexpr std::span<const int> axes() const {
+    return std::span(kBothAxes).subspan(input_place.h < 0 ? 1 : 0);
+  }
+  constexpr int spatial() const { return input_place.h < 0 ? 1 : 2; }
+  constexpr int input_rank() const { return spatial() + (input_place.n < 0 ? 1 : 2); }
+  constexpr int filter_rank() const { return spatial() + 2; }
+  /// Where an axis is in the shape of the input.
+  constexpr int place(int axis) const { return axis == 0 ? input_place.h : input_place.w; }
 };
+
+/// Where an axis is in a list of one number an axis, or of one for both.
+inline int place_in(const Numbers& numbers, int axis) { return numbers.size() == 1 ? 0 : axis; }
 
 /// What all conventions say alike, checked. `pad_begin` and `out` are the convention's to set.
 struct Geometry {
-  int64_t batch = 0, in_c = 0, out_c = 0, groups = 1;
+  int64_t batch = 1, in_c = 0, out_c = 0, groups = 1;
   std::array<Axis, 2> axes;
+  std::array<const char*, 2> axis_names = kAxisNames;
 };
 
 /// "strides[1]"
@@ -54,9 +72,12 @@ void check_count(const std::string& field, const Numbers& numbers,
                  std::initializer_list<int> counts, const std::string& meaning = "");
 /// Refuses a number outside [low, kLargestSize].
 void check_size(const std::string& field, int64_t value, int64_t low);
-/// Two numbers, or one for both where `one_for_both`; any numbers, or at least `low`.
-Pair read_pair(const std::string& field, const Numbers& numbers, bool one_for_both);
-Pair read_pair(const std::string& field, const Numbers& numbers, int64_t low, bool one_for_both);
+/// A number for each axis, or one for both where `one_for_both`; an axis that is not there has
+/// `neutral`. Any numbers, or (read_sizes) at least `neutral`.
+Pair read_pair(const Vocabulary& words, const std::string& field, const Numbers& numbers,
+               int64_t neutral, bool one_for_both);
+Pair read_sizes(const Vocabulary& words, const std::string& field, const Numbers& numbers,
+                int64_t neutral, bool one_for_both);
 
 /// Ranks, sizes, channels and groups. groups = 0: not given.
 Geometry read_shapes(const Vocabulary& words, const Numbers& input, const Numbers& filter,
@@ -78,6 +99,11 @@ void check_cut(const Vocabulary& words, const std::string& field, int64_t cut, i
 /// The bound that PyTorch and ONNX share.
 int64_t most_output_padding(const Axis& axis);
 void check_output_padding(const std::string& field, int64_t value, const Axis& axis);
+/// "; output_padding[1] = 2 gives it" where `gain` is a legal output_padding, else "".
+std::string output_padding_hint(const Vocabulary& words, int axis, int64_t gain, const Axis& of);
+
+/// The output's shape as the convention writes it.
+Numbers shape_in(const Vocabulary& words, const ProblemDesc& desc);
 
 /// The end of every translation: nothing throws from here on.
 void commit(const Geometry& geometry, Layout layout, FilterOrder order, ProblemDesc& desc);

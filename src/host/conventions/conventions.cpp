@@ -33,7 +33,7 @@ void check_extents(const Geometry& geometry, int axis) {
   const int64_t all = full.add(full.mul(a.in - 1, a.stride), extent);
   for (const int64_t size : {extent, all}) {
     if (size > kLargestSize) {
-      refuse(std::string("output ") + kAxisNames[axis] + " without padding", size,
+      refuse(std::string("output ") + geometry.axis_names[axis] + " without padding", size,
              "at most 2^61 " + where);
     }
   }
@@ -72,7 +72,12 @@ void check_size(const std::string& field, int64_t value, int64_t low) {
   if (value < low || value > kLargestSize) refuse(field, value, size_range(low));
 }
 
-Pair read_pair(const std::string& field, const Numbers& numbers, bool one_for_both) {
+Pair read_pair(const Vocabulary& words, const std::string& field, const Numbers& numbers,
+               int64_t neutral, bool one_for_both) {
+  if (words.spatial() == 1) {
+    check_count(field, numbers, {1});
+    return {neutral, numbers.front()};
+  }
   if (one_for_both) {
     check_count(field, numbers, {1, 2});
   } else {
@@ -81,27 +86,29 @@ Pair read_pair(const std::string& field, const Numbers& numbers, bool one_for_bo
   return {numbers.front(), numbers.back()};
 }
 
-Pair read_pair(const std::string& field, const Numbers& numbers, int64_t low, bool one_for_both) {
-  const Pair pair = read_pair(field, numbers, one_for_both);
+Pair read_sizes(const Vocabulary& words, const std::string& field, const Numbers& numbers,
+                int64_t neutral, bool one_for_both) {
+  const Pair pair = read_pair(words, field, numbers, neutral, one_for_both);
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    check_size(entry(field, static_cast<int>(i)), numbers[i], low);
+    check_size(entry(field, static_cast<int>(i)), numbers[i], neutral);
   }
   return pair;
 }
 
 Geometry read_shapes(const Vocabulary& words, const Numbers& input, const Numbers& filter,
                      int64_t groups) {
-  check_count(words.input, input, {4}, words.input_meaning);
-  check_count(words.filter, filter, {4}, words.filter_meaning);
+  check_count(words.filter, filter, {words.filter_rank()}, words.filter_meaning);
+  check_count(words.input, input, {words.input_rank()}, words.input_meaning);
   const auto& in = words.input_place;
   const auto& f = words.filter_place;
-  for (int i = 0; i < 4; ++i) {
-    check_size(entry(words.input, i), input[i], 0);
+  for (int i = 0; i < words.input_rank(); ++i) check_size(entry(words.input, i), input[i], 0);
+  for (int i = 0; i < words.filter_rank(); ++i) {
     check_size(entry(words.filter, i), filter[i], i == f.kh || i == f.kw ? 1 : 0);
   }
   check_size(words.groups, groups, 0);
   Geometry geometry;
-  geometry.batch = input[in.n];
+  geometry.axis_names[1] = words.width;
+  if (in.n >= 0) geometry.batch = input[in.n];
   geometry.in_c = input[in.c];
   geometry.groups = groups == 0 ? 1 : groups;
   if (filter[f.ci] != geometry.in_c) {
@@ -117,7 +124,7 @@ Geometry read_shapes(const Vocabulary& words, const Numbers& input, const Number
   const std::string product = words.groups + std::string(" * ") + entry(words.filter, f.co);
   geometry.out_c = Checked(product).mul(geometry.groups, filter[f.co]);
   check_size(product, geometry.out_c, 0);
-  geometry.axes[0] = {.in = input[in.h], .kernel = filter[f.kh]};
+  if (in.h >= 0) geometry.axes[0] = {.in = input[in.h], .kernel = filter[f.kh]};
   geometry.axes[1] = {.in = input[in.w], .kernel = filter[f.kw]};
   return geometry;
 }
@@ -137,7 +144,7 @@ Interval sizes(int64_t low, int64_t high) {
 std::string circumstances(const Geometry& geometry, int axis, const std::string& last) {
   const Axis& a = geometry.axes[axis];
   std::array<std::string, 5> items = {
-      std::string("input ") + kAxisNames[axis] + " " + std::to_string(a.in),
+      std::string("input ") + geometry.axis_names[axis] + " " + std::to_string(a.in),
       "kernel " + std::to_string(a.kernel), "stride " + std::to_string(a.stride),
       a.dilation == 1 ? "" : "dilation " + std::to_string(a.dilation), last};
   const auto end = std::ranges::remove(items, std::string()).begin();
@@ -158,9 +165,10 @@ void check_cut(const Vocabulary& words, const std::string& field, int64_t cut, i
                const Geometry& geometry, int axis) {
   if (cut <= most) return;
   const std::string where = circumstances(geometry, axis);
-  const int place = axis == 0 ? words.input_place.h : words.input_place.w;
   // Only an empty input has nothing to cut from: then no padding is legal.
-  if (most < 0) refuse_here(entry(words.input, place), geometry.axes[axis].in, where, "at least 1");
+  if (most < 0) {
+    refuse_here(entry(words.input, words.place(axis)), geometry.axes[axis].in, where, "at least 1");
+  }
   refuse_here(field, cut, where, "at most " + std::to_string(most));
 }
 
@@ -172,6 +180,24 @@ void check_output_padding(const std::string& field, int64_t value, const Axis& a
   refuse(field, value,
          among(allowed) + ", less than the larger of stride " + std::to_string(axis.stride) +
              " and dilation " + std::to_string(axis.dilation));
+}
+
+std::string output_padding_hint(const Vocabulary& words, int axis, int64_t gain, const Axis& of) {
+  if (gain < 0 || gain > most_output_padding(of)) return "";
+  const int place = words.spatial() == 1 ? 0 : axis;
+  return "; " + entry("output_padding", place) + " = " + std::to_string(gain) + " gives it";
+}
+
+Numbers shape_in(const Vocabulary& words, const ProblemDesc& desc) {
+  Numbers shape(static_cast<std::size_t>(words.input_rank()));
+  const auto set = [&](int place, int64_t size) {
+    if (place >= 0) shape[static_cast<std::size_t>(place)] = size;
+  };
+  set(words.input_place.n, desc.batch);
+  set(words.input_place.h, desc.h.out);
+  set(words.input_place.w, desc.w.out);
+  set(words.input_place.c, desc.out_c);
+  return shape;
 }
 
 void commit(const Geometry& geometry, Layout layout, FilterOrder order, ProblemDesc& desc) {

@@ -23,6 +23,9 @@ struct OutputSizes {
   std::array<int64_t, 2> low{}, high{};
 };
 
+/// What a convention says with one spatial axis has a height of 1 (kernel, stride, output 1), and
+/// what it says without a batch has a batch of 1.
+///
 /// Each sets batch, channels, groups, axes, layout and filter order of `desc`, or throws
 /// InvalidProblem in the convention's own names and leaves `desc` as it was. The details of `args`
 /// are not looked at: those of `desc` stand.
@@ -30,8 +33,13 @@ void translate(const TensorFlowArgs& args, ProblemDesc& desc);
 void translate(const PyTorchArgs& args, ProblemDesc& desc);
 void translate(const OnnxArgs& args, ProblemDesc& desc);
 
-/// The legal output sizes; output_shape and output_padding are ignored: PyTorch's and ONNX's are
-/// those that some legal output_padding gives, ONNX's SAME_* is in * stride alone.
+/// The output's shape with the original's rank and in its order.
+Numbers output_shape(const TensorFlowArgs& args);
+Numbers output_shape(const PyTorchArgs& args);
+Numbers output_shape(const OnnxArgs& args);
+
+/// The legal output sizes; output_shape, output_size and output_padding are ignored: PyTorch's and
+/// ONNX's are those that some legal output_padding gives, ONNX's SAME_* is in * stride alone.
 OutputSizes output_sizes(const TensorFlowArgs& args);
 OutputSizes output_sizes(const PyTorchArgs& args);
 OutputSizes output_sizes(const OnnxArgs& args);

@@ -7,7 +7,9 @@
 //   SAME_UPPER, _LOWER   out = in * stride, total cut likewise
 //   NOTSET, VALID        out = all - pads (VALID: 0)
 // A total is halved: SAME_UPPER cuts the smaller half at the begin, every other mode the larger.
+// A W of rank 3 has one axis; then so has X, and the attributes have one number an axis.
 #include <algorithm>
+#include <utility>
 
 #include "src/host/conventions/checks.h"
 #include "src/host/problem/errors.h"
@@ -23,10 +25,26 @@ constexpr Vocabulary kWords = {"x_shape",
                                {.n = 0, .h = 2, .w = 3, .c = 1},
                                {.kh = 2, .kw = 3, .co = 1, .ci = 0},
                                "[N, C, H, W]",
-                               "[C, M / group, kH, kW]"};
+                               "[C, M / group, kH, kW], or 3 with one axis"};
+
+constexpr Vocabulary one_axis() {
+  Vocabulary words = kWords;
+  words.input_place = {.n = 0, .h = -1, .w = 2, .c = 1};
+  words.filter_place = {.kh = -1, .kw = 2, .co = 1, .ci = 0};
+  words.input_meaning = "[N, C, L], because w_shape has 3";
+  words.filter_meaning = "[C, M / group, kL]";
+  words.width = "length";
+  return words;
+}
+constexpr Vocabulary kOneAxis = one_axis();
+
+const Vocabulary& words_for(const OnnxArgs& args) {
+  return args.w_shape.size() == 3 ? kOneAxis : kWords;
+}
 
 /// The arguments, checked; output_padding and output_shape are still to be looked at.
 struct Call {
+  const Vocabulary* words;
   Geometry geometry;
   std::array<Pair, 2> pads{};  ///< of height and width: begin, end
 
@@ -48,47 +66,64 @@ void check_auto_pad(const OnnxArgs& args) {
   }
 }
 
-Pair read_optional(const std::string& field, const std::optional<Numbers>& numbers, int64_t low) {
-  return numbers ? read_pair(field, *numbers, low, false) : Pair{low, low};
+Pair read_optional(const Vocabulary& words, const std::string& field,
+                   const std::optional<Numbers>& numbers, int64_t neutral) {
+  return numbers ? read_sizes(words, field, *numbers, neutral, false) : Pair{neutral, neutral};
 }
 
-std::array<Pair, 2> read_pads(const std::optional<Numbers>& pads) {
+/// Where the begin of an axis is in pads; its end follows all begins.
+int pad_place(const Vocabulary& words, int axis) { return words.spatial() == 1 ? 0 : axis; }
+
+std::array<Pair, 2> read_pads(const Vocabulary& words, const std::optional<Numbers>& pads) {
   if (!pads) return {};
-  check_count("pads", *pads, {4}, "(height begin, width begin, height end, width end)");
-  for (int i = 0; i < 4; ++i) check_size(entry("pads", i), (*pads)[i], 0);
-  const Numbers& p = *pads;
-  return {Pair{p[0], p[2]}, Pair{p[1], p[3]}};
+  const int axes = words.spatial();
+  check_count("pads", *pads, {2 * axes},
+              axes == 1 ? "(begin, end)" : "(height begin, width begin, height end, width end)");
+  for (int i = 0; i < 2 * axes; ++i) check_size(entry("pads", i), (*pads)[i], 0);
+  std::array<Pair, 2> result{};
+  for (const int i : words.axes()) {
+    const int begin = pad_place(words, i);
+    result[i] = {(*pads)[begin], (*pads)[begin + axes]};
+  }
+  return result;
 }
 
 /// Refuses pads that cut more than there is with `output_padding`.
 void check_pads(const Call& call, int i, int64_t output_padding) {
-  check_cut(kWords, entry("pads", i) + " + " + entry("pads", i + 2), call.cut(i),
+  const int begin = pad_place(*call.words, i), end = begin + call.words->spatial();
+  check_cut(*call.words, entry("pads", begin) + " + " + entry("pads", end), call.cut(i),
             call.axis(i).full() + output_padding, call.geometry, i);
 }
 
 Call read(const OnnxArgs& args) {
   check_auto_pad(args);
-  Call call;
-  call.geometry = read_shapes(kWords, args.x_shape, args.w_shape, args.group);
-  set_steps(call.geometry, read_optional("strides", args.strides, 1),
-            read_optional("dilations", args.dilations, 1));
-  call.pads = read_pads(args.pads);
+  Call call{};
+  call.words = &words_for(args);
+  const Vocabulary& words = *call.words;
+  call.geometry = read_shapes(words, args.x_shape, args.w_shape, args.group);
+  set_steps(call.geometry, read_optional(words, "strides", args.strides, 1),
+            read_optional(words, "dilations", args.dilations, 1));
+  call.pads = read_pads(words, args.pads);
   return call;
 }
 
 Pair read_output_padding(const Call& call, const OnnxArgs& args) {
   if (!args.output_padding) return {};
-  const Pair output_padding = read_pair("output_padding", *args.output_padding, false);
-  for (int i = 0; i < 2; ++i) {
-    check_output_padding(entry("output_padding", i), output_padding[i], call.axis(i));
+  const Pair output_padding =
+      read_pair(*call.words, "output_padding", *args.output_padding, 0, false);
+  for (const int i : call.words->axes()) {
+    check_output_padding(entry("output_padding", place_in(*args.output_padding, i)),
+                         output_padding[i], call.axis(i));
   }
   return output_padding;
 }
 
 /// Height and width as given, with batch and channels checked where they are given too.
 Pair read_output_shape(const Call& call, const Numbers& shape) {
-  check_count("output_shape", shape, {2, 4}, "(H, W or N, M, H, W)");
-  const int first = shape.size() == 4 ? 2 : 0;
+  const int axes = call.words->spatial();
+  check_count("output_shape", shape, {axes, 2 + axes},
+              axes == 1 ? "(L or N, M, L)" : "(H, W or N, M, H, W)");
+  const int first = std::cmp_equal(shape.size(), axes) ? 0 : 2;
   if (first == 2 && shape[0] != call.geometry.batch) {
     refuse("output_shape[0]", shape[0], std::to_string(call.geometry.batch) + ", the batch of X");
   }
@@ -96,14 +131,18 @@ Pair read_output_shape(const Call& call, const Numbers& shape) {
     refuse("output_shape[1]", shape[1],
            std::to_string(call.geometry.out_c) + ", group * w_shape[1]");
   }
-  const Pair out = {shape[first], shape[first + 1]};
-  for (int i = 0; i < 2; ++i) {
+  Pair out = {1, 1};
+  for (const int i : call.words->axes()) {
     const Axis& axis = call.axis(i);
+    const int index = first + pad_place(*call.words, i);
+    out[i] = shape[static_cast<std::size_t>(index)];
     // Pads can cut any number off, but they never add: at most what no further tap reaches.
     const Interval allowed = sizes(0, axis.full() + axis.stride - 1);
     if (allowed.has(out[i])) continue;
-    refuse_here(entry("output_shape", first + i), out[i], circumstances(call.geometry, i),
-                among(allowed));
+    const std::string hint =
+        output_padding_hint(*call.words, i, out[i] - axis.full() + call.cut(i), axis);
+    refuse_here(entry("output_shape", index), out[i], circumstances(call.geometry, i),
+                among(allowed) + (hint.empty() ? "" : hint + " where output_shape is left out"));
   }
   return out;
 }
@@ -141,6 +180,12 @@ void translate(const OnnxArgs& args, ProblemDesc& desc) {
     set_output(args, call, i, output_padding[i], out[i], call.geometry.axes[i]);
   }
   commit(call.geometry, Layout::nchw, FilterOrder::iohw, desc);
+}
+
+Numbers output_shape(const OnnxArgs& args) {
+  ProblemDesc desc;
+  translate(args, desc);
+  return shape_in(words_for(args), desc);
 }
 
 OutputSizes output_sizes(const OnnxArgs& args) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tensorflow.cpp: the arguments of tf.nn.conv2d_transpose <-> ProblemDesc.
+// tensorflow.cpp: the arguments of tf.nn.conv2d_transpose and (filters of rank 3)
+// tf.nn.conv1d_transpose <-> ProblemDesc.
 //
 // With full = (in - 1) * stride + (kernel - 1) * dilation + 1 the legal output sizes are those
 // whose convolution gives back the input's size:
@@ -7,6 +8,7 @@
 //   VALID     full .. full + stride - 1                cut nothing
 //   EXPLICIT  full - cut .. full - cut + stride - 1    cut as given
 #include <algorithm>
+#include <utility>
 
 #include "src/host/conventions/checks.h"
 #include "src/host/problem/errors.h"
@@ -18,20 +20,33 @@ using namespace convention;
 
 enum class Padding { same, valid, given };
 
-constexpr Vocabulary kNhwc = {"input_shape",
-                              "filter_shape",
-                              "groups",
-                              {.n = 0, .h = 1, .w = 2, .c = 3},
-                              {.kh = 0, .kw = 1, .co = 2, .ci = 3},
-                              "[batch, height, width, in_channels]",
-                              "[kernel_height, kernel_width, out_channels, in_channels]"};
-constexpr Vocabulary kNchw = {"input_shape",
-                              "filter_shape",
-                              "groups",
-                              {.n = 0, .h = 2, .w = 3, .c = 1},
-                              {.kh = 0, .kw = 1, .co = 2, .ci = 3},
-                              "[batch, in_channels, height, width]",
-                              "[kernel_height, kernel_width, out_channels, in_channels]"};
+constexpr Vocabulary kNhwc = {
+    "input_shape",
+    "filter_shape",
+    "groups",
+    {.n = 0, .h = 1, .w = 2, .c = 3},
+    {.kh = 0, .kw = 1, .co = 2, .ci = 3},
+    "[batch, height, width, in_channels]",
+    "[kernel_height, kernel_width, out_channels, in_channels], or 3 with one axis"};
+constexpr Vocabulary kNchw = {
+    "input_shape",
+    "filter_shape",
+    "groups",
+    {.n = 0, .h = 2, .w = 3, .c = 1},
+    {.kh = 0, .kw = 1, .co = 2, .ci = 3},
+    "[batch, in_channels, height, width]",
+    "[kernel_height, kernel_width, out_channels, in_channels], or 3 with one axis"};
+
+constexpr Vocabulary one_axis(const Vocabulary& two, bool nwc) {
+  Vocabulary words = two;
+  words.input_place = {.n = 0, .h = -1, .w = nwc ? 1 : 2, .c = nwc ? 2 : 1};
+  words.filter_place = {.kh = -1, .kw = 0, .co = 1, .ci = 2};
+  words.input_meaning = nwc ? "[batch, width, in_channels], because filter_shape has 3"
+                            : "[batch, in_channels, width], because filter_shape has 3";
+  words.filter_meaning = "[kernel_width, out_channels, in_channels]";
+  return words;
+}
+constexpr Vocabulary kNwc = one_axis(kNhwc, true), kNcw = one_axis(kNchw, false);
 
 /// The arguments, checked; output_shape is still to be looked at.
 struct Call {
@@ -42,13 +57,22 @@ struct Call {
   std::array<Pair, 2> pads;  ///< of height and width: begin, end
 
   const Axis& axis(int i) const { return geometry.axes[i]; }
-  int place(int i) const { return i == 0 ? words->input_place.h : words->input_place.w; }
 };
 
-Layout read_data_format(const std::string& data_format) {
-  if (data_format == "NCHW") return Layout::nchw;
-  if (data_format != "NHWC") refuse("data_format", "'" + data_format + "'", "'NHWC' or 'NCHW'");
+Layout read_data_format(const TensorFlowArgs& args) {
+  const bool one_axis = args.filter_shape.size() == 3;
+  if (args.data_format == (one_axis ? "NCW" : "NCHW")) return Layout::nchw;
+  if (!args.data_format.empty() && args.data_format != (one_axis ? "NWC" : "NHWC")) {
+    refuse("data_format", "'" + args.data_format + "'",
+           one_axis ? "'NWC' or 'NCW', because filter_shape has 3 numbers" : "'NHWC' or 'NCHW'");
+  }
   return Layout::nhwc;
+}
+
+const Vocabulary& words_for(const TensorFlowArgs& args, Layout layout) {
+  const bool nhwc = layout == Layout::nhwc;
+  if (args.filter_shape.size() == 3) return nhwc ? kNwc : kNcw;
+  return nhwc ? kNhwc : kNchw;
 }
 
 Padding read_padding(const TensorFlowArgs& args) {
@@ -63,36 +87,50 @@ Padding read_padding(const TensorFlowArgs& args) {
   return explicit_given ? Padding::given : args.padding == "SAME" ? Padding::same : Padding::valid;
 }
 
-/// Strides or dilations: one number, two (height, width), or four in the order of data_format.
+/// Strides or dilations: one number, one an axis, or all dimensions in the order of data_format.
 Pair read_steps(const std::string& field, const Numbers& numbers, const Vocabulary& words) {
-  check_count(field, numbers, {1, 2, 4});
-  if (numbers.size() != 4) return read_pair(field, numbers, 1, true);
+  if (words.spatial() == 1) {
+    check_count(field, numbers, {1, 3});
+  } else {
+    check_count(field, numbers, {1, 2, 4});
+  }
+  if (std::cmp_not_equal(numbers.size(), words.input_rank())) {
+    return read_sizes(words, field, numbers, 1, true);
+  }
   const auto& place = words.input_place;
   for (const int i : {place.n, place.c}) {
     if (numbers[i] != 1) refuse(entry(field, i), numbers[i], "1 for batch and channels");
   }
-  for (const int i : {place.h, place.w}) check_size(entry(field, i), numbers[i], 1);
-  return {numbers[place.h], numbers[place.w]};
+  Pair steps = {1, 1};
+  for (const int i : words.axes()) {
+    steps[i] = numbers[words.place(i)];
+    check_size(entry(field, words.place(i)), steps[i], 1);
+  }
+  return steps;
 }
 
 /// Index of the begin of height or width in explicit_paddings.
-int pad_place(const Call& call, const Numbers& pads, int axis) {
-  return pads.size() == 4 ? 2 * axis : 2 * call.place(axis);
+int pad_place(const Vocabulary& words, const Numbers& pads, int axis) {
+  if (std::cmp_equal(pads.size(), 2 * words.input_rank())) return 2 * words.place(axis);
+  return words.spatial() == 1 ? 0 : 2 * axis;
 }
 
 void read_explicit(const Numbers& pads, Call& call) {
   const std::string field = "explicit_paddings";
-  check_count(field, pads, {4, 8},
-              "(top, bottom, left, right, or begin and end of each dimension)");
+  const Vocabulary& words = *call.words;
+  check_count(field, pads, {2 * words.spatial(), 2 * words.input_rank()},
+              words.spatial() == 1
+                  ? "(left, right, or begin and end of each dimension)"
+                  : "(top, bottom, left, right, or begin and end of each dimension)");
   for (int i = 0; i < static_cast<int>(pads.size()); ++i) check_size(entry(field, i), pads[i], 0);
-  if (pads.size() == 8) {
-    const auto& place = call.words->input_place;
+  if (std::cmp_equal(pads.size(), 2 * words.input_rank())) {
+    const auto& place = words.input_place;
     for (const int i : {2 * place.n, 2 * place.n + 1, 2 * place.c, 2 * place.c + 1}) {
       if (pads[i] != 0) refuse(entry(field, i), pads[i], "0 for batch and channels");
     }
   }
-  for (int axis = 0; axis < 2; ++axis) {
-    const int begin = pad_place(call, pads, axis);
+  for (const int axis : words.axes()) {
+    const int begin = pad_place(words, pads, axis);
     call.pads[axis] = {pads[begin], pads[begin + 1]};
   }
 }
@@ -110,7 +148,7 @@ Interval legal(Padding padding, const Axis& axis, const Pair& pads) {
 
 /// Refuses explicit paddings that cut more than `most`.
 void check_explicit_cut(const Call& call, const Numbers& explicit_paddings, int i, int64_t most) {
-  const int begin = pad_place(call, explicit_paddings, i);
+  const int begin = pad_place(*call.words, explicit_paddings, i);
   check_cut(*call.words,
             entry("explicit_paddings", begin) + " + " + entry("explicit_paddings", begin + 1),
             cut(call.pads[i]), most, call.geometry, i);
@@ -134,15 +172,15 @@ int64_t pad_begin(Padding padding, const Axis& axis, const Pair& pads, int64_t o
 
 Call read(const TensorFlowArgs& args) {
   Call call{};
-  call.layout = read_data_format(args.data_format);
-  call.words = call.layout == Layout::nhwc ? &kNhwc : &kNchw;
+  call.layout = read_data_format(args);
+  call.words = &words_for(args, call.layout);
   call.padding = read_padding(args);
   call.geometry = read_shapes(*call.words, args.input_shape, args.filter_shape, args.groups);
   set_steps(call.geometry, read_steps("strides", args.strides, *call.words),
             args.dilations ? read_steps("dilations", *args.dilations, *call.words) : Pair{1, 1});
   if (call.padding != Padding::given) return call;
   read_explicit(args.explicit_paddings, call);
-  for (int i = 0; i < 2; ++i) {  // some output must be legal
+  for (const int i : call.words->axes()) {  // some output must be legal
     check_explicit_cut(call, args.explicit_paddings, i,
                        call.axis(i).full() + call.axis(i).stride - 1);
   }
@@ -158,22 +196,24 @@ std::string padding_name(const Call& call, int i) {
 
 /// The output's height and width as given, with batch and channels checked.
 Pair read_output_shape(const Call& call, const Numbers& shape) {
-  check_count("output_shape", shape, {2, 4},
-              "(height, width, or all dimensions in the order of data_format)");
-  const auto& place = call.words->input_place;
-  if (shape.size() == 4) {
-    if (shape[place.n] != call.geometry.batch) {
-      refuse(entry("output_shape", place.n), shape[place.n],
-             std::to_string(call.geometry.batch) + ", the input's batch");
-    }
-    if (shape[place.c] != call.geometry.out_c) {
-      refuse(entry("output_shape", place.c), shape[place.c],
-             std::to_string(call.geometry.out_c) + ", the filters' output channels");
-    }
+  const Vocabulary& words = *call.words;
+  check_count("output_shape", shape, {words.spatial(), words.input_rank()},
+              words.spatial() == 1
+                  ? "(width, or all dimensions in the order of data_format)"
+                  : "(height, width, or all dimensions in the order of data_format)");
+  const bool all = std::cmp_equal(shape.size(), words.input_rank());
+  const auto& place = words.input_place;
+  if (all && shape[place.n] != call.geometry.batch) {
+    refuse(entry("output_shape", place.n), shape[place.n],
+           std::to_string(call.geometry.batch) + ", the input's batch");
   }
-  Pair out{};
-  for (int i = 0; i < 2; ++i) {
-    const int index = shape.size() == 4 ? call.place(i) : i;
+  if (all && shape[place.c] != call.geometry.out_c) {
+    refuse(entry("output_shape", place.c), shape[place.c],
+           std::to_string(call.geometry.out_c) + ", the filters' output channels");
+  }
+  Pair out = {1, 1};
+  for (const int i : words.axes()) {
+    const int index = all ? words.place(i) : place_in(shape, i);
     const Interval allowed = legal(call.padding, call.axis(i), call.pads[i]);
     out[i] = shape[index];
     if (allowed.has(out[i])) continue;
@@ -196,6 +236,12 @@ void translate(const TensorFlowArgs& args, ProblemDesc& desc) {
     axis.pad_begin = pad_begin(call.padding, axis, call.pads[i], out[i]);
   }
   commit(call.geometry, call.layout, FilterOrder::hwoi, desc);
+}
+
+Numbers output_shape(const TensorFlowArgs& args) {
+  ProblemDesc desc;
+  translate(args, desc);
+  return shape_in(words_for(args, desc.layout), desc);
 }
 
 OutputSizes output_sizes(const TensorFlowArgs& args) {

@@ -28,6 +28,10 @@ ExactElement exact_element(const Problem& problem, const Tensors& tensors, int64
 void reference_conv2d_transpose(const Problem& problem, const Tensors& tensors, int threads,
                                 const CallersThreads& callers = {});
 
+/// Taps that reference_conv2d_transpose looks at, whether they land on an input or not: for each
+/// output the rows of the filter, and the columns of each row that lands.
+double taps_looked_at(const Problem& problem);
+
 /// The activation in f64.
 double activate(const ProblemDesc& desc, double x, double prelu_slope);
 

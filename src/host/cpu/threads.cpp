@@ -26,15 +26,33 @@ int64_t process_id() {
 }
 
 /// One caller's tasks.
-struct Batch {
-  int64_t tasks = 0;
-  detail::TaskFunction function = nullptr;
-  void* context = nullptr;
-  std::atomic<int64_t> next = 0;
+class Batch {
+ public:
+  Batch(int64_t tasks, detail::TaskFunction function, void* context, const CallersThreads& callers)
+      : tasks_(tasks), function_(function), context_(context), callers_(callers) {}
 
+  int64_t tasks() const { return tasks_; }
   void work(int thread) {
-    for (int64_t task = next++; task < tasks; task = next++) function(context, task, thread);
+    for (int64_t task = next_++; task < tasks_; task = next_++) {
+      function_(context_, task, thread);
+      if (callers_.progress != nullptr) report(thread);
+    }
   }
+
+ private:
+  /// Thread 0 is the caller's own.
+  void report(int thread) {
+    const int64_t done = ++finished_;
+    if (thread != 0) return;
+    callers_.progress(static_cast<double>(done) / static_cast<double>(tasks_),
+                      callers_.progress_user);
+  }
+
+  const int64_t tasks_;
+  const detail::TaskFunction function_;
+  void* const context_;
+  const CallersThreads& callers_;
+  std::atomic<int64_t> next_ = 0, finished_ = 0;
 };
 
 class Pool {
@@ -71,7 +89,7 @@ class Pool {
       return batch.work(0);
     {
       const std::lock_guard lock(mutex_);
-      const int64_t useful = std::min<int64_t>(threads, batch.tasks) - 1;
+      const int64_t useful = std::min<int64_t>(threads, batch.tasks()) - 1;
       wanted_ = static_cast<int>(std::min<int64_t>(useful, static_cast<int64_t>(helpers_.size())));
       batch_ = &batch;
     }
@@ -122,7 +140,7 @@ void start_threads(int threads) { pool().start(threads - 1); }
 
 void detail::for_each_task(int64_t tasks, int threads, const CallersThreads& callers,
                            TaskFunction function, void* context) {
-  Batch batch{.tasks = tasks, .function = function, .context = context};
+  Batch batch(tasks, function, context, callers);
   if (threads < 2 || tasks < 2) return batch.work(0);
   if (callers.parallel_for == nullptr) return pool().run(batch, threads);
   callers.parallel_for(

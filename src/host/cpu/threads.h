@@ -21,7 +21,7 @@ void for_each_task(int64_t tasks, int threads, const CallersThreads& callers, Ta
 /// Calls body(task, thread) once for each task, on up to `threads` threads: body never runs twice
 /// at once with the same number, 0 .. threads-1. Returns when all are done. Allocates nothing.
 /// Where the pool's helpers are busy with other tasks, the calling thread does all of these: cores
-/// are never asked for twice.
+/// are never asked for twice. callers.progress is called by thread 0 after each of its tasks.
 template <typename Body>
 void for_each_task(int64_t tasks, int threads, const CallersThreads& callers, Body&& body) {
   using Plain = std::remove_reference_t<Body>;

@@ -14,11 +14,13 @@ namespace tconv::host {
 
 using tconv::Math;
 
-/// The caller's own threads. See tconv_parallel_for.
+/// The caller's own threads and who is told how far they are. See tconv_options.
 struct CallersThreads {
   void (*parallel_for)(void* user, int32_t count, void (*body)(void* context, int32_t index),
                        void* context) = nullptr;  ///< null: the library's own
   void* user = nullptr;
+  void (*progress)(double done, void* user) = nullptr;  ///< null: nobody
+  void* progress_user = nullptr;
 };
 
 /// What the caller allows. See tconv_options.

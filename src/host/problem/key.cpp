@@ -167,6 +167,8 @@ void parse_part(Part& part, ProblemDesc& d, std::string& seen) {
     d.filter_order = FilterOrder::ihwo;
   } else if (part.take("iohw")) {
     d.filter_order = FilterOrder::iohw;
+  } else if (part.take("ohwi")) {
+    d.filter_order = FilterOrder::ohwi;
   } else if (part.take("n")) {
     mandatory('n'), d.batch = part.integer();
   } else if (part.take("c")) {
@@ -181,7 +183,8 @@ void parse_part(Part& part, ProblemDesc& d, std::string& seen) {
     mandatory('w'), d.w = parse_axis(part);
   } else {
     part.fail(
-        "one of n, c, k, g, h, w, ihwo, iohw, out=, bias, residual, act=, align=, xs=, ys=, rs=");
+        "one of n, c, k, g, h, w, ihwo, iohw, ohwi, out=, bias, residual, act=, align=, xs=, ys=, "
+        "rs=");
   }
   part.end();
 }

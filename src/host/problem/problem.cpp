@@ -65,7 +65,7 @@ void check_types(const ProblemDesc& d) {
   check_enum("output_dtype", d.output_dtype, DType::f16, DType::f64);
   check_enum("bias_dtype", d.bias_dtype, DType::f16, DType::f64);
   check_enum("layout", d.layout, Layout::nhwc, Layout::nchw);
-  check_enum("filter_order", d.filter_order, FilterOrder::hwoi, FilterOrder::iohw);
+  check_enum("filter_order", d.filter_order, FilterOrder::hwoi, FilterOrder::ohwi);
   check_enum("activation", d.activation, Activation::identity, Activation::silu);
   if ((d.output_dtype == DType::f64) != (d.dtype == DType::f64)) {
     refuse("output_dtype", name_of(d.output_dtype),
@@ -78,12 +78,15 @@ void check_types(const ProblemDesc& d) {
 }
 
 void check_activation(const ProblemDesc& d) {
-  if (d.activation == Activation::leaky_relu && !std::isfinite(d.activation_a)) {
-    refuse("activation_a", std::to_string(d.activation_a), "finite, the slope of leaky_relu");
-  }
-  if (d.activation == Activation::clamp && !(d.activation_a <= d.activation_b)) {
+  // 0 is what the numbers are where nobody gives them.
+  if (d.activation == Activation::leaky_relu &&
+      (!std::isfinite(d.activation_a) || d.activation_a == 0)) {
     refuse("activation_a", std::to_string(d.activation_a),
-           "at most activation_b = " + std::to_string(d.activation_b));
+           "finite and not 0, the slope of leaky_relu (with 0 it is relu)");
+  }
+  if (d.activation == Activation::clamp && !(d.activation_a < d.activation_b)) {
+    refuse("activation_a", std::to_string(d.activation_a),
+           "less than activation_b = " + std::to_string(d.activation_b) + ", the ends of clamp");
   }
 }
 
@@ -95,10 +98,13 @@ void check_alignment(const ProblemDesc& d) {
   }
 }
 
+/// What a tensor is used for. What is only read may have elements that share an address.
+enum class Access { read, written };
+
 /// Checks the strides of tensor `name`, or fills in dense ones; returns its bytes to the last
 /// element.
 int64_t check_tensor(const std::string& name, Layout layout, const Extents& e, DType type,
-                     Strides& strides) {
+                     Access access, Strides& strides) {
   const Checked size(name + " size");
   const int64_t elements = size.mul(size.mul(e.n, e.h), size.mul(e.w, e.c));
   size.mul(size.mul(std::max<int64_t>(e.n, 1), std::max<int64_t>(e.h, 1)),
@@ -121,9 +127,12 @@ int64_t check_tensor(const std::string& name, Layout layout, const Extents& e, D
   }
   int64_t span = 1;  // elements from the first to past the last of the dimensions seen so far
   for (const Dimension& dimension : inner_first) {
-    if (dimension.extent > 1 && dimension.stride < span) {
+    if (dimension.extent > 1 && access == Access::written && dimension.stride < span) {
       refuse(name + "_strides." + dimension.name, dimension.stride,
              "at least " + std::to_string(span) + ", so that no two elements share an address");
+    }
+    if (dimension.extent > 1 && dimension.stride < 0) {
+      refuse(name + "_strides." + dimension.name, dimension.stride, "at least 0");
     }
     span =
         size.add(span, size.mul(dimension.extent - 1, dimension.extent > 1 ? dimension.stride : 0));
@@ -136,13 +145,33 @@ FilterStrides make_filter_strides(const ProblemDesc& d) {
   switch (d.filter_order) {
     case FilterOrder::ihwo: return {.r = kw * co, .s = co, .k = 1, .c = kh * kw * co};
     case FilterOrder::iohw: return {.r = kw, .s = 1, .k = kh * kw, .c = co * kh * kw};
+    case FilterOrder::ohwi: return {.r = kw * ci, .s = ci, .k = kh * kw * ci, .c = 1};
     case FilterOrder::hwoi: break;
   }
   return {.r = kw * co * ci, .s = co * ci, .k = ci, .c = 1};
 }
 
-/// Pairs (input, tap) of one axis that land on an output. Beyond 2^24 of both, where no memory
-/// could hold the tensors, an upper bound.
+/// Products that can meet in one output of this axis.
+int64_t most_taps(const Axis& axis) {
+  const int64_t tap_step = axis.stride / std::gcd(axis.stride, axis.dilation);
+  return std::min(axis.in, ceil_div(axis.kernel, tap_step));
+}
+
+}  // namespace
+
+const char* name_of(Layout layout) { return layout == Layout::nchw ? "nchw" : "nhwc"; }
+
+const char* name_of(FilterOrder order) {
+  constexpr const char* names[] = {"?", "hwoi", "ihwo", "iohw", "ohwi"};
+  return names[static_cast<int>(order)];
+}
+
+const char* name_of(Activation activation) {
+  constexpr const char* names[] = {"identity", "relu", "leaky_relu", "prelu",     "clamp",
+                                   "sigmoid",  "tanh", "gelu",       "gelu_tanh", "silu"};
+  return names[static_cast<int>(activation)];
+}
+
 double useful_pairs(const Axis& axis) {
   // p = steps*a + others*b - pad: walk the shorter of inputs and taps, count the other in closed
   // form.
@@ -161,27 +190,6 @@ double useful_pairs(const Axis& axis) {
   return pairs;
 }
 
-/// Products that can meet in one output of this axis.
-int64_t most_taps(const Axis& axis) {
-  const int64_t tap_step = axis.stride / std::gcd(axis.stride, axis.dilation);
-  return std::min(axis.in, ceil_div(axis.kernel, tap_step));
-}
-
-}  // namespace
-
-const char* name_of(Layout layout) { return layout == Layout::nchw ? "nchw" : "nhwc"; }
-
-const char* name_of(FilterOrder order) {
-  constexpr const char* names[] = {"?", "hwoi", "ihwo", "iohw"};
-  return names[static_cast<int>(order)];
-}
-
-const char* name_of(Activation activation) {
-  constexpr const char* names[] = {"identity", "relu", "leaky_relu", "prelu",     "clamp",
-                                   "sigmoid",  "tanh", "gelu",       "gelu_tanh", "silu"};
-  return names[static_cast<int>(activation)];
-}
-
 Problem::Problem(ProblemDesc desc) : desc_(std::move(desc)) {
   ProblemDesc& d = desc_;
   if (d.groups == 0) d.groups = 1;
@@ -194,12 +202,13 @@ Problem::Problem(ProblemDesc desc) : desc_(std::move(desc)) {
   check_channels(d);
   check_activation(d);
   check_alignment(d);
-  input_bytes_ = check_tensor("input", d.layout, input_extents(), d.dtype, d.input_strides);
-  output_bytes_ =
-      check_tensor("output", d.layout, output_extents(), d.output_dtype, d.output_strides);
+  input_bytes_ =
+      check_tensor("input", d.layout, input_extents(), d.dtype, Access::read, d.input_strides);
+  output_bytes_ = check_tensor("output", d.layout, output_extents(), d.output_dtype,
+                               Access::written, d.output_strides);
   if (!d.residual_strides.given()) d.residual_strides = d.output_strides;
-  const int64_t residual_bytes =
-      check_tensor("residual", d.layout, output_extents(), d.output_dtype, d.residual_strides);
+  const int64_t residual_bytes = check_tensor("residual", d.layout, output_extents(),
+                                              d.output_dtype, Access::read, d.residual_strides);
   residual_bytes_ = d.has_residual ? residual_bytes : 0;
   const Checked size("filter size");
   const int64_t taps = size.mul(d.h.kernel, d.w.kernel);
@@ -240,13 +249,15 @@ double Problem::useful_macs() const {
 }
 
 double Problem::least_bytes() const {
-  const auto bytes = [](const Extents& e, DType type) {
-    return static_cast<double>(e.count()) * static_cast<double>(size_of(type));
+  // Of an expanded tensor no more than its span, of a slice no more than its elements.
+  const auto bytes = [](const Extents& e, DType type, int64_t span) {
+    return std::min(static_cast<double>(e.count()) * static_cast<double>(size_of(type)),
+                    static_cast<double>(span));
   };
-  const double outputs = bytes(output_extents(), desc_.output_dtype);
-  return bytes(input_extents(), desc_.dtype) + static_cast<double>(filter_bytes_) +
+  return bytes(input_extents(), desc_.dtype, input_bytes_) + static_cast<double>(filter_bytes_) +
          static_cast<double>(bias_bytes() + slopes_bytes()) +
-         outputs * (desc_.has_residual ? 2 : 1);
+         bytes(output_extents(), desc_.output_dtype, output_bytes_) +
+         bytes(output_extents(), desc_.output_dtype, residual_bytes_);
 }
 
 }  // namespace tconv::host

@@ -87,6 +87,10 @@ class Problem {
   int64_t input_bytes_ = 0, filter_bytes_ = 0, residual_bytes_ = 0, output_bytes_ = 0;
 };
 
+/// Pairs (input, tap) of one axis that land on an output. Beyond 2^24 of both, where no memory
+/// could hold the tensors, an upper bound.
+double useful_pairs(const Axis& axis);
+
 /// Problem::key and its inverse, e.g. "f16:nhwc:n8:c512:k256:h64k2s2o128:w64k2s2o128:bias".
 std::string make_key(const ProblemDesc& desc);
 /// Throws InvalidProblem naming the part that it cannot read.

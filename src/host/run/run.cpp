@@ -120,11 +120,17 @@ HostCopy copied(const Plan& plan, const void* data, int64_t bytes, Stream stream
   return copy;
 }
 
+/// Progress is that of the run.
+CallersThreads threads_alone(CallersThreads threads) {
+  threads.progress = nullptr;
+  return threads;
+}
+
 void verify_copies(const Plan& plan, const Tensors& host) {
   const Options& options = plan.options();
   const VerifyReport report = verify(plan.problem(), host,
                                      {.threads = options.threads,
-                                      .callers_threads = options.callers_threads,
+                                      .callers_threads = threads_alone(options.callers_threads),
                                       .math = options.math});
   if (!report.right()) throw Mismatch(describe_mismatch(plan.problem(), report));
 }

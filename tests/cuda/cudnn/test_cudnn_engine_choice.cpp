@@ -175,6 +175,12 @@ TEST(CudnnGeometry, DeclinesWithASentence) {
   d.batch = 0;
   EXPECT_NE(reason(d), "");
   d = dense_desc();
+  d.input_strides = dense_strides(Layout::nhwc, {1, 8, 8, 32});
+  d.input_strides.n = 0;
+  EXPECT_NE(reason(d).find("share an address"), std::string::npos);
+  d.input_strides.n = d.input_strides.h;
+  EXPECT_NE(reason(d).find("share an address"), std::string::npos);
+  d = dense_desc();
   d.batch = int64_t{1} << 25;
   EXPECT_NE(reason(d).find("2^31 - 1"), std::string::npos);
   d = dense_desc();
@@ -213,7 +219,8 @@ TEST(CudnnGeometry, PaddingInvertsTheForwardConvolution) {
 TEST(CudnnGraph, GivesFiltersTheirTrueStrides) {
   ProblemDesc d = dense_desc();
   d.groups = 2;
-  for (const FilterOrder order : {FilterOrder::hwoi, FilterOrder::ihwo, FilterOrder::iohw}) {
+  for (const FilterOrder order :
+       {FilterOrder::hwoi, FilterOrder::ihwo, FilterOrder::ohwi, FilterOrder::iohw}) {
     d.filter_order = order;
     const Problem problem(d);
     const auto graph = make_cudnn_graph(problem, {});

@@ -57,7 +57,7 @@ ProblemDesc varied(ProblemDesc d, std::size_t i) {
   if (i % 3 == 1) d.output_dtype = DType::f32;
   if (i % 4 == 1 || i % 6 == 3) d.filter_order = FilterOrder::ihwo;
   if (i % 4 == 2) d.has_residual = true;
-  if (i % 5 == 3) d.activation = Activation::clamp;
+  if (i % 5 == 3) d.activation = Activation::clamp, d.activation_b = 6;
   if (i == 4 || i == 25) d.activation = Activation::sigmoid;
   if (d.in_c == 99) d.groups = 3;
   if (d.in_c == 64 && d.out_c == 48) d.groups = 4;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "tests/support/fake_gpu.h"
 
@@ -62,6 +63,45 @@ TEST(CppFace, TheWholeWay) {
   EXPECT_NE(plan.explain().find("reference"), std::string::npos);
   EXPECT_NE(plan.counters().find("reference, tile"), std::string::npos);
   EXPECT_NE(plan.counters().find("predicts nothing else"), std::string::npos);
+}
+
+TEST(CppFace, OutputsHaveTheOriginalsRank) {
+  TensorFlowArgs tensorflow;
+  tensorflow.input_shape = {2, 5, 6};  // NWC
+  tensorflow.filter_shape = {3, 4, 6};
+  tensorflow.strides = {2};
+  EXPECT_EQ(output_shape(tensorflow), (Numbers{2, 10, 4}));
+  EXPECT_EQ(Problem(tensorflow).output_shape(), (Numbers{2, 1, 10, 4}));
+  PyTorchArgs pytorch;
+  pytorch.input_shape = {6, 5, 7};
+  pytorch.weight_shape = {6, 4, 3, 3};
+  pytorch.stride = Numbers{2};
+  pytorch.output_size = Numbers{12, 15};
+  EXPECT_EQ(output_shape(pytorch), (Numbers{4, 12, 15}));
+  EXPECT_EQ(Problem(pytorch).output_shape(), (Numbers{1, 12, 15, 4}));
+  OnnxArgs onnx;
+  onnx.x_shape = {1, 6, 5};
+  onnx.w_shape = {6, 4, 3};
+  EXPECT_EQ(output_shape(onnx), (Numbers{1, 4, 7}));
+  onnx.w_shape = {5, 4, 3};
+  Numbers untouched = {1};
+  EXPECT_EQ(output_shape(onnx, untouched).code(), Code::invalid);
+  EXPECT_EQ(untouched, Numbers{1});
+}
+
+TEST(CppFace, RunsOnTheCpuSayHowFarTheyAre) {
+  Simple s;
+  Options options;
+  options.kernels = "reference";  // a task for each of the 4 rows
+  options.threads = 1;
+  std::vector<double> shares;
+  options.progress = [](double done, void* user) {
+    static_cast<std::vector<double>*>(user)->push_back(done);
+  };
+  options.progress_user = &shares;
+  options.verify = true;  // which has no share in it
+  Plan(Problem(s.args), options).run(s.tensors);
+  EXPECT_EQ(shares, (std::vector<double>{0.25, 0.5, 0.75, 1}));
 }
 
 TEST(CppFace, TwoPlansAreComparedWithoutAnOutput) {

@@ -23,14 +23,15 @@ TEST(PyTorchErrors, NameFieldAndLegalValues) {
   expect_refused<Torch>(
       right_pytorch(),
       {{[](Torch& a) {
-          a.input_shape = {6, 8, 9};
+          a.input_shape = {8, 9};
         },
-        "input_shape = [6, 8, 9], but it must be 4 numbers [batch, in_channels, height, width]"},
+        "input_shape = [8, 9], but it must be 4 numbers [batch, in_channels, height, width], or 3 "
+        "without the batch"},
        {[](Torch& a) {
           a.weight_shape = {6, 4, 3, 3, 3};
         },
         "weight_shape = [6, 4, 3, 3, 3], but it must be 4 numbers [in_channels, out_channels / "
-        "groups, kernel_height, kernel_width]"},
+        "groups, kernel_height, kernel_width], or 3 with one axis"},
        {[](Torch& a) { a.weight_shape[0] = 5; },
         "weight_shape[0] = 5, but it must be 6, the input's channels (input_shape[1])"},
        {[](Torch& a) { a.weight_shape[3] = 0; },

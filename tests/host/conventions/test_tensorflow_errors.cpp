@@ -36,10 +36,10 @@ TEST(TensorFlowErrors, Shapes) {
         "input_shape = [7, 7, 7, 7, 7, 7, 7, 7, ...], but it must be 4 numbers [batch, height, "
         "width, in_channels]"},
        {[](Tf& a) {
-          a.filter_shape = {3, 3, 4};
+          a.filter_shape = {3, 4};
         },
-        "filter_shape = [3, 3, 4], but it must be 4 numbers [kernel_height, kernel_width, "
-        "out_channels, in_channels]"},
+        "filter_shape = [3, 4], but it must be 4 numbers [kernel_height, kernel_width, "
+        "out_channels, in_channels], or 3 with one axis"},
        {[](Tf& a) { a.input_shape[1] = -8; }, "input_shape[1] = -8, but it must be in [0, 2^61]"},
        {[](Tf& a) { a.input_shape[2] = k62; },
         "input_shape[2] = 4611686018427387904, but it must be in [0, 2^61]"},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "src/host/cpu/reference.h"
+#include "src/host/plan/plan.h"
 #include "tests/support/support.h"
 
 namespace tconv::test {
@@ -21,6 +22,7 @@ int64_t filter_offset(const ProblemDesc& d, int64_t r, int64_t s, int64_t k, int
   switch (d.filter_order) {
     case FilterOrder::ihwo: return ((c * kh + r) * kw + s) * co + k;
     case FilterOrder::iohw: return ((c * co + k) * kh + r) * kw + s;
+    case FilterOrder::ohwi: return ((k * kh + r) * kw + s) * d.in_c + c;
     default: return ((r * kw + s) * co + k) * d.in_c + c;
   }
 }
@@ -104,6 +106,42 @@ TEST(Reference, EqualsAnIndependentScatterByEnumeration) {
   }
   EXPECT_GT(with_taps, problems * 3 / 4);  // most problems must say something
   EXPECT_GT(macs, problems * 100.0);
+}
+
+/// What its loops look at: every row of the filter, and every column of a row that lands.
+double counted_taps(const ProblemDesc& d) {
+  double taps = 0;
+  for (int64_t p = 0; p < d.h.out; ++p) {
+    for (int64_t r = 0; r < d.h.kernel; ++r) {
+      const bool lands = input_index(d.h, p, r) != kNoInput;
+      taps += static_cast<double>(d.w.out * (lands ? 1 + d.w.kernel : 1));
+    }
+  }
+  return taps * static_cast<double>(d.batch * d.out_c);
+}
+
+TEST(Reference, CountsTheTapsThatItLooksAt) {
+  std::mt19937_64 random(11);
+  for (int i = 0; i < 500; ++i) {
+    const Problem problem(random_desc(random));
+    ASSERT_EQ(taps_looked_at(problem), counted_taps(problem.desc())) << problem.key();
+  }
+}
+
+double estimate_us(const char* key) {
+  Options options;
+  options.device = DeviceKind::cpu;
+  options.kernels = {"reference"};
+  options.threads = 1;
+  return make_plan(Problem(parse_key(key)), options).estimate_us();
+}
+
+// Enlarging 16 times is 16 products an output, found among 64 x 64 taps: what it takes is the
+// search.
+TEST(Reference, EstimatesTheSearchForTapsThatLand) {
+  const double enlarging = estimate_us("f32:nhwc:n1:c3:k3:g3:h14k64s16p40o160:w14k64s16p40o160");
+  const double as_many_products = estimate_us("f32:nhwc:n1:c3:k3:g3:h163k4s1o160:w163k4s1o160");
+  EXPECT_GT(enlarging, 8 * as_many_products);
 }
 
 TEST(Reference, HugeStridesAndOutputsBeyondTwoToTheThirtyOneAddressRight) {

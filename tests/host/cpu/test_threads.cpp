@@ -8,6 +8,7 @@
 #include <unistd.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -45,6 +46,36 @@ TEST(Threads, EachTaskOnce) {
         for_each_task(tasks, threads, {}, tally);
         EXPECT_TRUE(tally.each_once()) << threads << " threads, " << tasks << " tasks";
       }
+    }
+  }
+}
+
+TEST(Threads, SayHowFarTheyAre) {
+  struct Reports {
+    std::thread::id thread = std::this_thread::get_id();
+    std::vector<double> shares;
+    bool elsewhere = false;
+  };
+  start_threads(2);
+  for (const int threads : {1, 2}) {
+    Reports reports;
+    reports.shares.reserve(100);
+    const CallersThreads callers = {.progress =
+                                        [](double done, void* user) {
+                                          auto& r = *static_cast<Reports*>(user);
+                                          r.elsewhere |= std::this_thread::get_id() != r.thread;
+                                          r.shares.push_back(done);
+                                        },
+                                    .progress_user = &reports};
+    std::atomic<int> ran = 0;
+    for_each_task(100, threads, callers, [&](int64_t, int) { ++ran; });
+    EXPECT_FALSE(reports.elsewhere);
+    EXPECT_TRUE(std::ranges::is_sorted(reports.shares));
+    for (const double share : reports.shares) EXPECT_TRUE(share > 0 && share <= 1) << share;
+    if (threads > 1) continue;  // a helper may have done all
+    ASSERT_EQ(reports.shares.size(), 100U);
+    for (std::size_t i = 0; i < 100; ++i) {
+      EXPECT_EQ(reports.shares[i], static_cast<double>(i + 1) / 100);
     }
   }
 }

@@ -54,11 +54,17 @@ const Bad kBad[] = {
      [](auto& d) { d.output_dtype = DType::f64; }},
     {"bias_dtype = f16, but it must be f32 or f32", [](auto& d) { d.bias_dtype = DType::f16; }},
     {"layout = 0", [](auto& d) { d.layout = static_cast<Layout>(0); }},
-    {"filter_order = 4", [](auto& d) { d.filter_order = static_cast<FilterOrder>(4); }},
+    {"filter_order = 5", [](auto& d) { d.filter_order = static_cast<FilterOrder>(5); }},
     {"activation = 10", [](auto& d) { d.activation = static_cast<Activation>(10); }},
     {"activation_a", [](auto& d) { d.activation = Activation::leaky_relu, d.activation_a = NAN; }},
-    {"activation_a = 1.000000, but it must be at most activation_b = 0",
+    {"activation_a = 0.000000, but it must be finite and not 0, the slope of leaky_relu",
+     [](auto& d) { d.activation = Activation::leaky_relu; }},
+    {"activation_a = 0.000000, but it must be less than activation_b = 0.000000, the ends of clamp",
+     [](auto& d) { d.activation = Activation::clamp; }},
+    {"activation_a = 1.000000, but it must be less than activation_b = 0",
      [](auto& d) { d.activation = Activation::clamp, d.activation_a = 1; }},
+    {"activation_a = nan, but it must be less than activation_b = 1",
+     [](auto& d) { d.activation = Activation::clamp, d.activation_a = NAN, d.activation_b = 1; }},
     {"alignment = 3", [](auto& d) { d.alignment = 3; }},
     {"alignment = 2, but it must be a power of two in [4, 256]", [](auto& d) { d.alignment = 2; }},
     {"alignment = 512", [](auto& d) { d.alignment = 512; }},
@@ -69,6 +75,14 @@ const Bad kBad[] = {
     {"output_strides.w = 3, but it must be at least 4",
      [](auto& d) {
        d.output_strides = {4096, 64, 3, 1};
+     }},
+    {"output_strides.n = 0, but it must be at least",
+     [](auto& d) {
+       d.output_strides = {0, 64, 4, 1};
+     }},
+    {"input_strides.h = -8, but it must be at least 0",
+     [](auto& d) {
+       d.input_strides = {64, -8, 8, 1};
      }},
     {"residual_strides.n = -1",
      [](auto& d) {
@@ -103,6 +117,26 @@ TEST(Problem, TakesSizesBeyondTwoToTheThirtyOneAndHugeStrides) {
   d.h.stride = 46889;
   d.h.out = 1023 * int64_t{46889} + 3;
   EXPECT_NO_THROW(Problem{d});
+}
+
+// x.expand(...) of a framework: only what is written needs an address of its own.
+TEST(Problem, TakesInputsAndResidualsThatRepeat) {
+  ProblemDesc d = valid();
+  const Problem dense(d);
+  d.input_strides = {0, 0, 8, 1};  // one row for every image and row
+  const Problem problem(d);
+  EXPECT_EQ(problem.input_bytes(), d.w.in * d.in_c * 4);
+  EXPECT_EQ(dense.least_bytes() - problem.least_bytes(),
+            static_cast<double>(dense.input_bytes() - problem.input_bytes()));
+  EXPECT_EQ(Problem(parse_key(problem.key())).key(), problem.key());
+  d.input_strides = {0, 8, 8, 1};  // rows that overlap
+  EXPECT_EQ(Problem(d).input_bytes(), (d.h.in + d.w.in - 1) * d.in_c * 4);
+  d.has_residual = true;
+  d.residual_strides = {0, 0, 0, 1};  // a bias, as a tensor
+  EXPECT_EQ(Problem(d).residual_bytes(), d.out_c * 4);
+  d.layout = Layout::nchw;
+  d.input_strides = {64, 8, 1, 0}, d.residual_strides = {0, 0, 1, 0};
+  EXPECT_EQ(Problem(d).input_bytes(), (64 + 64) * 4);
 }
 
 TEST(Problem, TakesEmptyTensors) {
