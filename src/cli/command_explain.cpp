@@ -175,8 +175,8 @@ int shape_command(const ShapeArgs& args) {
       std::printf("%s", text.c_str());
     }
   } catch (const Failure& failure) {
-    if (args.json) std::puts(record.set("error", failure.what()).line().c_str());
-    throw;
+    record.set_failure(failure.what(), failure.exit_code());
+    throw Failure(failure.exit_code(), failure.what(), record.line());
   }
   if (args.json) std::puts(record.line().c_str());
   return TCONV_OK;

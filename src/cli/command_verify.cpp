@@ -10,6 +10,7 @@
 #include "src/cli/output_file.h"
 #include "src/cli/record.h"
 #include "src/cli/runner.h"
+#include "src/cli/shape_diagnosis.h"
 #include "src/cli/suite.h"
 #include "src/cli/text.h"
 
@@ -31,10 +32,28 @@ std::optional<Generator> generator_of(const VerifyArgs& args) {
   return Generator{};
 }
 
-void load_got(const std::string& path, const Request& request, Buffer& output) {
-  NpyReader file("--got", path);
+/// The file of --got. With --diagnose the refusal of another shape says what explains it.
+NpyReader open_got(const VerifyArgs& args, const Request& request) {
+  NpyReader file("--got", *args.got);
+  const std::vector<int64_t>& got = file.header().shape;
+  try {
+    check_shape(file, request.output_grid().shape);
+  } catch (const Failure& failure) {
+    if (!args.diagnose) throw;
+    const std::vector<ShapeMistake> mistakes =
+        shape_mistakes(request, args.problem.convention.value_or("tensorflow"), got);
+    Record record;
+    record.set("key", request.key()).set("file", *args.got);
+    record.set("shape", got).set_json("diagnosis", describe(mistakes, true));
+    record.set_failure(failure.what(), failure.exit_code());
+    throw Failure(failure.exit_code(),
+                  failure.what() + std::string("\n") + describe(mistakes, false), record.line());
+  }
+  return file;
+}
+
+void load_got(NpyReader& file, const Request& request, Buffer& output) {
   const Grid grid = request.output_grid();
-  check_shape(file, grid.shape);
   file.read([&](int64_t first, int64_t count, const void* elements) {
     scatter(file.header().dtype, elements, first, count, request.desc.output_dtype, output.data(),
             grid);
@@ -145,9 +164,11 @@ int verify_one(const VerifyArgs& args, Request request) {
   const tconv_options choice = plan_options(args.choice);
   const std::optional<Generator> generator = generator_of(args);
   std::optional<Runner> runner;
+  std::optional<NpyReader> got;
   if (!args.got) {
     runner.emplace(request, choice);
   } else {
+    got.emplace(open_got(args, request));
     require_memory(operand_bytes(request));
   }
   Operands operands = load_operands(request, generator);
@@ -155,7 +176,7 @@ int verify_one(const VerifyArgs& args, Request request) {
   record.set("key", request.key());
   std::string subject;
   if (args.got) {
-    load_got(*args.got, request, operands.output);
+    load_got(*got, request, operands.output);
     record.set("file", *args.got);
     subject = *args.got;
   } else {

@@ -2,15 +2,15 @@
 // program.cpp: the program: commands, options, help, exit codes. The only file that compiles CLI11.
 #include "src/cli/program.h"
 
-#include <tconv/printable.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <new>
 
 #include "src/cli/commands.h"
 #include "src/cli/failure.h"
+#include "src/cli/record.h"
 
 namespace tconv::cli {
 namespace {
@@ -351,21 +351,39 @@ class Program {
 
 }  // namespace
 
+namespace {
+
+/// The message for stderr; with --json the object for stdout, too. Options may not have been
+/// parsed, so what was typed is asked.
+int report(const Failure& failure, int argc, char** argv) {
+  const bool json = std::any_of(argv, argv + argc,
+                                [](const char* word) { return std::string(word) == "--json"; });
+  if (json) {
+    const std::string& line = failure.json();
+    std::puts(line.empty()
+                  ? Record().set_failure(failure.what(), failure.exit_code()).line().c_str()
+                  : line.c_str());
+  }
+  std::fflush(stdout);
+  std::fprintf(stderr, "tconv: %s\n", failure.what());
+  return failure.exit_code();
+}
+
+}  // namespace
+
 int run_program(int argc, char** argv) {
   try {
     const int exit_code = Program().main(argc, argv);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
     std::fputs("tconv: cannot write to stdout\n", stderr);
+    return TCONV_DEVICE_ERROR;
   } catch (const Failure& failure) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "tconv: %s\n", failure.what());
-    return failure.exit_code();
+    return report(failure, argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("tconv: out of memory\n", stderr);
+    return report({TCONV_DEVICE_ERROR, "out of memory"}, argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tconv: %s\n", printable(error.what()).c_str());
+    return report({TCONV_DEVICE_ERROR, error.what()}, argc, argv);
   }
-  return TCONV_DEVICE_ERROR;
 }
 
 }  // namespace tconv::cli
