@@ -35,6 +35,7 @@ std::optional<Generator> generator_of(const VerifyArgs& args) {
 /// The file of --got. With --diagnose the refusal of another shape says what explains it.
 NpyReader open_got(const VerifyArgs& args, const Request& request) {
   NpyReader file("--got", *args.got);
+  require_dtype(file, args.problem);
   const std::vector<int64_t>& got = file.header().shape;
   try {
     check_shape(file, request.output_grid().shape);
@@ -50,14 +51,6 @@ NpyReader open_got(const VerifyArgs& args, const Request& request) {
                   failure.what() + std::string("\n") + describe(mistakes, false), record.line());
   }
   return file;
-}
-
-void load_got(NpyReader& file, const Request& request, Buffer& output) {
-  const Grid grid = request.output_grid();
-  file.read([&](int64_t first, int64_t count, const void* elements) {
-    scatter(file.header().dtype, elements, first, count, request.desc.output_dtype, output.data(),
-            grid);
-  });
 }
 
 /// What the reference computes, by the row of that name.
@@ -176,7 +169,7 @@ int verify_one(const VerifyArgs& args, Request request) {
   record.set("key", request.key());
   std::string subject;
   if (args.got) {
-    load_got(*got, request, operands.output);
+    got->read_to(request.output_grid(), request.desc.output_dtype, operands.output.data());
     record.set("file", *args.got);
     subject = *args.got;
   } else {

@@ -59,7 +59,8 @@ void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
   Options options(app);
   options.group(kProblem);
   options.text("--problem", args.problem, "KEY", "the whole problem, as `tconv explain` prints it");
-  options.text("--input", args.input, "FILE", ".npy file of the input");
+  options.text("--input", args.input, "FILE",
+               ".npy file of the input: f16, f32, f64, ml_dtypes' bf16;\nintegers with --dtype");
   options.text("--filters", args.filters, "FILE", ".npy file of the filters");
   options.text("--input-shape", args.input_shape, "N,H,W,C",
                "instead of --input; order of the data format, or N,C,H,W");
