@@ -265,8 +265,10 @@ class Program {
     CLI::App& app = command("upscale", "Enlarges a PNG or JPEG picture",
                             "tconv upscale photo.jpg big.png --scale 2 --verify",
                             [this] { return upscale_command(upscale_); });
-    app.add_option("picture", upscale_.picture, "PNG or JPEG, 8 bits a channel")->required();
-    app.add_option("target", upscale_.target, "picture to write: .png or .jpg")->required();
+    app.add_option("picture", upscale_.picture, "PNG or JPEG")->required();
+    app.add_option("target", upscale_.target,
+                   "picture to write: .png (8 or 16 bits, as picture) or .jpg")
+        ->required();
     Options options(app);
     options.text("--scale", upscale_.scale, "N", "1 to 16 (2)");
     options.text("--kernel-shape", upscale_.kernel_shape, "NAME", "cubic or bilinear (cubic)");
