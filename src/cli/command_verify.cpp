@@ -214,9 +214,18 @@ struct SuiteCounts {
   int64_t verified = 0, mismatched = 0, not_run = 0;
 };
 
-/// Verifies, or compares with --against; returns what is to be printed.
-std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
-                      SuiteProgress& progress, SuiteCounts& counts, Record& record) {
+/// What is to be printed of a row: a cell, and whatever needs lines of its own.
+struct RowText {
+  std::string cell, below;
+
+  static RowText mismatch(const std::string& sentence) {
+    return {"MISMATCH", paragraph(one_line(sentence))};
+  }
+};
+
+/// Verifies, or compares with --against.
+RowText check_row(const VerifyArgs& args, Request& request, Runner& runner, SuiteProgress& progress,
+                  SuiteCounts& counts, Record& record) {
   if (args.against) {
     const Plan other = other_plan(args, request, runner);
     Operands operands = load_operands(request, generator_of(args));
@@ -224,7 +233,7 @@ std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
     record.set("against", *args.against);
     result.describe(record);
     ++(result.right() ? counts.verified : counts.mismatched);
-    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
+    return result.right() ? RowText{result.brief(), ""} : RowText::mismatch(result.sentence());
   }
   Operands operands = load_operands(request, generator_of(args));
   runner.bind(operands);
@@ -235,11 +244,12 @@ std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
   const Verification result = verify_output(request, operands, options);
   result.describe(record);
   ++(result.right() ? counts.verified : counts.mismatched);
-  if (result.right() || !args.diagnose) {
-    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
-  }
+  if (result.right()) return {result.brief(), ""};
+  RowText text = RowText::mismatch(result.sentence());
+  if (!args.diagnose) return text;
   record.set_json("diagnosis", diagnose(request, operands, options, true));
-  return "MISMATCH: " + result.sentence() + "\n" + diagnose(request, operands, options, false);
+  text.below += diagnose(request, operands, options, false) + "\n";
+  return text;
 }
 
 /// One line of the table; what cannot run here says why.
@@ -248,23 +258,24 @@ Record verify_row(const VerifyArgs& args, const SuiteRow& row, SuiteProgress& pr
   Request request = row.request();
   Record record;
   record.set("name", row.name).set("key", request.key());
-  std::string line;
+  std::string cells;
+  RowText text;
   try {
     Runner runner(request, plan_options(args.choice));
     runner.describe(record);
-    line = format("%-10s %-12s ", runner.kernel(), runner.tile());
-    line += check_row(args, request, runner, progress, counts, record);
+    cells = row_cell(runner.kernel(), runner.tile()) + " ";
+    text = check_row(args, request, runner, progress, counts, record);
   } catch (const Failure& failure) {
     if (failure.exit_code() != TCONV_UNSUPPORTED && failure.exit_code() != TCONV_DEVICE_ERROR) {
       throw;
     }
     ++counts.not_run;
-    line += "not run: " + one_line(failure.what());
+    text = {"not run", paragraph(one_line(failure.what()))};
     record.set("not_run", failure.what());
   }
   progress.progress.clear();
   if (!args.json) {
-    std::printf("%-60.60s %s\n", row.name.c_str(), line.c_str());
+    std::fputs((named_line(row.name, cells + text.cell) + text.below).c_str(), stdout);
     std::fflush(stdout);
   }
   return record;
@@ -278,6 +289,10 @@ int verify_suite(const VerifyArgs& args) {
   for (const SuiteRow& row : suite) progress.total += row.request().info.useful_macs;
   SuiteCounts counts;
   std::vector<Record> rows;
+  if (!args.json) {
+    const char* what = args.against ? "elements that agree" : "verified elements";
+    std::fputs(named_line("problem", row_cell("row", "tile") + " " + what).c_str(), stdout);
+  }
   for (const SuiteRow& row : suite) {
     progress.weight = row.request().info.useful_macs;
     rows.push_back(verify_row(args, row, progress, counts));

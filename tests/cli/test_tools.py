@@ -363,6 +363,7 @@ class Lists(ProgramTest):
             self.assertIn(f"\n{command}: ", text)
             self.assertIn(f"tconv {command}", text)
             own = self.call(command, "--help")
+            self.assertTrue(own.startswith(f"Usage: tconv {command} "), own[:60])
             for option in own.split():
                 if option.startswith("--") and option.isascii() and option.rstrip(",") != "--help":
                     self.assertIn(option.rstrip(",]"), text, command)
