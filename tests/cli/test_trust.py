@@ -174,7 +174,7 @@ class Verify(ProgramTest):
         self.assertEqual(row["key"], self.json(
             "explain", "--input-shape", "3,4,5,6", "--filter-shape", "3,3,1,6", "--strides", "2",
             "--dilations", "1,2", "--groups", "2", "--bias", "--padding", "1,0,0,0",
-            "--output-shape", "8,13")["problem"])
+            "--output-shape", "8,13")["key"])
 
     def test_counters(self):
         problem = ["--input-shape", "1,4,4,6", "--filter-shape", "3,3,4,6", "--strides", "2",
@@ -243,11 +243,11 @@ class Explain(ProgramTest):
         for row in report["rows"]:
             self.assertTrue(row["chosen"] or row["reason"])
         text = self.call("explain", *self.SHAPES)
-        self.assertIn(report["problem"], text)
+        self.assertIn(report["key"], text)
         self.assertIn("reference", text)
         only = self.json("explain", *self.SHAPES, "--kernel", "reference")
         self.assertEqual(only["kernel"], "reference")
-        self.assertEqual(self.json("explain", "--problem", report["problem"])["rows"],
+        self.assertEqual(self.json("explain", "--problem", report["key"])["rows"],
                          report["rows"])
 
     def test_one_output(self):
@@ -319,8 +319,8 @@ class Shape(ProgramTest):
         self.refused(*self.TORCH, "--groups", "7", words=["groups"])
 
     def test_a_key(self):
-        key = self.json(*self.TORCH)["problem"]["problem"]
+        key = self.json(*self.TORCH)["problem"]["key"]
         self.assertIn(key, self.call("shape", "--problem", key))
         self.refused("shape", words=["--input-shape"])
         self.assertEqual(json.loads(self.call("shape", "--problem", key, "--json"))["problem"]
-                         ["problem"], key)
+                         ["key"], key)

@@ -13,6 +13,7 @@
 #include "src/host/plan/devices.h"
 #include "src/host/plan/log.h"
 #include "src/host/plan/plan.h"
+#include "src/host/plan/reasons.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
 #include "src/host/run/run.h"
@@ -100,9 +101,9 @@ void log_plan(const Plan& plan) {
   std::string line = "tconv: " + (name.empty() ? "" : name + ": ") + plan.problem().key() + " -> " +
                      plan.kernel().name + "/" + plan.tile() + " on " + plan.device().name;
   if (!plan.device_note().empty()) line += " (no GPU: " + plan.device_note() + ")";
-  for (const Candidate& candidate : plan.candidates()) {
-    if (candidate.reason.empty()) continue;
-    line += std::string("; ") + candidate.kernel->name + ": " + candidate.reason;
+  for (const ReasonGroup& group : reason_groups(plan.candidates())) {
+    if (group.reason.empty()) continue;
+    line += std::string("; ") + group.kernel->name + ": " + group.reason;
   }
   log_line(plan.options(), line);
 }
