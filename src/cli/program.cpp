@@ -162,8 +162,8 @@ class Program {
   void add_shape() {
     CLI::App& app = command(
         "shape", "Prints legal output sizes, pads, and the problem in the other conventions",
-        "tconv shape --convention pytorch --input-shape 1,64,8,8 --filter-shape 64,32,3,3 "
-        "--strides 2 --padding 1",
+        "tconv shape --convention pytorch --input-shape 1,64,8,8 --filter-shape 64,32,3,3 \\\n"
+        "    --strides 2 --padding 1",
         [this] { return shape_command(shape_); });
     Options(app).flag("--json", shape_.json, "one JSON object on stdout");
     add_problem(app, shape_.problem, true);

@@ -2,7 +2,24 @@
 // shared_options.cpp: see shared_options.h.
 #include "src/cli/shared_options.h"
 
+#include "src/cli/text.h"
+
 namespace tconv::cli {
+
+std::string wrapped(const std::string& description) {
+  std::string text;
+  for (const std::string& given : split(description, '\n')) {
+    std::size_t length = 0;
+    if (!text.empty()) text += '\n';
+    for (const std::string& word : split(given, ' ')) {
+      const bool fits = length == 0 || length + 1 + word.size() <= kLineWidth - kColumn;
+      if (length > 0) text += fits ? ' ' : '\n';
+      length = (fits && length > 0 ? length + 1 : 0) + word.size();
+      text += word;
+    }
+  }
+  return text;
+}
 
 void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
   Options options(app);

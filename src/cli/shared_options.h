@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <string>
 
 #include "src/cli/arguments.h"
 
@@ -21,6 +22,9 @@ inline constexpr const char* kData = "Generated data";
 inline constexpr const char* kOwn = "Options";
 inline constexpr std::size_t kColumn = 36;  // where descriptions begin
 
+/// Broken at spaces, besides where it is, so that it fits the line behind kColumn.
+std::string wrapped(const std::string& description);
+
 /// Options of one command, added with fewer words.
 class Options {
  public:
@@ -36,14 +40,14 @@ class Options {
       target = values.empty() ? "" : values.back();
       return true;
     };
-    return app_.add_option(name, keep, description)->type_name(value)->group(group_);
+    return app_.add_option(name, keep, wrapped(description))->type_name(value)->group(group_);
   }
   /// The same, and the value may be left out.
   void optional_text(const char* name, Typed& target, const char* value, const char* description) {
     text(name, target, value, description)->expected(0, 1);
   }
   CLI::Option* flag(const char* name, bool& target, const char* description) {
-    return app_.add_flag(name, target, description)->group(group_);
+    return app_.add_flag(name, target, wrapped(description))->group(group_);
   }
 
  private:

@@ -367,6 +367,9 @@ class Lists(ProgramTest):
             for option in own.split():
                 if option.startswith("--") and option.isascii() and option.rstrip(",") != "--help":
                     self.assertIn(option.rstrip(",]"), text, command)
+            self.assertEqual([line for line in own.splitlines() if len(line) > 100], [])
+        self.assertEqual([line for line in text.splitlines() if len(line) > 100], [])
+        self.assertEqual([line for line in self.call("kernels").splitlines() if len(line) > 100], [])
         self.assertIn("tconv 0.", self.call("--version"))
 
     def test_help_starts_nothing(self):

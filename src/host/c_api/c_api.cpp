@@ -3,7 +3,6 @@
 #include <cstring>
 #include <exception>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "src/host/c_api/c_translate.h"
@@ -135,27 +134,6 @@ tconv_status sizes_of_convention(const CArgs* args, tconv_output_sizes* sizes) n
       sizes->high[axis] = legal.high[axis];
     }
   });
-}
-
-std::string list_kernels(bool json) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  std::string text;
-  for (const Kernel* kernel : kernel_table()) {
-    nlohmann::ordered_json dtypes = nlohmann::ordered_json::array();
-    for (const DType type : kernel->dtypes) dtypes.push_back(name_of(type));
-    nlohmann::ordered_json tiles = nlohmann::ordered_json::array();
-    for (const char* tile : kernel->tiles) tiles.push_back(tile);
-    list.push_back({{"name", kernel->name},
-                    {"device", name_of(kernel->device)},
-                    {"tiles", tiles},
-                    {"dtypes", dtypes},
-                    {"layouts", {"NHWC", "NCHW"}},
-                    {"border", name_of(kernel->border)}});
-    text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"]  border )" +
-            name_of(kernel->border) + "\n";
-  }
-  return json ? list.dump() : text;
 }
 
 }  // namespace
