@@ -91,13 +91,12 @@ class PixelGuesses {
     const std::string wanted = size_text(h_.out, w_.out);
     for (int64_t dh = 0; dh <= most_h; ++dh) {
       for (int64_t dw = 0; dw <= most_w; ++dw) {
-        const std::string adds = "output_padding=" + argument(dh, dw);
-        const std::string less = size_text(h_.out - dh, w_.out - dw);
-        add_pixels("output_padding",
-                   tensorflow_
-                       ? "output_shape was not honoured, or output_padding was left out: " + less +
-                             " is what PyTorch gives without it, " + adds + " makes it " + wanted
-                       : adds + " was left out: it makes " + less + " to " + wanted,
+        const std::string adds = argument(dh, dw), less = size_text(h_.out - dh, w_.out - dw);
+        const char* words =
+            tensorflow_ ? "output_shape was not honoured, or output_padding was left out: %s is "
+                          "what PyTorch gives without it, output_padding=%s makes it %s"
+                        : "without output_padding it is %s: output_padding=%s makes it %s";
+        add_pixels("output_padding", format(words, less.c_str(), adds.c_str(), wanted.c_str()),
                    {h_.out - dh, w_.out - dw});
         add_pixels("output_padding",
                    "output_padding is larger than the problem's by " + argument(dh, dw),
@@ -274,7 +273,9 @@ std::string describe(const std::vector<ShapeMistake>& mistakes, bool json) {
   if (mistakes.empty()) return "None of the usual mistakes gives this shape.";
   std::string text = mistakes.size() > 1 ? "Each of these mistakes gives this shape:"
                                          : "This mistake gives this shape:";
-  for (const auto& [name, sentence] : mistakes) text += "\n  " + name + ": " + sentence;
+  for (const auto& [name, sentence] : mistakes) {
+    text.append("\n  ").append(name).append(": ").append(sentence);
+  }
   return text;
 }
 

@@ -99,8 +99,8 @@ std::vector<std::string> words_of(std::string list) {
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   const std::string typed = lower(word);
-  if (const std::string ours = other_name(word, candidates); !ours.empty()) return ours;
-  std::string best;
+  std::string best = other_name(word, candidates);
+  if (!best.empty()) return best;
   // A third of the letters may be wrong, of short words one.
   std::size_t least = std::max<std::size_t>(1, typed.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

@@ -192,8 +192,8 @@ TEST(ShapeDiagnosis, SpeaksTheCallersLanguage) {
       shape_mistakes(make_request(args), "pytorch", {1, 32, 15, 15});
   ASSERT_EQ(mistakes.size(), 1U);
   EXPECT_EQ(describe(mistakes, false),
-            "This mistake gives this shape:\n  output_padding: output_padding=1 was left out: it "
-            "makes 15 x 15 to 16 x 16");
+            "This mistake gives this shape:\n  output_padding: without output_padding it is 15 "
+            "x 15: output_padding=1 makes it 16 x 16");
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ class Verify(ProgramTest):
                  "64,32,3,3", "--strides", "2", "--padding", "1", "--output-padding", "1"]
         self.save("short.npy", integers((1, 32, 15, 15), 1))
         self.refused(*torch, "--got", "short.npy", "--diagnose",
-                     words=["1,32,15,15", "output_padding=1 was left out"])
+                     words=["1,32,15,15", "output_padding=1 makes it 16 x 16"])
         report = self.json(*torch, "--got", "short.npy", "--diagnose", expect=2)
         self.assertEqual(report["shape"], [1, 32, 15, 15])
         self.assertEqual([mistake["name"] for mistake in report["diagnosis"]["mistakes"]], ["output_padding"])
