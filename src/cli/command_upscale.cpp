@@ -119,7 +119,8 @@ double enlarge(Runner& runner, const Request& band, int64_t scale, const Image& 
 template <typename Value>
 void round_values(const float* from, const Image& image, Value* to) {
   const auto largest = static_cast<float>(image.largest());
-  const auto round = [](float value) { return static_cast<Value>(value + 0.5F); };  // value >= 0
+  constexpr float kHalf = 0.5F;  // values are clamped to 0 and more: the cast rounds down
+  const auto round = [](float value) { return static_cast<Value>(value + kHalf); };
   const std::size_t count = image.count();
   if (!image.has_alpha()) {
     std::transform(from, from + count, to, round);

@@ -13,6 +13,7 @@
 #include "src/cli/record.h"
 #include "src/cli/shared_options.h"
 #include "src/cli/suggestion.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {
@@ -83,15 +84,15 @@ class Program {
       if (!name.starts_with("--") || name == "--") continue;
       if (std::ranges::find(known, name) != known.end()) continue;
       const std::string meant = nearest(name, known);
-      refuse(typed + " has no option " + name +
-             (meant.empty() ? "" : "; did you mean " + meant + "?") + " (see " + typed +
-             " --help)");
+      refuse(format("%s has no option %s%s%s%s (see %s --help)", typed.c_str(), name.c_str(),
+                    meant.empty() ? "" : "; did you mean ", meant.c_str(), meant.empty() ? "" : "?",
+                    typed.c_str()));
     }
   }
 
   /// As CLI11 has it, but with the usage first, and the program's name in it.
   static std::string help_of(const CLI::App& command) {
-    const std::string help = command.help("tconv");
+    std::string help = command.help("tconv");
     const std::size_t usage = help.find("Usage:"), end = help.find('\n', usage);
     if (end == std::string::npos) return help;
     return help.substr(usage, end + 1 - usage) + "\n" + help.substr(0, usage) +
