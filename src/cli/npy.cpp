@@ -156,7 +156,8 @@ void set_type(const std::string& descr, NpyHeader& header) {
   } else if (descr == "<V2" || descr == "|V2") {  // what NumPy writes for ml_dtypes.bfloat16
     header.dtype = TCONV_BF16;
   } else if (descr.starts_with('>')) {
-    refuse("its type is " + quoted(descr) + ", big-endian, but it must be little-endian: " + kTypes);
+    refuse("its type is " + quoted(descr) +
+           ", big-endian, but it must be little-endian: " + kTypes);
   } else {
     refuse("its type is " + quoted(descr) + ", but it must be " + kTypes);
   }
