@@ -242,7 +242,7 @@ struct Arguments {
 };
 
 nlohmann::ordered_json to_json(const Problem& problem, const Measurement& m) {
-  return {{"name", problem.name()},   {"problem", problem.key()},
+  return {{"name", problem.name()},   {"key", problem.key()},
           {"direct_us", m.direct_us}, {"run_us", m.ours_us},
           {"ratio", m.ratio()},       {"rounds", m.rounds},
           {"equal", m.equal},         {"direct_implementation", m.implementation}};
@@ -258,7 +258,7 @@ int bench(const Arguments& arguments) {
     if (problem.key().find(arguments.match) == std::string::npos) continue;
     const double gflop = 2e-9 * problem.useful_macs();
     if (gflop > arguments.max_gflop) {
-      skipped.push_back({{"problem", problem.key()}, {"gflop", gflop}});
+      skipped.push_back({{"key", problem.key()}, {"gflop", gflop}});
       if (!arguments.json)
         std::printf("  skipped: %6.1f GFLOP  %s\n", gflop, problem.key().c_str());
       continue;

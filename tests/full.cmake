@@ -97,7 +97,8 @@ tconv_check(left_out build 800 1 ${checks}/left_out)
 tconv_check(clang_tidy source 750 1 ${scripts}/lint tidy)
 tconv_check_unless_proven(fuzzers build 700 1
   READS ${building} tests/fuzz/* src/host/problem/*.cpp src/host/conventions/*.cpp
-    src/host/explain/explain_problem.cpp src/cli/convert.cpp src/cli/npy.cpp src/cli/text.cpp
+    src/host/explain/explain_problem.cpp src/cli/convert.cpp src/cli/npy.cpp src/cli/picture_file.*
+    src/cli/text.cpp
   COMMAND ${checks}/fuzzers)
 tconv_check(new_family build 600 1 ${checks}/new_family)
 # Other compilers, and other machines; skipped, not passed, where scripts/setup --all could not get them.

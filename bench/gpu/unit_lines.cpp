@@ -52,9 +52,9 @@ bool UnitLines::has(const Entry& entry) const {
 }
 
 Json UnitLines::line(const Entry& entry, const char* status) const {
-  Json json = {{"kind", "timing"},          {"id", id_of(entry)},          {"unit", unit_.id()},
-               {"problem", problem_.key()}, {"suite_row", layer_.name},    {"batch", layer_.batch},
-               {"row", entry.row},          {"plan", entry.proposal.tile}, {"status", status}};
+  Json json = {{"kind", "timing"},      {"id", id_of(entry)},          {"unit", unit_.id()},
+               {"key", problem_.key()}, {"suite_row", layer_.name},    {"batch", layer_.batch},
+               {"row", entry.row},      {"plan", entry.proposal.tile}, {"status", status}};
   if (!layer_.structure.empty()) json["structure"] = layer_.structure;
   if (!entry.proposal.from.empty()) json["heuristic"] = entry.proposal.from;
   if (!entry.proposal.notes.empty()) json["notes"] = entry.proposal.notes;
@@ -101,7 +101,7 @@ void UnitLines::append_proposals(const std::vector<host::Proposal>& all) {
   if (results_.has(id)) return;
   Json json = {{"kind", "proposals"},
                {"id", id},
-               {"problem", problem_.key()},
+               {"key", problem_.key()},
                {"suite_row", layer_.name},
                {"list", Json::array()}};
   for (const host::Proposal& proposal : all) {

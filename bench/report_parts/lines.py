@@ -69,7 +69,7 @@ def interval_of(line, us):
 
 def normalised(line):
     """The Result that a line holds; None if it holds something else."""
-    key = line.get("key") or line.get("problem")
+    key = line.get("key")
     if line.get("kind", "timing") != "timing" or not key or "status" not in line:
         return None
     kernel = line.get("kernel", line.get("row", ""))

@@ -194,8 +194,9 @@ class Report {
   Report(const BenchArgs& args, bool json) : json_(json) {
     if (args.against) against_ = Results("--against", *args.against), compared_ = true;
     if (json_) return;
-    std::printf("%-48s %-10s %-12s %12s %9s %9s %7s%s\n", "problem", "row", "tile", "median",
-                "GFLOP/s", "roofline", "spread", compared_ ? "  earlier/now" : "");
+    print("problem",
+          row_cell("row", "tile") + format(" %8s %8s %6s %7s%s", "median", "GFLOP/s", "roof",
+                                           "spread", compared_ ? " then/now" : ""));
   }
 
   void add(const Record& record, bool earlier) {
@@ -210,18 +211,18 @@ class Report {
       return;
     }
     const std::string name = record.text("name").empty() ? record.text("key") : record.text("name");
-    std::printf("%-48.48s %-10s %-12s ", name.c_str(), record.text("kernel").c_str(),
-                record.text("tile").c_str());
+    const std::string row = row_cell(record.text("kernel"), record.text("tile"));
+    const std::string below = earlier ? paragraph("(from --out)") : "";
     if (status != "timed") {
-      std::printf("%s: %s", status.c_str(), one_line(record.text("reason")).c_str());
-    } else {
-      std::printf("%12s %9.1f %7.0f %% %5.1f %%", time_text(record.number("median_us")).c_str(),
-                  record.number("gflops"), 100 * record.number("roofline_share"),
-                  100 * record.number("spread"));
-      if (compared_) std::printf(ratio > 0 ? "  %.3f" : "  -", ratio);
+      print(name, row + " " + status, paragraph(one_line(record.text("reason"))) + below);
+      return;
     }
-    std::puts(earlier ? "  (from --out)" : "");
-    std::fflush(stdout);
+    std::string cells =
+        format(" %8s %8.1f %4.0f %% %5.1f %%", time_text(record.number("median_us")).c_str(),
+               record.number("gflops"), 100 * record.number("roofline_share"),
+               100 * record.number("spread"));
+    if (compared_) cells += ratio > 0 ? format(" %8.3f", ratio) : format(" %8s", "-");
+    print(name, row + cells, below);
   }
 
   int end() const {
@@ -242,6 +243,12 @@ class Report {
   }
 
  private:
+  static void print(const std::string& name, const std::string& rest,
+                    const std::string& below = "") {
+    std::fputs((named_line(name, rest) + below).c_str(), stdout);
+    std::fflush(stdout);
+  }
+
   bool json_, compared_ = false;
   Results against_;
   int64_t mismatches_ = 0, timed_ = 0;

@@ -23,16 +23,17 @@ std::string counters_of(const tconv_plan* plan, bool json) {
 }
 
 std::string suite_heading() {
-  return format("%-60s %-10s %-12s %12s %12s %9s\n", "problem", "row", "tile", "workspace",
-                "estimate", "roofline");
+  return named_line("problem", row_cell("row", "tile") +
+                                   format(" %10s %9s %9s", "workspace", "estimate", "roofline"));
 }
 
 std::string suite_line(const std::string& name, const Record& plan) {
   const double us = plan.number("estimate_us");
-  return format("%-60.60s %-10s %-12s %12s %12s %7.0f %%\n", name.c_str(),
-                plan.text("kernel").c_str(), plan.text("tile").c_str(),
-                bytes_text(plan.number("workspace_bytes")).c_str(), time_text(us).c_str(),
-                us > 0 ? 100 * plan.number("roofline_us") / us : 0.0);
+  return named_line(
+      name,
+      row_cell(plan.text("kernel"), plan.text("tile")) +
+          format(" %10s %9s %7.0f %%", bytes_text(plan.number("workspace_bytes")).c_str(),
+                 time_text(us).c_str(), us > 0 ? 100 * plan.number("roofline_us") / us : 0.0));
 }
 
 int explain_suite(const ExplainArgs& args, const tconv_options& options) {
@@ -59,10 +60,9 @@ int explain_suite(const ExplainArgs& args, const tconv_options& options) {
     } catch (const Failure& failure) {
       if (failure.exit_code() != TCONV_UNSUPPORTED) throw;
       ++impossible;
-      print(format("%-60.60s not possible: %s\n", row.name.c_str(),
-                   one_line(failure.what()).c_str()));
+      print(named_line(row.name, "not possible") + paragraph(one_line(failure.what())));
       rows.emplace_back();
-      rows.back().set("problem", request.key()).set("name", row.name).set("why", failure.what());
+      rows.back().set("key", request.key()).set("name", row.name).set("reason", failure.what());
     }
   }
   if (args.counters) print(table.means());
@@ -176,8 +176,8 @@ int shape_command(const ShapeArgs& args) {
       std::printf("%s", text.c_str());
     }
   } catch (const Failure& failure) {
-    if (args.json) std::puts(record.set("error", failure.what()).line().c_str());
-    throw;
+    record.set_failure(failure.what(), failure.exit_code());
+    throw Failure(failure.exit_code(), failure.what(), record.line());
   }
   if (args.json) std::puts(record.line().c_str());
   return TCONV_OK;

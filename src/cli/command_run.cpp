@@ -26,27 +26,29 @@ struct Result {
   std::optional<Verification> verification;
 };
 
+Record report(const RunArgs& args, const Request& request, const Runner& runner,
+              const Result& result) {
+  Record record;
+  record.set("key", request.key());
+  runner.describe(record);
+  const bool written = !result.verification || result.verification->right();
+  record.set("output", written ? *args.output : "")
+      .set("output_shape", request.output_grid().shape)
+      .set("output_dtype", dtype_name(request.desc.output_dtype));
+  if (result.verification) {
+    result.verification->describe(record);
+  } else {
+    record.set("verified", false);
+  }
+  record.set("repeat", result.times.size()).set("times_us", result.times);
+  record.set("median_us", median(result.times));
+  return record;
+}
+
 void print(const RunArgs& args, const Request& request, const Runner& runner,
            const Result& result) {
   const double us = median(result.times);
   const double macs = request.info.useful_macs;
-  if (args.json) {
-    Record record;
-    record.set("key", request.key());
-    runner.describe(record);
-    const bool written = !result.verification || result.verification->right();
-    record.set("output", written ? *args.output : "")
-        .set("output_shape", request.output_grid().shape)
-        .set("output_dtype", dtype_name(request.desc.output_dtype));
-    if (result.verification) {
-      result.verification->describe(record);
-    } else {
-      record.set("verified", false);
-    }
-    record.set("repeat", result.times.size()).set("times_us", result.times).set("median_us", us);
-    std::puts(record.line().c_str());
-    return;
-  }
   std::printf("problem    %s\n", request.key());
   std::printf("device     %s\n", runner.device());
   std::printf("row        %s, tile %s\n", runner.kernel(), runner.tile());
@@ -82,12 +84,17 @@ int run_command(const RunArgs& args) {
     result.verification = verify_output(request, operands, verify_options(options, progress));
   }
   if (result.verification && !result.verification->right()) {
-    if (args.json) print(args, request, runner, result);
-    throw Failure(TCONV_MISMATCH, result.verification->mismatch);
+    const std::string& message = result.verification->mismatch;
+    Record record = report(args, request, runner, result);
+    throw Failure(TCONV_MISMATCH, message, record.set_failure(message, TCONV_MISMATCH).line());
   }
   write_npy(file, request.desc.output_dtype, operands.output.data(), request.output_grid());
   file.commit();
-  print(args, request, runner, result);
+  if (args.json) {
+    std::puts(report(args, request, runner, result).line().c_str());
+  } else {
+    print(args, request, runner, result);
+  }
   return TCONV_OK;
 }
 

@@ -40,12 +40,14 @@ Request make_upscale_request(const Image& image, int64_t rows, int64_t scale,
   desc.dtype = TCONV_F32;
   desc.activation = TCONV_CLAMP;
   desc.activation_a = 0;
-  desc.activation_b = 255;
+  desc.activation_b = image.largest();
   return make_request(desc);
 }
 
-/// The picture with its edges repeated outwards, so that no sum lacks a pixel.
+/// The picture with its edges repeated outwards, so that no sum lacks a pixel. Colours are
+/// multiplied by their alpha: what is transparent has none to give to its neighbours.
 void fill_input(const Image& image, int margin, float* to) {
+  const int largest = image.largest();
   for (int h = -margin; h < image.height + margin; ++h) {
     const int row = std::clamp(h, 0, image.height - 1);
     for (int w = -margin; w < image.width + margin; ++w) {
@@ -53,8 +55,14 @@ void fill_input(const Image& image, int margin, float* to) {
       const std::size_t pixel =
           static_cast<std::size_t>(row) * static_cast<std::size_t>(image.width) +
           static_cast<std::size_t>(column);
-      const uint8_t* from = &image.pixels[pixel * static_cast<std::size_t>(image.channels)];
-      to = std::copy(from, from + image.channels, to);
+      const auto channels = static_cast<std::size_t>(image.channels);
+      const std::size_t first = pixel * channels, last = first + channels - 1;
+      const double opaque =
+          image.has_alpha() ? static_cast<double>(image.value(last)) / largest : 1;
+      for (std::size_t i = first; i <= last; ++i) {
+        const bool alpha = image.has_alpha() && i == last;
+        *to++ = static_cast<float>(image.value(i) * (alpha ? 1 : opaque));
+      }
     }
   }
 }
@@ -107,16 +115,53 @@ double enlarge(Runner& runner, const Request& band, int64_t scale, const Image& 
   return us;
 }
 
-Image rounded(const Request& request, const Buffer& output) {
+/// Rounds the values, and divides colours by their alpha again; no rounding of alpha comes between.
+template <typename Value>
+void round_values(const float* from, const Image& image, Value* to) {
+  const auto largest = static_cast<float>(image.largest());
+  constexpr float kHalf = 0.5F;  // values are clamped to 0 and more: the cast rounds down
+  const auto round = [](float value) { return static_cast<Value>(value + kHalf); };
+  const std::size_t count = image.count();
+  if (!image.has_alpha()) {
+    std::transform(from, from + count, to, round);
+    return;
+  }
+  const auto channels = static_cast<std::size_t>(image.channels);
+  for (std::size_t i = 0; i < count; i += channels) {
+    const float alpha = from[i + channels - 1];
+    for (std::size_t c = 0; c + 1 < channels; ++c) {
+      const float colour = alpha > 0 ? from[i + c] * largest / alpha : 0;
+      to[i + c] = round(std::min(colour, largest));
+    }
+    to[i + channels - 1] = round(alpha);
+  }
+}
+
+Image rounded(const Request& request, const Buffer& output, const Image& like) {
   Image image;
   image.width = static_cast<int>(request.desc.w.out);
   image.height = static_cast<int>(request.desc.h.out);
-  image.channels = static_cast<int>(request.desc.out_c);
+  image.channels = like.channels;
+  image.bits = like.bits;
+  image.bytes.resize(image.row_bytes() * static_cast<std::size_t>(image.height));
   const auto* values = static_cast<const float*>(output.data());
-  image.pixels.resize(output.size() / sizeof(float));
-  std::transform(values, values + image.pixels.size(), image.pixels.begin(),
-                 [](float value) { return static_cast<uint8_t>(std::lround(value)); });
+  if (image.bits == 16) {
+    round_values(values, image, reinterpret_cast<uint16_t*>(image.bytes.data()));
+  } else {
+    round_values(values, image, image.bytes.data());
+  }
   return image;
+}
+
+/// What the format of the target cannot hold.
+void say_what_is_lost(ImageFormat format, const Image& image) {
+  if (format != ImageFormat::jpeg) return;
+  if (image.has_alpha()) {
+    std::fputs("tconv: note: JPEG has no alpha channel, it was left out\n", stderr);
+  }
+  if (image.bits == 16) {
+    std::fputs("tconv: note: JPEG has 8 bits a channel, the picture had 16\n", stderr);
+  }
 }
 
 void print(const UpscaleArgs& args, const Image& before, const Image& after, const Request& request,
@@ -129,6 +174,8 @@ void print(const UpscaleArgs& args, const Image& before, const Image& after, con
     verification ? verification->describe(record) : void(record.set("verified", false));
     record.set("picture", args.picture)
         .set("size", std::vector<int64_t>{before.width, before.height})
+        .set("bits", before.bits)
+        .set("orientation", before.orientation)
         .set("output", args.target)
         .set("output_size", std::vector<int64_t>{after.width, after.height});
     std::puts(record.line().c_str());
@@ -139,9 +186,14 @@ void print(const UpscaleArgs& args, const Image& before, const Image& after, con
   std::printf("row        %s, tile %s, %s\n", runner.kernel(), runner.tile(),
               time_text(us).c_str());
   if (verification) std::printf("%s\n", verification->sentence().c_str());
-  std::printf("picture    %s, %d x %d -> %s, %d x %d, %d channels\n",
-              printable(args.picture).c_str(), before.width, before.height,
-              printable(args.target).c_str(), after.width, after.height, after.channels);
+  const std::string turned =
+      before.orientation == 1
+          ? ""
+          : format(" (turned upright: EXIF orientation %d)", before.orientation);
+  std::printf("picture    %s, %d x %d%s -> %s, %d x %d, %d channels of %d bits\n",
+              printable(args.picture).c_str(), before.width, before.height, turned.c_str(),
+              printable(args.target).c_str(), after.width, after.height, after.channels,
+              after.bits);
 }
 
 }  // namespace
@@ -154,7 +206,7 @@ int upscale_command(const UpscaleArgs& args) {
   const ImageFormat format = image_format(args.target);
   const tconv_options options = plan_options(args.choice);
   const Image image = read_image(args.picture);
-  check_image_size(image.width * scale, image.height * scale, image.channels);
+  check_image_size(image.width * scale, image.height * scale, image);
   const Resampler resampler = make_resampler(shape, static_cast<int>(scale));
   const Request request = make_upscale_request(image, image.height, scale, resampler);
   const Request band = make_upscale_request(image, rows_of_band(image, scale), scale, resampler);
@@ -173,12 +225,10 @@ int upscale_command(const UpscaleArgs& args) {
     verification = verify_output(request, operands, verify_options(options, progress));
     if (!verification->right()) throw Failure(TCONV_MISMATCH, verification->mismatch);
   }
-  const Image enlarged = rounded(request, operands.output);
+  const Image enlarged = rounded(request, operands.output, image);
   write_image(file, format, enlarged);
   file.commit();
-  if (format == ImageFormat::jpeg && image.channels % 2 == 0) {
-    std::fputs("tconv: note: JPEG has no alpha channel, it was left out\n", stderr);
-  }
+  say_what_is_lost(format, image);
   print(args, image, enlarged, request, runner, us, verification);
   return TCONV_OK;
 }

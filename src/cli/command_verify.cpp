@@ -10,6 +10,7 @@
 #include "src/cli/output_file.h"
 #include "src/cli/record.h"
 #include "src/cli/runner.h"
+#include "src/cli/shape_diagnosis.h"
 #include "src/cli/suite.h"
 #include "src/cli/text.h"
 
@@ -31,14 +32,25 @@ std::optional<Generator> generator_of(const VerifyArgs& args) {
   return Generator{};
 }
 
-void load_got(const std::string& path, const Request& request, Buffer& output) {
-  NpyReader file("--got", path);
-  const Grid grid = request.output_grid();
-  check_output_shape(file, request);
-  file.read([&](int64_t first, int64_t count, const void* elements) {
-    scatter(file.header().dtype, elements, first, count, request.desc.output_dtype, output.data(),
-            grid);
-  });
+/// The file of --got. With --diagnose the refusal of another shape says what explains it.
+NpyReader open_got(const VerifyArgs& args, const Request& request) {
+  NpyReader file("--got", *args.got);
+  require_dtype(file, args.problem);
+  const std::vector<int64_t>& got = file.header().shape;
+  try {
+    check_output_shape(file, request);
+  } catch (const Failure& failure) {
+    if (!args.diagnose) throw;
+    const std::vector<ShapeMistake> mistakes =
+        shape_mistakes(request, args.problem.convention.value_or("tensorflow"), got);
+    Record record;
+    record.set("key", request.key()).set("file", *args.got);
+    record.set("shape", got).set_json("diagnosis", describe(mistakes, true));
+    record.set_failure(failure.what(), failure.exit_code());
+    throw Failure(failure.exit_code(),
+                  failure.what() + std::string("\n") + describe(mistakes, false), record.line());
+  }
+  return file;
 }
 
 /// What the reference computes, by the row of that name.
@@ -145,9 +157,11 @@ int verify_one(const VerifyArgs& args, Request request) {
   const tconv_options choice = plan_options(args.choice);
   const std::optional<Generator> generator = generator_of(args);
   std::optional<Runner> runner;
+  std::optional<NpyReader> got;
   if (!args.got) {
     runner.emplace(request, choice);
   } else {
+    got.emplace(open_got(args, request));
     require_memory(operand_bytes(request));
   }
   Operands operands = load_operands(request, generator);
@@ -155,7 +169,7 @@ int verify_one(const VerifyArgs& args, Request request) {
   record.set("key", request.key());
   std::string subject;
   if (args.got) {
-    load_got(*args.got, request, operands.output);
+    got->read_to(request.output_grid(), request.desc.output_dtype, operands.output.data());
     record.set("file", *args.got);
     subject = *args.got;
   } else {
@@ -200,9 +214,18 @@ struct SuiteCounts {
   int64_t verified = 0, mismatched = 0, not_run = 0;
 };
 
-/// Verifies, or compares with --against; returns what is to be printed.
-std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
-                      SuiteProgress& progress, SuiteCounts& counts, Record& record) {
+/// What is to be printed of a row: a cell, and whatever needs lines of its own.
+struct RowText {
+  std::string cell, below;
+
+  static RowText mismatch(const std::string& sentence) {
+    return {"MISMATCH", paragraph(one_line(sentence))};
+  }
+};
+
+/// Verifies, or compares with --against.
+RowText check_row(const VerifyArgs& args, Request& request, Runner& runner, SuiteProgress& progress,
+                  SuiteCounts& counts, Record& record) {
   if (args.against) {
     const Plan other = other_plan(args, request, runner);
     Operands operands = load_operands(request, generator_of(args));
@@ -210,7 +233,7 @@ std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
     record.set("against", *args.against);
     result.describe(record);
     ++(result.right() ? counts.verified : counts.mismatched);
-    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
+    return result.right() ? RowText{result.brief(), ""} : RowText::mismatch(result.sentence());
   }
   Operands operands = load_operands(request, generator_of(args));
   runner.bind(operands);
@@ -221,11 +244,12 @@ std::string check_row(const VerifyArgs& args, Request& request, Runner& runner,
   const Verification result = verify_output(request, operands, options);
   result.describe(record);
   ++(result.right() ? counts.verified : counts.mismatched);
-  if (result.right() || !args.diagnose) {
-    return (result.right() ? "" : "MISMATCH: ") + result.sentence();
-  }
+  if (result.right()) return {result.brief(), ""};
+  RowText text = RowText::mismatch(result.sentence());
+  if (!args.diagnose) return text;
   record.set_json("diagnosis", diagnose(request, operands, options, true));
-  return "MISMATCH: " + result.sentence() + "\n" + diagnose(request, operands, options, false);
+  text.below += diagnose(request, operands, options, false) + "\n";
+  return text;
 }
 
 /// One line of the table; what cannot run here says why.
@@ -234,23 +258,24 @@ Record verify_row(const VerifyArgs& args, const SuiteRow& row, SuiteProgress& pr
   Request request = row.request();
   Record record;
   record.set("name", row.name).set("key", request.key());
-  std::string line;
+  std::string cells;
+  RowText text;
   try {
     Runner runner(request, plan_options(args.choice));
     runner.describe(record);
-    line = format("%-10s %-12s ", runner.kernel(), runner.tile());
-    line += check_row(args, request, runner, progress, counts, record);
+    cells = row_cell(runner.kernel(), runner.tile()) + " ";
+    text = check_row(args, request, runner, progress, counts, record);
   } catch (const Failure& failure) {
     if (failure.exit_code() != TCONV_UNSUPPORTED && failure.exit_code() != TCONV_DEVICE_ERROR) {
       throw;
     }
     ++counts.not_run;
-    line += "not run: " + one_line(failure.what());
+    text = {"not run", paragraph(one_line(failure.what()))};
     record.set("not_run", failure.what());
   }
   progress.progress.clear();
   if (!args.json) {
-    std::printf("%-60.60s %s\n", row.name.c_str(), line.c_str());
+    std::fputs((named_line(row.name, cells + text.cell) + text.below).c_str(), stdout);
     std::fflush(stdout);
   }
   return record;
@@ -264,6 +289,10 @@ int verify_suite(const VerifyArgs& args) {
   for (const SuiteRow& row : suite) progress.total += row.request().info.useful_macs;
   SuiteCounts counts;
   std::vector<Record> rows;
+  if (!args.json) {
+    const char* what = args.against ? "elements that agree" : "verified elements";
+    std::fputs(named_line("problem", row_cell("row", "tile") + " " + what).c_str(), stdout);
+  }
   for (const SuiteRow& row : suite) {
     progress.weight = row.request().info.useful_macs;
     rows.push_back(verify_row(args, row, progress, counts));

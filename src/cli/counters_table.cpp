@@ -16,13 +16,18 @@ std::string cell(const char* pattern, double value) {
   return value > 0 ? format(pattern, value) : "-";
 }
 
-std::string line(const std::vector<std::string>& cells) {
-  constexpr int kWidths[] = {48, 10, 10, 8, 13, 7, 9, 9, 9, 8, 10, 9, 9};
-  std::string text = format("%-*.*s", kWidths[0], kWidths[0], cells[0].c_str());
-  for (std::size_t i = 1; i < cells.size(); ++i) {
-    text += format(i < 5 ? " %-*s" : " %*s", kWidths[i], cells[i].c_str());
-  }
+std::string number_line(const std::vector<std::string>& numbers) {
+  std::string text = "   ";
+  for (const std::string& number : numbers) text += format(" %10s", number.c_str());
   return text + "\n";
+}
+
+/// Two lines a plan: what it is, and its numbers below.
+std::string lines(const std::string& name, const std::vector<std::string>& kinds,
+                  const std::vector<std::string>& numbers) {
+  std::string first;
+  for (const std::string& kind : kinds) first += format("%-16s ", kind.c_str());
+  return named_line(name, first) + number_line(numbers);
 }
 
 std::string mean(const std::vector<double>& values) {
@@ -37,10 +42,9 @@ std::string mean(const std::vector<double>& values) {
 }  // namespace
 
 std::string CountersTable::heading() {
-  return line({"problem", "row", "tile", "mode", "box", "issued", "L2 MB", "L2", "DRAM MB", "waves",
-               "time", "share of", "over"}) +
-         line(
-             {"", "", "", "", "", "/useful", "", "/roofline", "", "", "", "roofline", "r.+launch"});
+  return lines("problem", {row_cell("row", "tile"), "mode", "box"},
+               {"macs", "L2 MB", "L2", "DRAM MB", "waves", "time", "roofline", "time over"}) +
+         number_line({"/useful", "", "/roofline", "", "", "", "", "r.+launch"});
 }
 
 std::string CountersTable::add(const std::string& name, const Record& counters) {
@@ -53,12 +57,13 @@ std::string CountersTable::add(const std::string& name, const Record& counters) 
   const double moved =
       number("l2_input_bytes") + number("l2_filter_bytes") + number("l2_output_bytes");
   const double us = number("estimate_us");
-  return line({name, counters.text("kernel"), counters.text("tile"), counters.text("mode"),
-               counters.text("box"), cell("%.3f", issued), cell("%.2f", moved * 1e-6),
-               cell("%.2f", l2), cell("%.2f", number("dram_bytes") * 1e-6),
-               cell("%.2f", number("waves")), us > 0 ? time_text(us) : "-",
-               cell("%.0f %%", 100 * number("roofline_share")),
-               cell("%.2f", number("over_roofline_and_launch"))});
+  return lines(name,
+               {row_cell(counters.text("kernel"), counters.text("tile")), counters.text("mode"),
+                counters.text("box")},
+               {cell("%.3f", issued), cell("%.2f", moved * 1e-6), cell("%.2f", l2),
+                cell("%.2f", number("dram_bytes") * 1e-6), cell("%.2f", number("waves")),
+                us > 0 ? time_text(us) : "-", cell("%.0f %%", 100 * number("roofline_share")),
+                cell("%.2f", number("over_roofline_and_launch"))});
 }
 
 std::string CountersTable::means() const {

@@ -7,19 +7,23 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace tconv::cli {
 
-/// The exit code (one of tconv_status) and the one message for stderr, fit for a terminal whatever
-/// it quotes.
+/// The exit code (one of tconv_status), the one message for stderr, fit for a terminal whatever it
+/// quotes, and what --json prints.
 class Failure : public std::runtime_error {
  public:
-  Failure(tconv_status exit_code, const std::string& message)
-      : std::runtime_error(printable(message)), exit_code_(exit_code) {}
+  Failure(tconv_status exit_code, const std::string& message, std::string json = "")
+      : std::runtime_error(printable(message)), exit_code_(exit_code), json_(std::move(json)) {}
   tconv_status exit_code() const { return exit_code_; }
+  /// The object for stdout where it says more than message and exit code; "" where it does not.
+  const std::string& json() const { return json_; }
 
  private:
   tconv_status exit_code_;
+  std::string json_;
 };
 
 /// A wrong option, problem or file: "option = value, but it must be legal".

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string_view>
 
-#include "src/cli/convert.h"
 #include "src/cli/failure.h"
 #include "src/cli/text.h"
 
@@ -135,16 +134,51 @@ class HeaderText {
   std::optional<std::vector<int64_t>> shape_;
 };
 
-tconv_dtype dtype_of(const std::string& descr) {
-  if (descr == "<f2") return TCONV_F16;
-  if (descr == "<f4") return TCONV_F32;
-  if (descr == "<f8") return TCONV_F64;
-  if (descr.starts_with('>'))
+constexpr const char* kTypes = "'<f2', '<f4', '<f8' (f16, f32, f64), '<V2' (bf16) or integers";
+
+/// "<i4", "|u1", "|b1".
+bool is_integer(const std::string& descr) {
+  if (descr == "|b1" || descr == "|i1" || descr == "|u1") return true;
+  return descr.size() == 3 && descr[0] == '<' && (descr[1] == 'i' || descr[1] == 'u') &&
+         (descr[2] == '2' || descr[2] == '4' || descr[2] == '8');
+}
+
+void set_type(const std::string& descr, NpyHeader& header) {
+  if (is_integer(descr)) {
+    header.dtype = TCONV_F64;
+    header.integer = descr;
+  } else if (descr == "<f2") {
+    header.dtype = TCONV_F16;
+  } else if (descr == "<f4") {
+    header.dtype = TCONV_F32;
+  } else if (descr == "<f8") {
+    header.dtype = TCONV_F64;
+  } else if (descr == "<V2" || descr == "|V2") {  // what NumPy writes for ml_dtypes.bfloat16
+    header.dtype = TCONV_BF16;
+  } else if (descr.starts_with('>')) {
     refuse("its type is " + quoted(descr) +
-           ", big-endian, but it must be "
-           "little-endian: '<f2', '<f4' or '<f8'");
-  refuse("its type is " + quoted(descr) +
-         ", but it must be '<f2', '<f4' or '<f8' (f16, f32 or f64)");
+           ", big-endian, but it must be little-endian: " + kTypes);
+  } else {
+    refuse("its type is " + quoted(descr) + ", but it must be " + kTypes);
+  }
+}
+
+/// The integers of a piece as f64.
+void widen_integers(const std::string& type, const char* from, int64_t count, double* to) {
+  const auto widen_as = [&]<typename Integer>(Integer) {
+    for (int64_t i = 0; i < count; ++i) {
+      Integer value;
+      std::memcpy(&value, from + i * static_cast<int64_t>(sizeof value), sizeof value);
+      to[i] = static_cast<double>(value);
+    }
+  };
+  const bool is_signed = type[1] == 'i';
+  switch (type[2]) {
+    case '1': return is_signed ? widen_as(int8_t{}) : widen_as(uint8_t{});
+    case '2': return is_signed ? widen_as(int16_t{}) : widen_as(uint16_t{});
+    case '4': return is_signed ? widen_as(int32_t{}) : widen_as(uint32_t{});
+    default: return is_signed ? widen_as(int64_t{}) : widen_as(uint64_t{});
+  }
 }
 
 int64_t element_count(const std::vector<int64_t>& shape) {
@@ -180,7 +214,7 @@ Preamble parse_preamble(std::span<const std::byte> start) {
 
 void check_file_size(const NpyHeader& header, uint64_t file_bytes) {
   uint64_t wanted = 0;
-  if (__builtin_mul_overflow(static_cast<uint64_t>(header.count), element_bytes(header.dtype),
+  if (__builtin_mul_overflow(static_cast<uint64_t>(header.count), header.file_element_bytes(),
                              &wanted)) {
     refuse("its shape (" + join(header.shape) + ") has more bytes than fit 64 bits");
   }
@@ -192,6 +226,10 @@ void check_file_size(const NpyHeader& header, uint64_t file_bytes) {
 }
 
 }  // namespace
+
+std::size_t NpyHeader::file_element_bytes() const {
+  return integer.empty() ? element_bytes(dtype) : static_cast<std::size_t>(integer[2] - '0');
+}
 
 NpyHeader parse_npy(std::span<const std::byte> start, uint64_t file_bytes) {
   const Preamble preamble = parse_preamble(start);
@@ -205,13 +243,9 @@ NpyHeader parse_npy(std::span<const std::byte> start, uint64_t file_bytes) {
   const auto* text = reinterpret_cast<const char*>(start.data()) + preamble.bytes;
   HeaderText parsed({text, static_cast<std::size_t>(preamble.header_bytes)});
   parsed.parse();
-  header.dtype = dtype_of(parsed.descr());
+  set_type(parsed.descr(), header);
   header.shape = parsed.shape();
-  const bool one_order =  // of at most one dimension, C and Fortran order are the same
-      std::count_if(header.shape.begin(), header.shape.end(), [](int64_t n) { return n > 1; }) <= 1;
-  if (parsed.fortran_order() && !one_order) {
-    refuse("it is in Fortran order, but it must be in C order (numpy.ascontiguousarray)");
-  }
+  header.fortran_order = parsed.fortran_order();
   header.count = element_count(header.shape);
   check_file_size(header, file_bytes);
   return header;
@@ -241,8 +275,10 @@ NpyReader::NpyReader(std::string option, const std::string& path)
 
 void NpyReader::read(const Sink& sink) {
   constexpr int64_t kPiece = 1 << 18;  // elements: large enough for the disk, small for the cache
-  const auto bytes = static_cast<int64_t>(element_bytes(header_.dtype));
-  std::vector<char> piece(static_cast<std::size_t>(std::min(kPiece, header_.count) * bytes));
+  const auto bytes = static_cast<int64_t>(header_.file_element_bytes());
+  const int64_t length = std::min(kPiece, header_.count);
+  std::vector<char> piece(static_cast<std::size_t>(length * bytes));
+  std::vector<double> integers(header_.integer.empty() ? 0 : static_cast<std::size_t>(length));
   file_.clear();
   file_.seekg(static_cast<std::streamoff>(header_.data_offset));
   for (int64_t first = 0; first < header_.count; first += kPiece) {
@@ -250,8 +286,24 @@ void NpyReader::read(const Sink& sink) {
     if (!file_.read(piece.data(), count * bytes)) {
       refuse(option_ + " = " + path_ + ": its data cannot be read to the end");
     }
-    sink(first, count, piece.data());
+    if (header_.integer.empty()) {
+      sink(first, count, piece.data());
+    } else {
+      widen_integers(header_.integer, piece.data(), count, integers.data());
+      sink(first, count, integers.data());
+    }
   }
+}
+
+void NpyReader::read_to(const Grid& grid, tconv_dtype dtype, void* to) {
+  Grid order = grid;
+  if (header_.fortran_order) {
+    std::ranges::reverse(order.shape);
+    std::ranges::reverse(order.strides);
+  }
+  read([&](int64_t first, int64_t count, const void* elements) {
+    scatter(header_.dtype, elements, first, count, dtype, to, order);
+  });
 }
 
 std::string npy_header(tconv_dtype dtype, const std::vector<int64_t>& shape) {

@@ -88,10 +88,7 @@ class Loader {
     }
     Buffer buffer(static_cast<std::size_t>(bytes), name);
     if (file) {
-      const tconv_dtype from = file->header().dtype;
-      file->read([&](int64_t first, int64_t count, const void* elements) {
-        scatter(from, elements, first, count, dtype, buffer.data(), grid);
-      });
+      file->read_to(grid, dtype, buffer.data());
       // One slope for all channels.
       if (role == Role::slopes && file->header().count == 1) repeat_first(buffer, dtype);
     } else {

@@ -50,12 +50,13 @@ void apply_activation(const std::string& value, tconv_problem_desc& desc) {
   }
 }
 
-std::optional<NpyReader> open(const char* option, const Typed& path) {
-  if (!path || path->empty()) return std::nullopt;
-  return NpyReader(option, *path);
-}
-
 void open_files(const ProblemArgs& args, Request& request) {
+  const auto open = [&](const char* option, const Typed& path) -> std::optional<NpyReader> {
+    if (!path || path->empty()) return std::nullopt;
+    NpyReader file(option, *path);
+    require_dtype(file, args);
+    return file;
+  };
   request.input = open("--input", args.input);
   request.filters = open("--filters", args.filters);
   request.bias = open("--bias", args.bias);
@@ -67,7 +68,8 @@ void open_files(const ProblemArgs& args, Request& request) {
 
 /// A 16-bit problem keeps a bias that is more precise than its input.
 tconv_dtype bias_dtype(const Request& request, tconv_dtype dtype) {
-  const bool wide = request.bias && request.bias->header().dtype != TCONV_F16;
+  const tconv_dtype there = request.bias ? request.bias->header().dtype : dtype;
+  const bool wide = there == TCONV_F32 || there == TCONV_F64;
   return wide && (dtype == TCONV_F16 || dtype == TCONV_BF16) ? TCONV_F32 : dtype;
 }
 
@@ -264,6 +266,13 @@ std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
            join(file->header().shape) + ", the shape of the file of " + file_option);
   }
   return numbers;
+}
+
+void require_dtype(const NpyReader& file, const ProblemArgs& args) {
+  const std::string& type = file.header().integer;
+  if (type.empty() || args.dtype || args.problem) return;
+  refuse("the file of " + file.option() + " holds integers ('" + type +
+         "'), so --dtype must say what they become: f16, bf16, f32 or f64");
 }
 
 void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted) {

@@ -48,6 +48,8 @@ void apply_epilogue(const ProblemArgs& args, tconv_problem_desc& desc);
 /// The shapes that --input-shape, --filter-shape or the files state.
 std::vector<int64_t> stated_shape(const char* shape_option, const Typed& shape,
                                   const char* file_option, const std::optional<NpyReader>& file);
+/// Refuses a file of integers where neither --dtype nor --problem says what to compute in.
+void require_dtype(const NpyReader& file, const ProblemArgs& args);
 /// Refuses if the file's shape is not `wanted`.
 void check_shape(const NpyReader& file, const std::vector<int64_t>& wanted);
 /// Refuses if the file's shape is not the output's, with the output_padding that would make it so.

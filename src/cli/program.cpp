@@ -1,155 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// program.cpp: the program: commands, options, help, exit codes. The only file that compiles CLI11.
+// program.cpp: the program: commands, their own options, help, exit codes.
 #include "src/cli/program.h"
 
-#include <tconv/printable.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <new>
 
 #include "src/cli/commands.h"
 #include "src/cli/failure.h"
+#include "src/cli/record.h"
+#include "src/cli/shared_options.h"
+#include "src/cli/suggestion.h"
+#include "src/cli/text.h"
 
 namespace tconv::cli {
 namespace {
-
-constexpr const char* kProblem = "Problem";
-constexpr const char* kTensorFlow = "Problem, --convention tensorflow (the default)";
-constexpr const char* kPyTorch = "Problem, --convention pytorch";
-constexpr const char* kOnnx = "Problem, --convention onnx";
-constexpr const char* kChoice = "Choice of the row";
-constexpr const char* kSuite = "Whole suite instead of one problem";
-constexpr const char* kData = "Generated data";
-constexpr const char* kOwn = "Options";
-constexpr std::size_t kColumn = 36;  // where descriptions begin
-
-/// Options of one command, added with fewer words.
-class Options {
- public:
-  explicit Options(CLI::App& app) : app_(app) {}
-
-  Options& group(const char* name) {
-    group_ = name;
-    return *this;
-  }
-  /// An option with a value that is kept as text.
-  CLI::Option* text(const char* name, Typed& target, const char* value, const char* description) {
-    const auto keep = [&target](const CLI::results_t& values) {
-      target = values.empty() ? "" : values.back();
-      return true;
-    };
-    return app_.add_option(name, keep, description)->type_name(value)->group(group_);
-  }
-  /// The same, and the value may be left out.
-  void optional_text(const char* name, Typed& target, const char* value, const char* description) {
-    text(name, target, value, description)->expected(0, 1);
-  }
-  CLI::Option* flag(const char* name, bool& target, const char* description) {
-    return app_.add_flag(name, target, description)->group(group_);
-  }
-
- private:
-  CLI::App& app_;
-  const char* group_ = kOwn;
-};
-
-void add_problem(CLI::App& app, ProblemArgs& args, bool generated) {
-  Options options(app);
-  options.group(kProblem);
-  options.text("--problem", args.problem, "KEY", "the whole problem, as `tconv explain` prints it");
-  options.text("--input", args.input, "FILE", ".npy file of the input");
-  options.text("--filters", args.filters, "FILE", ".npy file of the filters");
-  options.text("--input-shape", args.input_shape, "N,H,W,C",
-               "instead of --input; order of the data format, or N,C,H,W; with one axis\n"
-               "N,W,C or N,C,L; pytorch: without N, too");
-  options.text("--filter-shape", args.filter_shape, "KH,KW,CO,CI",
-               "instead of --filters; pytorch, onnx: CI,CO,KH,KW; CO of one group;\n"
-               "3 numbers (no KH): one axis, and options have one number for it");
-  options.text("--strides", args.strides, "A[,B]", "one for both axes, or H,W (1)");
-  options.text("--dilations", args.dilations, "A[,B]", "likewise (1)");
-  options.text("--groups", args.groups, "G", "groups of channels (1)");
-  const char* bias = generated
-                         ? "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1]);\n"
-                           "without FILE: generated"
-                         : "add a bias per output channel, [C] or [1,1,1,C] (N,C,H,W: [C,1,1])";
-  const char* residual = generated ? "add a tensor like the output; without FILE: generated"
-                                   : "add a tensor like the output";
-  if (generated) {
-    options.optional_text("--bias", args.bias, "FILE", bias);
-    options.optional_text("--residual", args.residual, "FILE", residual);
-  } else {
-    options.text("--bias", args.bias, "FILE", bias);
-    options.text("--residual", args.residual, "FILE", residual);
-  }
-  options.text("--activation", args.activation, "NAME",
-               "relu, leaky_relu:0.1, prelu:FILE (a slope per channel, or one), clamp:0,6,\n"
-               "sigmoid, tanh, gelu, gelu_tanh or silu");
-  options.text("--dtype", args.dtype, "TYPE",
-               "f16, bf16, f32 or f64: files are converted (the type of the files of input and\n"
-               "filters, which must be the same then; or f32)");
-  options.text("--output-dtype", args.output_dtype, "TYPE", "of output and residual (--dtype)");
-  options.text("--convention", args.convention, "NAME", "tensorflow, pytorch or onnx");
-  options.text("--filter-order", args.filter_order, "NAME",
-               "of the filters in file and memory: hwoi, ihwo, iohw or ohwi (TFLite, WebNN,\n"
-               "Core ML); o of one group (hwoi; pytorch, onnx: iohw)");
-  options.group(kTensorFlow);
-  options.text("--padding", args.padding, "PAD",
-               "SAME, VALID or top,bottom,left,right (SAME); pytorch: P[,Q]");
-  options.text("--output-shape", args.output_shape, "N,H,W,C",
-               "or H,W (SAME: in*stride); onnx: N,C,H,W or H,W");
-  options.text("--data-format", args.data_format, "NAME",
-               "NHWC or NCHW (NHWC); one axis: NWC or NCW");
-  options.group(kPyTorch);
-  options.text("--output-padding", args.output_padding, "A[,B]", "one for both axes, or H,W (0)");
-  options.text("--output-size", args.output_size, "H,W",
-               "or N,C,H,W: in place of --output-padding, as a module's forward takes it");
-  options.text("--memory-format", args.memory_format, "NAME",
-               "contiguous or channels_last: how the row sees the tensors; files are\n"
-               "N,C,H,W either way (contiguous)");
-  options.group(kOnnx);
-  options.text("--pads", args.pads, "HB,WB,HE,WE",
-               "begin of H and W, end of H and W; one axis: begin, end (0)");
-  options.text("--auto-pad", args.auto_pad, "MODE",
-               "NOTSET, SAME_UPPER, SAME_LOWER or VALID (NOTSET)");
-}
-
-void add_choice(CLI::App& app, ChoiceArgs& args) {
-  Options options(app);
-  options.group(kChoice);
-  options.text("--device", args.device, "NAME", "auto, cpu or cuda (auto)");
-  options.text("--device-model", args.device_model, "NAME|FILE",
-               "plan for a GPU that is not here: h200, h100, a100, l4, rtx4090,\n"
-               "rtx5090, b200, a10, t4, gb10, or the JSON that\n"
-               "`tconv devices --json` printed on a machine that has it");
-  options.text("--kernel", args.kernel, "NAME[,NAME]", "only these rows of `tconv kernels`");
-  options.text("--tile", args.tile, "NAME", "only this tile");
-  options.text("--math", args.math, "MODE", "of f32: strict, tf32 or 3xtf32 (strict)");
-  options.text("--workspace-limit", args.workspace_limit, "BYTES", "0: no workspace at all");
-  options.flag("--allow-nondeterministic", args.allow_nondeterministic,
-               "rows whose result may differ from run to run");
-  options.text("--threads", args.threads, "N", "of rows of the CPU (one per core)");
-  options.flag("--prepack", args.prepack, "filters in the row's own order, made before the run");
-}
-
-void add_data(CLI::App& app, DataArgs& args) {
-  Options options(app);
-  options.group(kData);
-  options.text("--data", args.data, "KIND",
-               "random: uniform in [-1, 1)\n"
-               "arange: 1, 2, 3 ...; 16-bit types: (i mod 251 + 1)/256, exact in both\n"
-               "impulse: input 1 at the middle of image 0, channel 0; filters arange");
-  options.text("--data-seed", args.seed, "N", "of random (0)");
-}
-
-void add_suite(CLI::App& app, SuiteArgs& args) {
-  Options options(app);
-  options.group(kSuite);
-  options.text("--suite", args.suite, "NAME", "core: 106 layers of real networks; or a CSV file");
-  options.text("--batch", args.batch, "NAME", "infer or large (infer)");
-  options.text("--match", args.match, "RE", "only rows whose name this regular expression finds");
-}
 
 /// All commands, their arguments, and what runs them.
 class Program {
@@ -169,11 +36,12 @@ class Program {
 
   int main(int argc, char** argv) {
     check_command(argc, argv);
+    check_options(argc, argv);
     try {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
       const auto asked = app_.get_subcommands();
-      std::fputs((asked.empty() ? whole_help() : asked.front()->help()).c_str(), stdout);
+      std::fputs((asked.empty() ? whole_help() : help_of(*asked.front())).c_str(), stdout);
       return TCONV_OK;
     } catch (const CLI::Success& success) {  // --version
       std::puts(success.what());
@@ -198,6 +66,37 @@ class Program {
       names += (names.empty() ? "" : ", ") + command->get_name();
     }
     refuse("command", "'" + first + "'", "one of " + names + " (see tconv --help)");
+  }
+
+  /// CLI11 would list an unknown option together with its value, and suggest nothing.
+  void check_options(int argc, char** argv) const {
+    const CLI::App* command = &app_;
+    for (const auto& [app, action] : actions_) {
+      if (argc > 1 && app->get_name() == argv[1]) command = app;
+    }
+    std::vector<std::string> known;
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
+    const std::string typed = command == &app_ ? "tconv" : "tconv " + command->get_name();
+    for (int i = 1; i < argc; ++i) {
+      const std::string word(argv[i]), name = word.substr(0, word.find('='));
+      if (!name.starts_with("--") || name == "--") continue;
+      if (std::ranges::find(known, name) != known.end()) continue;
+      const std::string meant = nearest(name, known);
+      refuse(format("%s has no option %s%s%s%s (see %s --help)", typed.c_str(), name.c_str(),
+                    meant.empty() ? "" : "; did you mean ", meant.c_str(), meant.empty() ? "" : "?",
+                    typed.c_str()));
+    }
+  }
+
+  /// As CLI11 has it, but with the usage first, and the program's name in it.
+  static std::string help_of(const CLI::App& command) {
+    std::string help = command.help("tconv");
+    const std::size_t usage = help.find("Usage:"), end = help.find('\n', usage);
+    if (end == std::string::npos) return help;
+    return help.substr(usage, end + 1 - usage) + "\n" + help.substr(0, usage) +
+           help.substr(end + 1);
   }
 
   CLI::App& command(const char* name, const char* description, const char* example,
@@ -264,8 +163,8 @@ class Program {
   void add_shape() {
     CLI::App& app = command(
         "shape", "Prints legal output sizes, pads, and the problem in the other conventions",
-        "tconv shape --convention pytorch --input-shape 1,64,8,8 --filter-shape 64,32,3,3 "
-        "--strides 2 --padding 1",
+        "tconv shape --convention pytorch --input-shape 1,64,8,8 --filter-shape 64,32,3,3 \\\n"
+        "    --strides 2 --padding 1",
         [this] { return shape_command(shape_); });
     Options(app).flag("--json", shape_.json, "one JSON object on stdout");
     add_problem(app, shape_.problem, true);
@@ -275,8 +174,10 @@ class Program {
     CLI::App& app = command("upscale", "Enlarges a PNG or JPEG picture",
                             "tconv upscale photo.jpg big.png --scale 2 --verify",
                             [this] { return upscale_command(upscale_); });
-    app.add_option("picture", upscale_.picture, "PNG or JPEG, 8 bits a channel")->required();
-    app.add_option("target", upscale_.target, "picture to write: .png or .jpg")->required();
+    app.add_option("picture", upscale_.picture, "PNG or JPEG")->required();
+    app.add_option("target", upscale_.target,
+                   "picture to write: .png (8 or 16 bits, as picture) or .jpg")
+        ->required();
     Options options(app);
     options.text("--scale", upscale_.scale, "N", "1 to 16 (2)");
     options.text("--kernel-shape", upscale_.kernel_shape, "NAME", "cubic or bilinear (cubic)");
@@ -362,21 +263,39 @@ class Program {
 
 }  // namespace
 
+namespace {
+
+/// The message for stderr; with --json the object for stdout, too. Options may not have been
+/// parsed, so what was typed is asked.
+int report(const Failure& failure, int argc, char** argv) {
+  const std::string message = with_suggestion(failure.what());
+  const bool json = std::any_of(argv, argv + argc,
+                                [](const char* word) { return std::string(word) == "--json"; });
+  if (json) {
+    const std::string& line = failure.json();
+    std::puts(line.empty() ? Record().set_failure(message, failure.exit_code()).line().c_str()
+                           : line.c_str());
+  }
+  std::fflush(stdout);
+  std::fprintf(stderr, "tconv: %s\n", message.c_str());
+  return failure.exit_code();
+}
+
+}  // namespace
+
 int run_program(int argc, char** argv) {
   try {
     const int exit_code = Program().main(argc, argv);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
     std::fputs("tconv: cannot write to stdout\n", stderr);
+    return TCONV_DEVICE_ERROR;
   } catch (const Failure& failure) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "tconv: %s\n", failure.what());
-    return failure.exit_code();
+    return report(failure, argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("tconv: out of memory\n", stderr);
+    return report({TCONV_DEVICE_ERROR, "out of memory"}, argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tconv: %s\n", printable(error.what()).c_str());
+    return report({TCONV_DEVICE_ERROR, error.what()}, argc, argv);
   }
-  return TCONV_DEVICE_ERROR;
 }
 
 }  // namespace tconv::cli

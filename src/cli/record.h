@@ -34,6 +34,11 @@ class Record {
   /// A value that is JSON already.
   Record& set_json(const char* name, const std::string& json);
 
+  /// The last fields of every object that stands for a failure: error, exit_code.
+  Record& set_failure(const std::string& message, int exit_code) {
+    return set("error", message).set("exit_code", exit_code);
+  }
+
   std::string line() const;
 
   /// The object that `line` holds; nothing if it holds none.

@@ -24,6 +24,14 @@ std::string Verification::sentence() const {
   return text;
 }
 
+std::string Verification::brief() const {
+  const auto total = static_cast<long long>(report.total);
+  const auto checked = static_cast<long long>(report.checked);
+  const std::string what =
+      report.whole != 0 ? format("all %lld", total) : format("%lld of %lld", checked, total);
+  return what + format(", bound %.2g", report.largest_bound);
+}
+
 void Verification::describe(Record& record) const {
   record.set("verified", right())
       .set("bound", report.largest_bound)
@@ -68,6 +76,13 @@ std::string Comparison::sentence() const {
                    static_cast<long long>(report.unbounded));
   }
   return text;
+}
+
+std::string Comparison::brief() const {
+  const auto total = static_cast<long long>(report.total);
+  if (report.differ == 0) return format("all %lld", total);
+  return format("all %lld, %lld differ, by %.2g", total, static_cast<long long>(report.differ),
+                report.worst);
 }
 
 void Comparison::describe(Record& record) const {

@@ -22,6 +22,8 @@ struct Verification {
   bool right() const { return mismatch.empty(); }
   /// "verified: all 49152 elements, bound 1.2e-06" or the mismatch.
   std::string sentence() const;
+  /// "all 49152, bound 1.2e-06": a cell of a table, of a right result.
+  std::string brief() const;
   /// Sets verified, whole, checked, total, mismatches, bound, worst_ratio, overflowed, zero_padded.
   void describe(Record& record) const;
 };
@@ -37,6 +39,8 @@ struct Comparison {
   bool right() const { return mismatch.empty(); }
   /// "agrees: all 49152 elements are the same" or the mismatch.
   std::string sentence() const;
+  /// "all 49152, 3 differ, by 1.2e-06": a cell of a table, where they agree.
+  std::string brief() const;
   /// Sets agrees, total, differ, wrong, one_nan, unbounded, worst, allowed.
   void describe(Record& record) const;
 };

@@ -64,9 +64,38 @@ std::string bytes_text(double bytes) {
 }
 
 std::string time_text(double us) {
-  if (us < 1e3) return format("%.3g us", us);
-  if (us < 1e6) return format("%.3g ms", us / 1e3);
-  return format("%.1f s", us / 1e6);
+  constexpr double kAlmost = 0.9995;  // what rounds to 1000 is one of the next unit
+  if (us < 1e3 * kAlmost) return format("%.3g us", us);
+  if (us < 1e6 * kAlmost) return format("%.3g ms", us / 1e3);
+  const double seconds = us / 1e6;
+  if (seconds < 600) return format(seconds < 99.95 ? "%.3g s" : "%.0f s", seconds);
+  if (seconds < 6000) return format("%.0f min", seconds / 60);
+  return format("%.3g h", seconds / 3600);
+}
+
+std::string named_line(const std::string& name, const std::string& rest) {
+  const auto width = static_cast<int>(kNameWidth);
+  const bool fits = name.size() <= kNameWidth;
+  std::string line = format("%-*s ", width, fits ? name.c_str() : "") + rest;
+  while (line.ends_with(' ')) line.pop_back();
+  return (fits ? "" : name + "\n") + line + "\n";
+}
+
+std::string paragraph(const std::string& text) {
+  constexpr std::size_t kIndent = 4;
+  std::string result, line;
+  for (const std::string& word : split(text, ' ')) {
+    if (!line.empty() && kIndent + line.size() + 1 + word.size() > kLineWidth) {
+      result += std::string(kIndent, ' ') + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return result + std::string(kIndent, ' ') + line + "\n";
+}
+
+std::string row_cell(const std::string& kernel, const std::string& tile) {
+  return format("%-23s", (kernel + (tile.empty() ? "" : "/") + tile).c_str());
 }
 
 std::vector<std::string> split(std::string_view value, char separator) {

@@ -19,8 +19,19 @@ std::string join(const std::vector<int64_t>& numbers);
 std::string one_line(const std::string& text);
 /// "3.2 GiB", "640 bytes".
 std::string bytes_text(double bytes);
-/// "12.3 us", "4.56 ms", "7.8 s".
+/// "19.7 us", "24 ms", "2.5 s", "41 min", "7.2 h": what people read, three digits at most.
 std::string time_text(double us);
+
+/// A line of a table whose first column is a name: one that is too long for it gets a line of its
+/// own, so that no two rows read alike. Lines fit kLineWidth where `rest` has at most
+/// kLineWidth - kNameWidth - 1 characters. Ends with a line break.
+inline constexpr std::size_t kLineWidth = 100, kNameWidth = 34;
+std::string named_line(const std::string& name, const std::string& rest);
+/// A sentence on lines of their own, indented, broken at spaces so that they fit kLineWidth; a word
+/// that is longer stays whole.
+std::string paragraph(const std::string& text);
+/// "igemm_sm80/64x64", in a column of its own.
+std::string row_cell(const std::string& kernel, const std::string& tile);
 
 /// The whole numbers of "2" or "2,2". Each of these functions refuses with the option's name.
 std::vector<int64_t> parse_integers(const std::string& option, const std::string& value);

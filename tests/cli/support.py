@@ -16,7 +16,7 @@ import unittest
 
 PROGRAM = os.environ.get("TCONV_PROGRAM", "")
 NOTE = "tconv: note: the GPU is not used: "
-CODES = {"f2": "e", "f4": "f", "f8": "d"}
+CODES = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
 
 
 def product(numbers):
@@ -61,12 +61,22 @@ def arange(shape):
 
 
 def write_npy(path, tensor, kind="f4", order="<", fortran=False):
+    """What numpy.save writes; bf16 as ml_dtypes has it, for values that it holds."""
     shape = "".join(f"{extent}, " for extent in tensor.shape)
+    if fortran:  # the last index is the outermost
+        tensor = Tensor(tensor.shape, tensor.transposed(*reversed(range(len(tensor.shape)))).values)
+    if kind == "bf16":
+        raw = struct.pack(f"<{len(tensor.values)}f", *tensor.values)
+        data = b"".join(raw[i + 2 : i + 4] for i in range(0, len(raw), 4))
+    else:
+        cast = int if kind[0] == "i" else float
+        data = struct.pack(f"{order}{len(tensor.values)}{CODES[kind]}", *map(cast, tensor.values))
+    kind, order = ("V2", "<") if kind == "bf16" else (kind, "|" if kind == "i1" else order)
     text = f"{{'descr': '{order}{kind}', 'fortran_order': {fortran}, 'shape': ({shape}), }}"
     text += " " * (-(len(text) + 11) % 64) + "\n"
     with open(path, "wb") as file:
         file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode())
-        file.write(struct.pack(f"{order}{len(tensor.values)}{CODES[kind]}", *tensor.values))
+        file.write(data)
 
 
 def read_npy(path):

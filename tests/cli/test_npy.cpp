@@ -97,8 +97,20 @@ TEST(NpyHeader, TakesTypesVersionsAndShapes) {
   EXPECT_EQ(parse(file_with(header_text("'<f4'", "()"), 4)).count, 1);  // a scalar
   EXPECT_EQ(parse(file_with(header_text("'<f4'", "(5, 0)"), 0)).count, 0);
   EXPECT_EQ(parse(file_with(header_text("'<f4'", "(9223372036854775807, 3, 0)"), 0)).count, 0);
-  // One column lies the same way in both orders, and NumPy then says Fortran.
-  EXPECT_EQ(parse(file_with(header_text("'<f4'", "(1, 3, 1)", "True"), 12)).count, 3);
+  EXPECT_FALSE(parse(file_with(header_text("'<f4'", "(1, 3, 1)"), 12)).fortran_order);
+  EXPECT_TRUE(parse(file_with(header_text("'<f4'", "(2, 3)", "True"), 24)).fortran_order);
+  for (const char* bf16 : {"'<V2'", "'|V2'"}) {
+    EXPECT_EQ(parse(file_with(header_text(bf16, "(3,)"), 6)).dtype, TCONV_BF16);
+  }
+  const std::pair<const char*, std::size_t> integers[] = {{"|b1", 1}, {"|i1", 1}, {"|u1", 1},
+                                                          {"<i2", 2}, {"<u4", 4}, {"<i8", 8}};
+  for (const auto& [type, bytes] : integers) {
+    const std::string quoted = "'" + std::string(type) + "'";
+    const NpyHeader header = parse(file_with(header_text(quoted, "(3,)"), 3 * bytes));
+    EXPECT_EQ(header.integer, type);
+    EXPECT_EQ(header.file_element_bytes(), bytes);
+    EXPECT_EQ(header.dtype, TCONV_F64);
+  }
 }
 
 TEST(NpyHeader, RefusesInWords) {
@@ -114,9 +126,11 @@ TEST(NpyHeader, RefusesInWords) {
   expect(kNumPyFile.substr(0, 151), "needs 24 bytes of data, but it has 23");
   expect(kNumPyFile + "x", "too long");
   expect(file_with(good, 24, 4), "version is 4.0");
-  expect(file_with(header_text("'<f4'", "(2, 3)", "True"), 24), "Fortran order");
   expect(file_with(header_text("'>f4'", "(2, 3)"), 24), "big-endian");
-  expect(file_with(header_text("'<i4'", "(2, 3)"), 24), "must be '<f2', '<f4' or '<f8'");
+  expect(file_with(header_text("'>i4'", "(2, 3)"), 24), "big-endian");
+  for (const char* type : {"'<f1'", "'<c8'", "'<V4'", "'<i3'", "'<m8'", "'|S2'", "'<i16'", "''"}) {
+    expect(file_with(header_text(type, "(2, 3)"), 24), "must be '<f2', '<f4', '<f8'");
+  }
   expect(file_with(header_text("[('a', '<f4')]", "(2, 3)"), 24), "structures");
   expect(file_with(header_text("'<f4'", "(4294967296, 4294967296)"), 24), "fit 64 bits");
   expect(file_with(header_text("'<f4'", "(2305843009213693951,)"), 24),
@@ -188,6 +202,50 @@ TEST(NpyReader, ReadsInPieces) {
   });
   EXPECT_EQ(expected, count);
   EXPECT_EQ(pieces, 3);
+}
+
+TEST(NpyReader, ReadsFortranOrderAndIntegers) {
+  const TemporaryFolder folder;
+  // [[0, -2, 4], [-6, 8, -10]] column by column, as int16.
+  const std::vector<int16_t> data = {0, -6, -2, 8, 4, -10};
+  const std::string header = header_text("'<i2'", "(2, 3)", "True");
+  const std::string start = file_with(header, 0);
+  write_file(folder.file("x.npy"),
+             start + std::string(reinterpret_cast<const char*>(data.data()), 12));
+  std::vector<float> rows(6);
+  NpyReader("--input", folder.file("x.npy")).read_to({{2, 3}, {3, 1}}, TCONV_F32, rows.data());
+  EXPECT_EQ(rows, (std::vector<float>{0, -2, 4, -6, 8, -10}));
+  std::vector<double> columns(6);  // onto a grid that is not dense in the file's order
+  NpyReader("--input", folder.file("x.npy")).read_to({{2, 3}, {1, 2}}, TCONV_F64, columns.data());
+  EXPECT_EQ(columns, (std::vector<double>{0, -6, -2, 8, 4, -10}));
+}
+
+TEST(NpyReader, WidensEveryIntegerType) {
+  const TemporaryFolder folder;
+  const auto widened = [&](const char* type, const std::string& bytes) {
+    write_file(folder.file("x.npy"), file_with(header_text(type, "()"), 0) + bytes);
+    double value = 0;
+    NpyReader("--input", folder.file("x.npy")).read_to({{}, {}}, TCONV_F64, &value);
+    return value;
+  };
+  EXPECT_EQ(widened("'|b1'", "\1"), 1);
+  EXPECT_EQ(widened("'|i1'", "\xfe"), -2);
+  EXPECT_EQ(widened("'|u1'", "\xfe"), 254);
+  EXPECT_EQ(widened("'<i2'", "\xfe\xff"), -2);
+  EXPECT_EQ(widened("'<u2'", "\xfe\xff"), 65534);
+  EXPECT_EQ(widened("'<i4'", "\xfe\xff\xff\xff"), -2);
+  EXPECT_EQ(widened("'<u4'", "\xfe\xff\xff\xff"), 4294967294.0);
+  EXPECT_EQ(widened("'<i8'", "\xfe\xff\xff\xff\xff\xff\xff\xff"), -2);
+  EXPECT_EQ(widened("'<u8'", "\xff\xff\xff\xff\xff\xff\xff\xff"), 0x1p64);
+}
+
+TEST(NpyReader, ReadsWhatMlDtypesWrites) {
+  const TemporaryFolder folder;
+  write_file(folder.file("x.npy"),
+             file_with(header_text("'<V2'", "(2,)"), 0) + std::string("\x80\x3f\x00\xc0", 4));
+  std::vector<float> values(2);
+  NpyReader("--input", folder.file("x.npy")).read_to({{2}, {1}}, TCONV_F32, values.data());
+  EXPECT_EQ(values, (std::vector<float>{1, -2}));
 }
 
 // The program has its own conversions, because it uses the library from outside; the library's are

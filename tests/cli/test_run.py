@@ -273,7 +273,7 @@ class Refusals(ProgramTest):
             "lies.npy": (good.replace(b"(1, 8, 8, 2, )", b"(9, 8, 8, 2, )"), "truncated"),
             "huge.npy": (good.replace(b"(1, 8, 8, 2, ), }" + b" " * 20,
                                       b"(99999999999, 99999999999, 8, 2, ), }"), "64 bits"),
-            "integer.npy": (good.replace(b"<f4", b"<i4"), "<f4"),
+            "complex.npy": (good.replace(b"<f4", b"<c8"), "<f4"),
         }
         for name, (data, word) in broken.items():
             if data is not None:
@@ -284,10 +284,13 @@ class Refusals(ProgramTest):
                 files = {"--input": "x.npy", "--filters": "f.npy", "--output": "y.npy", option: name}
                 self.refuse(*sum(files.items(), ()), base=False, words=[option, name, word])
         write_npy(self.path("big_endian.npy"), tensor, order=">")
-        write_npy(self.path("fortran.npy"), tensor, fortran=True)
-        for name, word in [("big_endian.npy", "little-endian"), ("fortran.npy", "Fortran")]:
-            self.refuse("--input", name, "--filters", "f.npy", "--output", "y.npy", base=False,
-                        words=[name, word])
+        self.refuse("--input", "big_endian.npy", "--filters", "f.npy", "--output", "y.npy", base=False,
+                    words=["big_endian.npy", "little-endian"])
+        for option in ("--input", "--filters"):  # integers are converted on demand only
+            write_npy(self.path("integer.npy"), tensor, "i4")
+            files = {"--input": "x.npy", "--filters": "f.npy", "--output": "y.npy", option: "integer.npy"}
+            self.refuse(*sum(files.items(), ()), base=False,
+                        words=[option, "integers ('<i4')", "--dtype", "bf16"])
 
     def test_no_type_is_converted_unasked(self):
         for name in ("x", "f", "b"):

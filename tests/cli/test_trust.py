@@ -124,6 +124,23 @@ class Verify(ProgramTest):
         self.refused("verify", "--problem", key, "--residual", "x.npy", words=["--residual"])
         self.refused("verify", "--problem", key, "--input", "x.npy", words=["--input", "2,4,5,6"])
 
+    def test_says_what_gives_another_shape(self):
+        torch = ["verify", "--convention", "pytorch", "--input-shape", "1,64,8,8", "--filter-shape",
+                 "64,32,3,3", "--strides", "2", "--padding", "1", "--output-padding", "1"]
+        self.save("short.npy", integers((1, 32, 15, 15), 1))
+        self.refused(*torch, "--got", "short.npy", "--diagnose",
+                     words=["1,32,15,15", "output_padding=1 makes it 16 x 16"])
+        report = self.json(*torch, "--got", "short.npy", "--diagnose", expect=2)
+        self.assertEqual(report["shape"], [1, 32, 15, 15])
+        self.assertEqual([mistake["name"] for mistake in report["diagnosis"]["mistakes"]], ["output_padding"])
+        self.assertEqual(report["exit_code"], 2)
+        for shape, name in [((1, 11, 13, 2), "padding"), ((1, 2, 10, 12), "layout"),
+                            ((10, 12, 2), "batch"), ((1, 5, 6, 2), "stride"), ((1, 3, 3, 2), "not_transposed")]:
+            self.save("other.npy", integers(shape, 1))
+            self.refused(*self.files, "--got", "other.npy", "--diagnose", words=[f"\n  {name}: "])
+        self.save("other.npy", integers((3, 5, 1, 7, 2), 1))
+        self.refused(*self.files, "--got", "other.npy", "--diagnose", words=["None of the usual mistakes"])
+
     def test_refusals(self):
         self.refused(*self.files, "--got", "x.npy", words=["--got", "1,5,6,3", "1,10,12,2"])
         self.refused(*self.files, "--got", "absent.npy", words=["--got", "absent.npy"])
@@ -158,7 +175,7 @@ class Verify(ProgramTest):
         self.assertEqual(row["key"], self.json(
             "explain", "--input-shape", "3,4,5,6", "--filter-shape", "3,3,1,6", "--strides", "2",
             "--dilations", "1,2", "--groups", "2", "--bias", "--padding", "1,0,0,0",
-            "--output-shape", "8,13")["problem"])
+            "--output-shape", "8,13")["key"])
 
     def test_counters(self):
         problem = ["--input-shape", "1,4,4,6", "--filter-shape", "3,3,4,6", "--strides", "2",
@@ -234,11 +251,11 @@ class Explain(ProgramTest):
         for row in report["rows"]:
             self.assertTrue(row["chosen"] or row["reason"])
         text = self.call("explain", *self.SHAPES)
-        self.assertIn(report["problem"], text)
+        self.assertIn(report["key"], text)
         self.assertIn("reference", text)
         only = self.json("explain", *self.SHAPES, "--kernel", "reference")
         self.assertEqual(only["kernel"], "reference")
-        self.assertEqual(self.json("explain", "--problem", report["problem"])["rows"],
+        self.assertEqual(self.json("explain", "--problem", report["key"])["rows"],
                          report["rows"])
 
     def test_one_output(self):
@@ -254,6 +271,25 @@ class Explain(ProgramTest):
         self.assertIn("sum", self.call("explain", *self.SHAPES, "--data", "arange", "--at", "0,4,6,1"))
         for at in ("0,8,0,0", "0,0,-1,0", "1,0,0,0", "0,0,0"):
             self.refused("explain", *self.SHAPES, "--at", at)
+
+    def test_tables_fit_and_name_every_row_whole(self):
+        names = {row["name"] for row in self.json("explain", "--suite", "core")["rows"]}
+        self.assertEqual(len(names), 106)
+        for arguments in ([], ["--counters"], ["--device-model", "h200", "--dtype", "f16"],
+                          ["--workspace-limit", "0", "--tile", "tiles_portable"]):
+            done = subprocess.run([support.PROGRAM, "explain", "--suite", "core", *arguments],
+                                  capture_output=True, text=True)
+            lines = done.stdout.splitlines()
+            self.assertLessEqual(max(map(len, lines)), 100, arguments)
+            self.assertEqual([line for line in lines if line != line.rstrip()], [])
+            for name in names:  # in the column, or on a line of its own
+                self.assertTrue(any(line == name or line.startswith(name + " ") for line in lines), name)
+        text = self.call("verify", "--suite", "core", "--match", "Keras DCGAN|TF segm")
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+        bench = self.call("bench", "--suite", "core", "--match", "RIFE", "--kernel", "reference",
+                          "--seconds", "0.01", expect=3)
+        self.assertLessEqual(max(map(len, bench.splitlines())), 100)
+        self.assertIn("\nRIFE (720p padded to 736x1280) / block1.lastconv\n", bench)
 
     def test_suite(self):
         report = self.json("explain", "--suite", "core")
@@ -291,8 +327,8 @@ class Shape(ProgramTest):
         self.refused(*self.TORCH, "--groups", "7", words=["groups"])
 
     def test_a_key(self):
-        key = self.json(*self.TORCH)["problem"]["problem"]
+        key = self.json(*self.TORCH)["problem"]["key"]
         self.assertIn(key, self.call("shape", "--problem", key))
         self.refused("shape", words=["--input-shape"])
         self.assertEqual(json.loads(self.call("shape", "--problem", key, "--json"))["problem"]
-                         ["problem"], key)
+                         ["key"], key)

@@ -18,9 +18,13 @@ std::string axis_reason(const char* name, const Axis& axis) {
   if (axis.pad_end() <= -axis.stride) {
     return "cuDNN's output ends less than a stride past the last tap" + of;
   }
-  for (const int64_t size : {axis.in, axis.out, axis.keff(), axis.stride, axis.pad_begin,
-                             axis.pad_end() + axis.stride}) {
-    if (size > kLargest) return "a size does not fit cuDNN's 32 bits" + of;
+  const std::pair<const char*, int64_t> sizes[] = {
+      {"input size", axis.in},         {"output size", axis.out},
+      {"dilated kernel", axis.keff()}, {"stride", axis.stride},
+      {"padding", axis.pad_begin},     {"padding at the end", axis.pad_end() + axis.stride}};
+  for (const auto& [field, size] : sizes) {
+    if (size <= kLargest) continue;
+    return std::string(field) + " " + std::to_string(size) + " does not fit cuDNN's 32 bits" + of;
   }
   return "";
 }

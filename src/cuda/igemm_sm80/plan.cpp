@@ -16,15 +16,41 @@ namespace {
 
 constexpr int64_t kLargestStride = 65535;  // its square fits 32 bits: see TappedOutputs
 
-std::string axis_refused(const char* name, const Axis& original) {
+struct Size {
+  std::string field;
+  int64_t value, largest;
+};
+
+/// Names the first of `sizes` that is too large for this family. A later one is only looked at
+/// where the earlier ones are not, so that their product fits.
+std::string too_large(std::initializer_list<Size> sizes) {
+  for (const auto& [field, value, largest] : sizes) {
+    if (value <= largest) continue;
+    return field + " " + std::to_string(value) + " is above " + std::to_string(largest) +
+           ": for other families";
+  }
+  return "";
+}
+
+std::string axis_refused(const std::string& name, const Axis& original) {
   if (original.in == 0) return "the input is empty: nothing is multiplied";
   const Axis axis = normalise(original);
-  const int64_t largest =
-      std::max({axis.in, axis.out, axis.full(), std::abs(axis.pad_begin), axis.dilation});
-  if (largest > kLargestSize || axis.stride > kLargestStride ||
-      axis.stride * axis.dilation > kLargestSize / kLargestBox) {
-    return std::string(name) + ": sizes above 2^28, or strides above 65535, are for other families";
-  }
+  std::string why =
+      too_large({{name + ": input size", axis.in, kLargestSize},
+                 {name + ": output size", axis.out, kLargestSize},
+                 {name + ": padding", std::abs(axis.pad_begin), kLargestSize},
+                 {name + ": dilation", axis.dilation, kLargestSize},
+                 {name + ": dilated kernel", axis.keff(), kLargestSize},
+                 {name + ": output size without padding", axis.full(), kLargestSize}});
+  if (!why.empty()) return why;
+  // One pixel has its dilated kernel for a stride: see normalise().
+  const std::string stride =
+      name + (axis.stride == original.stride ? ": stride" : ": dilated kernel over one pixel");
+  why = too_large({{stride, axis.stride, kLargestStride}});
+  if (!why.empty()) return why;
+  why = too_large(
+      {{stride + " * dilation", axis.stride * axis.dilation, kLargestSize / kLargestBox}});
+  if (!why.empty()) return why;
   if (class_bound(original) > kMaxSubGemms + 1) {
     return std::string(name) + ": more than " + std::to_string(kMaxSubGemms) + " window classes";
   }
@@ -98,13 +124,13 @@ std::string refused(const Problem& problem) {
   if (std::string why = axis_refused("h", d.h); !why.empty()) return why;
   if (std::string why = axis_refused("w", d.w); !why.empty()) return why;
   if (d.in_c == 0) return "no input channels: nothing is multiplied";
-  if (std::max({d.batch, d.in_c, d.out_c}) > kLargestSize ||
-      normalise(d.w).stride * problem.out_c_per_group() > kLargest32) {
-    return "batch or channels above 2^28 are for other families";
-  }
-  if (problem.filter_bytes() > kLargest32)
-    return "filters of 2 GiB and more are for other families";
-  return "";
+  std::string why = too_large({{"batch", d.batch, kLargestSize},
+                               {"input channels", d.in_c, kLargestSize},
+                               {"output channels", d.out_c, kLargestSize}});
+  if (!why.empty()) return why;
+  return too_large({{"w: stride * output channels of a group",
+                     normalise(d.w).stride * problem.out_c_per_group(), kLargest32},
+                    {"bytes of filters", problem.filter_bytes(), kLargest32}});
 }
 
 Plan plan_tile(const Problem& problem, const Tile& tile, const DeviceFacts& device, Math math,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // c_api.cpp: the C boundary. Translates structs and exceptions; decides nothing.
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "src/host/c_api/c_translate.h"
@@ -11,6 +10,7 @@
 #include "src/host/plan/devices.h"
 #include "src/host/plan/log.h"
 #include "src/host/plan/plan.h"
+#include "src/host/plan/reasons.h"
 #include "src/host/plan/saved_plan.h"
 #include "src/host/problem/errors.h"
 #include "src/host/run/compare_plans.h"
@@ -61,9 +61,9 @@ void log_plan(const Plan& plan) {
   std::string line = "tconv: " + (name.empty() ? "" : name + ": ") + plan.problem().key() + " -> " +
                      plan.kernel().name + "/" + plan.tile() + " on " + plan.device().name;
   if (!plan.device_note().empty()) line += " (no GPU: " + plan.device_note() + ")";
-  for (const Candidate& candidate : plan.candidates()) {
-    if (candidate.reason.empty()) continue;
-    line += std::string("; ") + candidate.kernel->name + ": " + candidate.reason;
+  for (const ReasonGroup& group : reason_groups(plan.candidates())) {
+    if (group.reason.empty()) continue;
+    line += std::string("; ") + group.kernel->name + ": " + group.reason;
   }
   log_line(plan.options(), line);
 }
@@ -74,27 +74,6 @@ tconv_plan* new_plan(Plan plan) {
   return made.release();
 }
 
-std::string list_kernels(bool json) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  std::string text;
-  for (const Kernel* kernel : kernel_table()) {
-    nlohmann::ordered_json dtypes = nlohmann::ordered_json::array();
-    for (const DType type : kernel->dtypes) dtypes.push_back(name_of(type));
-    nlohmann::ordered_json tiles = nlohmann::ordered_json::array();
-    for (const char* tile : kernel->tiles) tiles.push_back(tile);
-    list.push_back({{"name", kernel->name},
-                    {"device", name_of(kernel->device)},
-                    {"tiles", tiles},
-                    {"dtypes", dtypes},
-                    {"layouts", {"NHWC", "NCHW"}},
-                    {"border", name_of(kernel->border)},
-                    {"resizable", kernel->fixed_size == nullptr}});
-    if (kernel->fixed_size != nullptr) list.back()["fixed_size"] = kernel->fixed_size;
-    text += std::string(kernel->name) + "  " + name_of(kernel->device) + "  tiles " + tiles.dump() +
-            "  dtypes " + dtypes.dump() + R"(  layouts ["NHWC","NCHW"])" + "  border " +
-            name_of(kernel->border) + (kernel->fixed_size == nullptr ? "  resizable" : "") + "\n";
-  }
-  return json ? list.dump() : text;
 }
 
 }  // namespace

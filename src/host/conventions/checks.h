@@ -82,6 +82,9 @@ Pair read_sizes(const Vocabulary& words, const std::string& field, const Numbers
 /// Ranks, sizes, channels and groups. groups = 0: not given.
 Geometry read_shapes(const Vocabulary& words, const Numbers& input, const Numbers& filter,
                      int64_t groups);
+/// "; in the order of PyTorch and ONNX, [...], the filter would fit", where it is another order of
+/// filter or input in which the two have the same channels; else "".
+std::string fitting_hint(const Vocabulary& words, const Numbers& input, const Numbers& filter);
 /// Sets strides and dilations. From here on full() of both axes fits.
 void set_steps(Geometry& geometry, const Pair& stride, const Pair& dilation);
 

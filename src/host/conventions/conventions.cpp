@@ -114,7 +114,7 @@ Geometry read_shapes(const Vocabulary& words, const Numbers& input, const Number
   if (filter[f.ci] != geometry.in_c) {
     refuse(entry(words.filter, f.ci), filter[f.ci],
            std::to_string(geometry.in_c) + ", the input's channels (" + entry(words.input, in.c) +
-               ")");
+               ")" + fitting_hint(words, input, filter));
   }
   if (geometry.in_c % geometry.groups != 0) {
     refuse(words.groups, groups,

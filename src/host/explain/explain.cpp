@@ -9,6 +9,8 @@
 #include <sstream>
 #include <vector>
 
+#include "src/host/explain/units.h"
+#include "src/host/plan/reasons.h"
 #include "src/host/plan/unlock.h"
 #include "src/host/problem/errors.h"
 #include "tconv/printable.h"
@@ -90,7 +92,7 @@ Json candidate_json(const Candidate& candidate, double roofline, bool chosen) {
 Json plan_json(const Plan& plan) {
   const Problem& problem = plan.problem();
   const double roofline = roofline_us(plan);
-  Json json = {{"problem", problem.key()},
+  Json json = {{"key", problem.key()},
                {"name", problem.name()},
                {"device", plan.device().name},
                {"kernel", plan.kernel().name},
@@ -139,6 +141,33 @@ std::string proposals_text(const Plan& plan, const Kernel& kernel) {
   return text;
 }
 
+std::string tile_text(const Candidate& candidate, double roofline) {
+  std::string text = candidate.kernel->tiles[static_cast<std::size_t>(candidate.tile)];
+  if (!has_estimate(candidate)) return text;
+  return text + "  " + time_text(candidate.estimate_us) + ", " +
+         format("%.0f", 100 * roofline / candidate.estimate_us) + " % of the roofline";
+}
+
+/// One line where there is one tile, or where nothing is known of any; else a line for each.
+std::string group_text(const ReasonGroup& group, double roofline) {
+  const std::string name = group.kernel->name;
+  const bool chosen = group.reason.empty();
+  const std::string verdict = chosen ? "  chosen" : "  not chosen: " + group.reason;
+  const std::string mark = chosen ? "  * " : "    ";
+  if (group.tiles.size() == 1) {
+    return mark + name + "/" + tile_text(*group.tiles.front(), roofline) + verdict + "\n";
+  }
+  std::string list, lines;
+  for (const Candidate* candidate : group.tiles) {
+    const std::string tile = tile_text(*candidate, roofline);
+    list += (list.empty() ? "" : ", ") + tile;
+    lines += "        " + tile + "\n";
+  }
+  const auto known = [](const Candidate* candidate) { return has_estimate(*candidate); };
+  if (std::ranges::none_of(group.tiles, known)) return mark + name + "/" + list + verdict + "\n";
+  return mark + name + verdict + "\n" + lines;
+}
+
 std::string plan_text(const Plan& plan) {
   const Problem& problem = plan.problem();
   const double roofline = roofline_us(plan);
@@ -154,25 +183,17 @@ std::string plan_text(const Plan& plan) {
     out << ", prepacked filters " << plan.packed_filter_bytes() << " bytes, key "
         << plan.packed_key();
   }
-  out << "\nwork       " << format("%.4g", problem.useful_macs()) << " useful multiply-adds, "
-      << format("%.4g", problem.least_bytes()) << " bytes at least; roofline (model) "
-      << format("%.3g", roofline)
-      << " us\n\nrows, as the planner saw them (times are estimates):\n";
-  for (const Candidate& candidate : plan.candidates()) {
-    const bool chosen = candidate.reason.empty();
-    out << (chosen ? "  * " : "    ") << candidate.kernel->name << "/"
-        << candidate.kernel->tiles[static_cast<std::size_t>(candidate.tile)];
-    if (has_estimate(candidate)) {
-      out << "  " << format("%.4g", candidate.estimate_us) << " us, "
-          << format("%.0f", 100 * roofline / candidate.estimate_us) << " % of the roofline";
-    }
-    out << (chosen ? "  chosen" : "  not chosen: " + candidate.reason) << "\n";
-    if (lists_proposals(plan, candidate)) out << proposals_text(plan, *candidate.kernel);
+  out << "\nwork       " << count_text(problem.useful_macs()) << " useful multiply-adds, "
+      << count_text(problem.least_bytes()) << "B at least; roofline (model) " << time_text(roofline)
+      << "\n\nrows, as the planner saw them (times are estimates):\n";
+  for (const ReasonGroup& group : reason_groups(plan.candidates())) {
+    out << group_text(group, roofline);
+    if (lists_proposals(plan, *group.tiles.front())) out << proposals_text(plan, *group.kernel);
   }
   if (const std::optional<Unlocked> faster = unlocked_by_one_option(plan)) {
     out << "\n"
-        << faster->words << ": " << faster->kernel << ", " << format("%.4g", faster->estimate_us)
-        << " us\n";
+        << faster->words << ": " << faster->kernel << ", " << time_text(faster->estimate_us)
+        << "\n";
   }
   return out.str();
 }
@@ -241,7 +262,7 @@ Json element_json(const Plan& plan, const Tensors& tensors, int64_t n, int64_t p
                   int64_t k) {
   const Problem& problem = plan.problem();
   const ProblemDesc& d = problem.desc();
-  Json json = {{"problem", problem.key()},
+  Json json = {{"key", problem.key()},
                {"output", {n, p, q, k}},
                {"phase", {p % d.h.stride, q % d.w.stride}},
                {"channels", problem.in_c_per_group()},
@@ -261,7 +282,7 @@ std::string element_text(const Json& json) {
   std::ostringstream out;
   const auto& at = json["output"];
   out << "output n=" << at[0] << " p=" << at[1] << " q=" << at[2] << " k=" << at[3] << " of "
-      << json["problem"].get<std::string>() << "\nphase (" << json["phase"][0] << ", "
+      << json["key"].get<std::string>() << "\nphase (" << json["phase"][0] << ", "
       << json["phase"][1] << "), group " << json["group"] << ", " << json["taps"].size()
       << " taps of " << json["channels"] << " input channels; computed by "
       << json["kernel"].get<std::string>() << ", tile " << json["tile"].get<std::string>() << "\n";

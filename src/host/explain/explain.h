@@ -12,6 +12,9 @@ namespace tconv::host {
 /// The problem as each convention says it (or why it cannot), and its window classes.
 std::string describe(const Problem& problem, bool json);
 
+/// The families that are built in.
+std::string list_kernels(bool json);
+
 /// The whole decision.
 std::string explain(const Plan& plan, bool json);
 /// The time below which no kernel can go on this model of the device.

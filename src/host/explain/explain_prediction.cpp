@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/host/explain/explain.h"
+#include "src/host/explain/units.h"
 
 namespace tconv::host {
 namespace {
@@ -61,10 +62,10 @@ std::string number(const Json& json, const char* field, const char* pattern, dou
 }
 
 std::string l2_text(const Json& json) {
-  return "L2         " + number(json, "l2_input_bytes", "%.4g", 1e-6) + " MB of input, " +
-         number(json, "l2_filter_bytes", "%.4g", 1e-6) + " MB of filters, " +
-         number(json, "l2_output_bytes", "%.4g", 1e-6) + " MB of outputs, " +
-         number(json, "l2_us", "%.3g") + " us at the model's rate\n";
+  const auto bytes = [&](const char* field) { return count_text(json[field].get<double>()) + "B"; };
+  return "L2         " + bytes("l2_input_bytes") + " of input, " + bytes("l2_filter_bytes") +
+         " of filters, " + bytes("l2_output_bytes") + " of outputs, " +
+         time_text(json["l2_us"].get<double>()) + " at the model's rate\n";
 }
 
 std::string prediction_text(const Json& json) {
@@ -76,18 +77,18 @@ std::string prediction_text(const Json& json) {
   } else {
     out += ", mode " + text("mode") + ", box " + text("box") + "\nblocks     " +
            number(json, "blocks", "%.0f") + ", " + number(json, "waves", "%.2f") +
-           " waves\nmacs       " + number(json, "issued_macs", "%.4g") + " issued, " +
-           number(json, "useful_macs", "%.4g") + " useful";
+           " waves\nmacs       " + count_text(json["issued_macs"].get<double>()) + " issued, " +
+           count_text(json["useful_macs"].get<double>()) + " useful";
     if (json.contains("issued_over_useful")) {
       out += ", issued/useful " + number(json, "issued_over_useful", "%.3f");
     }
     out += "\n" + (json.contains("l2_us") ? l2_text(json) : "");
-    out += "DRAM       " + number(json, "dram_bytes", "%.4g", 1e-6) + " MB\n";
+    out += "DRAM       " + count_text(json["dram_bytes"].get<double>()) + "B\n";
   }
-  out += "roofline   " + number(json, "roofline_us", "%.3g") + " us, bound by " + text("bound_by") +
-         "\n";
+  out += "roofline   " + time_text(json["roofline_us"].get<double>()) + ", bound by " +
+         text("bound_by") + "\n";
   if (!json.contains("estimate_us")) return out;
-  return out + "time       " + number(json, "estimate_us", "%.4g") + " us, " +
+  return out + "time       " + time_text(json["estimate_us"].get<double>()) + ", " +
          number(json, "roofline_share", "%.0f", 100) + " % of the roofline, " +
          number(json, "over_roofline_and_launch", "%.2f") + " x (roofline + launch)\n";
 }

@@ -123,7 +123,7 @@ Json window_classes(const Axis& axis) {
 Json to_json(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
   const std::array<Axis, 2> axes = axes_of(problem);
-  Json json = {{"problem", problem.key()},
+  Json json = {{"key", problem.key()},
                {"batch", d.batch},
                {"in_channels", d.in_c},
                {"out_channels", d.out_c},
@@ -274,7 +274,7 @@ std::string classes_text(const char* name, const Json& part) {
 
 std::string to_text(const Json& json) {
   const Json& conventions = json["conventions"];
-  std::string text = "problem " + json["problem"].get<std::string>() + "\n\n";
+  std::string text = "problem " + json["key"].get<std::string>() + "\n\n";
   text += axes_text(json["axes"]) + "\n";
   text += convention_text("tensorflow", conventions["tensorflow"], "tf.nn.conv2d_transpose",
                           {"input_shape", "filter_shape", "groups"});

@@ -10,6 +10,7 @@
 #include "src/host/device/device_models.h"
 #include "src/host/device/gpu.h"
 #include "src/host/plan/environment.h"
+#include "src/host/plan/reasons.h"
 #include "src/host/problem/errors.h"
 
 namespace tconv::host {
@@ -146,15 +147,11 @@ std::shared_ptr<const KernelState> try_prepare(Candidate& candidate, const Probl
   }
 }
 
-/// Tiles of a family often share their reason: it is said once.
 [[noreturn]] void throw_reasons(const Problem& problem, const std::vector<Candidate>& candidates,
                                 const DeviceFacts& device) {
   std::string message = "no kernel for " + problem.key() + " on " + device.name;
-  std::string last;
-  for (const Candidate& candidate : candidates) {
-    const std::string line = "\n  " + std::string(candidate.kernel->name) + ": " + candidate.reason;
-    if (line != last) message += line;
-    last = line;
+  for (const ReasonGroup& group : reason_groups(candidates)) {
+    message += "\n  " + std::string(group.kernel->name) + ": " + group.reason;
   }
   if (candidates.empty())
     message += ": " + std::string("this build of tconv has no rows for ") + name_of(device.kind);

@@ -295,6 +295,7 @@ std::vector<Hypothesis> usual_mistakes(const Problem& problem, int64_t most_shif
     add_group_interleavings(problem, table);
   }
   add_epilogue_mistakes(problem.desc(), table);
+  add_number_mistakes(problem, all);
   return all;
 }
 

@@ -122,7 +122,7 @@ TEST(Describe, GivesCallsThatMeanTheProblem) {
   for (int i = 0; i < kProblems; ++i) {
     const Problem problem(test::random_desc(random));
     const Json json = Json::parse(describe(problem, true));
-    EXPECT_EQ(json["problem"], problem.key());
+    EXPECT_EQ(json["key"], problem.key());
     said[0] += check_call(problem, json["conventions"]["tensorflow"], tensorflow_call) ? 1 : 0;
     said[1] += check_call(problem, json["conventions"]["pytorch"], pytorch_call) ? 1 : 0;
     said[2] += check_call(problem, json["conventions"]["onnx"], onnx_call) ? 1 : 0;

@@ -240,6 +240,32 @@ TEST(Unlock, SaysNothingWhereNothingFasterCanBePrepared) {
   EXPECT_EQ(explain(plan_with({&nearly}), false).find("prepacked"), std::string::npos);
 }
 
+// ---- Reasons ------------------------------------------------------------------------------------
+
+TEST(Explain, SaysAReasonOnceHoweverManyTilesItExcludes) {
+  const auto times = [](const std::string& text, const std::string& words) {
+    int count = 0;
+    for (std::size_t at = text.find(words); at != std::string::npos;
+         at = text.find(words, at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  const std::string text = explain(plan_with({&kDeclining, &kTiled, &kLast}), false);
+  EXPECT_EQ(times(text, "takes none"), 1) << text;
+  EXPECT_EQ(times(text, "declining/small, big  not chosen: takes none"), 1) << text;
+  const std::string unused = explain(plan_with({&kTiled, &kLast}, {.kernels = {"last"}}), false);
+  EXPECT_EQ(times(unused, "not among the allowed kernels"), 1) << unused;
+  EXPECT_EQ(times(unused, "\n        small  30 us"), 1) << unused;
+  EXPECT_EQ(times(unused, "\n        big  20 us"), 1) << unused;
+  try {
+    plan_with({&kDeclining, &kRefusing, &kDeclining});
+    FAIL();
+  } catch (const Unsupported& refusal) {
+    EXPECT_EQ(times(refusal.what(), "takes none"), 1) << refusal.what();
+  }
+}
+
 TEST(Explain, AtListsExactlyTheTapsThatMakeTheElement) {
   std::mt19937_64 random(8);
   int checked = 0;

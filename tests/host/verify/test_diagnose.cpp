@@ -9,6 +9,7 @@
 
 #include "src/host/verify/diagnose.h"
 #include "tests/host/verify/planted_mistakes.h"
+#include "tests/host/verify/planted_numbers.h"
 
 namespace tconv::test {
 namespace {
@@ -77,6 +78,12 @@ constexpr int kSample = 100;
 constexpr int64_t kManyChannels = 256;
 #endif
 
+std::vector<Plant> every_plant() {
+  std::vector<Plant> all = all_plants();
+  std::ranges::copy(plants_in_numbers(), std::back_inserter(all));
+  return all;
+}
+
 class DiagnoseTest : public testing::TestWithParam<Plant> {};
 
 TEST_P(DiagnoseTest, NamesThePlantedMistake) {
@@ -103,12 +110,12 @@ TEST_P(DiagnoseTest, NamesThePlantedMistake) {
   EXPECT_LT(names, problems * 5 / 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Planted, DiagnoseTest, testing::ValuesIn(all_plants()),
+INSTANTIATE_TEST_SUITE_P(Planted, DiagnoseTest, testing::ValuesIn(every_plant()),
                          [](const auto& test) { return std::string(test.param.label); });
 
 TEST(Diagnose, PlantsEveryMistakeThatItClaimsToKnow) {
   std::set<std::string> planted;
-  for (const Plant& plant : all_plants()) planted.insert(plant.name);
+  for (const Plant& plant : every_plant()) planted.insert(plant.name);
   const std::vector<std::string> known = known_mistakes();
   EXPECT_EQ(planted, std::set<std::string>(known.begin(), known.end()));
 }
@@ -125,7 +132,7 @@ TEST(Diagnose, SaysNothingOnRightResults) {
   }
 }
 
-TEST(Diagnose, SaysNothingOnGarbageZerosAndUnwrittenMemory) {
+TEST(Diagnose, SaysNoMoreThanWhatIsSeenOfGarbageZerosAndUnwrittenMemory) {
   Random random(2);
   std::uniform_real_distribution<double> value(-1, 1);
   for (int i = 0; i < 300; ++i) {
@@ -141,8 +148,57 @@ TEST(Diagnose, SaysNothingOnGarbageZerosAndUnwrittenMemory) {
     }
     const Diagnosis diagnosis = diagnose_scene(scene);
     if (diagnosis.right) continue;
+    const char* seen[] = {"all_nan", "all_zero"};
+    if (i % 3 == 2) {
+      EXPECT_TRUE(diagnosis.mistakes.empty()) << problem.key() << describe(diagnosis, false);
+    } else {
+      ASSERT_EQ(diagnosis.mistakes.size(), 1U) << problem.key() << describe(diagnosis, false);
+      EXPECT_EQ(diagnosis.mistakes[0].name, seen[i % 3]);
+    }
+  }
+}
+
+TEST(Diagnose, SaysNothingOfOneWrongElementAmongMany) {
+  Random random(3);
+  for (int i = 0; i < 100; ++i) {
+    const Problem problem(random_problem(random));
+    const Extents e = problem.output_extents();
+    if (e.count() < 8) continue;
+    Scene scene{problem, data_for(problem, random)};
+    run_as(scene, scene.desc(), scene.data);
+    const Coordinate at = {below(random, e.n), below(random, e.h), below(random, e.w),
+                           below(random, e.c)};
+    scene.store_output(at, 1.25 * scene.output(scene.data, at) + 3);
+    const Diagnosis diagnosis = diagnose_scene(scene);
+    EXPECT_FALSE(diagnosis.right) << problem.key();
     EXPECT_TRUE(diagnosis.mistakes.empty()) << problem.key() << describe(diagnosis, false);
   }
+}
+
+TEST(Diagnose, SaysWhereMemoryWasLeftAndWhichFactorItIs) {
+  ProblemDesc d;
+  d.in_c = 3, d.out_c = 2;
+  d.h = d.w = {.in = 8, .kernel = 3, .stride = 2, .pad_begin = 1, .out = 16};
+  const auto sentence = [&](auto&& element) {
+    const Problem problem(d);
+    Scene scene{problem, uniform(problem, 1)};
+    run_as(scene, d, scene.data);
+    for_each(problem.output_extents(), [&](const Coordinate& at) {
+      scene.store_output(at, element(at, scene.output(scene.data, at)));
+    });
+    return describe(diagnose_scene(scene), false);
+  };
+  const auto says = [](const std::string& text, const char* words) {
+    EXPECT_NE(text.find(words), std::string::npos) << text;
+  };
+  says(sentence([](const Coordinate& at, double y) { return at.p < 12 ? y : 0; }),
+       "unwritten: rows 12 to 15 of 16 were never written: they hold zeros");
+  says(sentence([](const Coordinate& at, double y) { return at.p < 15 && at.q < 15 ? y : 0; }),
+       "output_padding_zeros: what output_padding 1 adds at the end");
+  says(sentence([](const Coordinate&, double y) { return y / 4; }),
+       "scaled: every element is multiplied by 1 / (stride_h * stride_w)");
+  says(sentence([](const Coordinate&, double) { return NAN; }),
+       "all_nan: all 512 elements are NaN");
 }
 
 TEST(Diagnose, NamesPyTorchsPaddingInTheUsersWords) {
