@@ -50,6 +50,6 @@ class Resizable(ProgramTest):
         for row in rows:
             self.assertEqual(row["resizable"], row["name"] in named, row)
             self.assertEqual(row["resizable"], "fixed_size" not in row, row)
-            self.assertRegex(self.call("kernels"), rf"(?m)^{row['name']} .*resizable$"
-                             if row["resizable"] else rf"(?m)^{row['name']} .*\]$")
+            self.assertRegex(self.call("kernels"), rf"(?m)^{row['name']}  \w+\n(    .*\n)*    resized  +" +
+                             ("yes" if row["resizable"] else re.escape(row["fixed_size"].split()[0])))
         self.assertIn("simd", {row["name"] for row in rows if row["resizable"]})

@@ -74,8 +74,6 @@ tconv_plan* new_plan(Plan plan) {
   return made.release();
 }
 
-}
-
 }  // namespace
 }  // namespace tconv::host
 
