@@ -61,7 +61,7 @@ Json to_json(const Plan& plan) {
                {"tile", plan.tile()}};
   if (!plan.state().vendor.empty()) json["vendor"] = plan.state().vendor;
   json["workspace_bytes"] = plan.state().workspace_bytes;
-  json["packed_filter_bytes"] = plan.state().packed_filter_bytes;
+  json["packed_filter_bytes"] = plan.packed_filter_bytes();
   return json;
 }
 
@@ -220,7 +220,7 @@ Plan load_plan(const std::string& text, const Options& callbacks,
   differences.compare("vendor", saved.value("vendor", Json()),
                       plan.state().vendor.empty() ? Json() : Json(plan.state().vendor));
   differences.compare("workspace_bytes", workspace_bytes, plan.state().workspace_bytes);
-  differences.compare("packed_filter_bytes", packed_filter_bytes, plan.state().packed_filter_bytes);
+  differences.compare("packed_filter_bytes", packed_filter_bytes, plan.packed_filter_bytes());
   differences.throw_if_any(problem.key());
   return plan;
 }

@@ -37,8 +37,8 @@ TEST(IgemmResize, RunsOnTheSamePackedFilters) {
                                           .prepacked_filters = true});
     const Operands of_made = small_integers(problem, ++seed);
     const DeviceCopy filters(of_made.filters);
-    const DeviceCopy packed(Bytes(made.state().packed_filter_bytes, kPoison));
-    prepack(made, filters.data(), packed.data(), made.state().packed_filter_bytes, nullptr);
+    const DeviceCopy packed(Bytes(made.packed_filter_bytes(), kPoison));
+    prepack(made, filters.data(), packed.data(), made.packed_filter_bytes(), nullptr);
     for (const Size& size : {Size{1, 5, 3}, Size{3, 8, 11}}) {
       std::optional<Plan> other;
       try {
@@ -88,7 +88,7 @@ TEST(IgemmResize, NoSmallerSizeNeedsMoreWorkspaceThanTheBound) {
         const Plan smaller = resized(made, upto(most.n), upto(most.h), upto(most.w));
         EXPECT_LE(smaller.workspace_bytes(), bound)
             << smaller.problem().key() << " " << tile.name << " " << device.name;
-        EXPECT_EQ(smaller.state().packed_filter_bytes, made.state().packed_filter_bytes);
+        EXPECT_EQ(smaller.packed_filter_bytes(), made.packed_filter_bytes());
         split += smaller.workspace_bytes() > static_cast<std::size_t>(problem.filter_bytes());
         ++checked;
       }

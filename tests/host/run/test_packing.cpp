@@ -76,8 +76,9 @@ std::string refusal(const std::function<void()>& call) {
 }
 
 // Filters of one shape and type, at many sizes, strides, layouts and orders, by every tile:
-// packings of the same filters, compared byte by byte, pair by pair.
-TEST(Packing, KeysAreEqualExactlyWherePackingsCanBeExchanged) {
+// packings of the same filters, compared byte by byte, pair by pair. A family that states its order
+// in words may have two words for one order; where elements' places make the key it is exact.
+TEST(Packing, EqualKeysMeanPackingsThatCanBeExchanged) {
   int same = 0, other = 0;
   for (const DType type : {DType::f16, DType::f32}) {
     for (const auto& [in_c, out_c, kernel] :
@@ -99,11 +100,11 @@ TEST(Packing, KeysAreEqualExactlyWherePackingsCanBeExchanged) {
             const std::string text(reinterpret_cast<const char*>(packed.data()), packed.size());
             EXPECT_EQ(plan.packed_key(), packed_key_at(packed.data(), packed.size()));
             const auto [content, is_new_key] = contents.emplace(plan.packed_key(), text);
-            const auto [key, is_new_content] =
-                keys.emplace(text.substr(kHeader), plan.packed_key());
             ASSERT_EQ(content->second, text) << plan.packed_key() << " " << problem.key();
+            ++(is_new_key ? other : same);
+            if (plan.kernel().packed_order != nullptr) continue;
+            const auto key = keys.emplace(text.substr(kHeader), plan.packed_key()).first;
             ASSERT_EQ(key->second, plan.packed_key()) << problem.key() << " " << plan.tile();
-            ++(is_new_key || is_new_content ? other : same);
           }
         }
       }
