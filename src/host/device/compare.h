@@ -95,6 +95,8 @@ constexpr CompareResult difference(double x, double y, double magnitude, const T
   const double shown = x < y ? y - x : x - y;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   result.allowed = tolerance.allowed(magnitude >= 0 ? magnitude : 0);
+  // clang-tidy 16 takes an infinite constant for one of another type.
+  // NOLINTNEXTLINE(bugprone-narrowing-conversions)
   result.distance = one_nan ? kInfinity : shown;
   const bool right = !one_nan && apart <= result.allowed;
   result.ratio = one_nan || !(result.allowed > 0) ? kInfinity : apart / result.allowed;
