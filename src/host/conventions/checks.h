@@ -102,8 +102,9 @@ void check_cut(const Vocabulary& words, const std::string& field, int64_t cut, i
 /// The bound that PyTorch and ONNX share.
 int64_t most_output_padding(const Axis& axis);
 void check_output_padding(const std::string& field, int64_t value, const Axis& axis);
-/// "; output_padding[1] = 2 gives it" where `gain` is a legal output_padding, else "".
-std::string output_padding_hint(const Vocabulary& words, int axis, int64_t gain, const Axis& of);
+/// "; output_padding[1] = 2 gives it" where `out` is `least` and a legal output_padding, else "".
+std::string output_padding_hint(const Vocabulary& words, int axis, int64_t out, int64_t least,
+                                const Axis& of);
 
 /// The output's shape as the convention writes it.
 Numbers shape_in(const Vocabulary& words, const ProblemDesc& desc);

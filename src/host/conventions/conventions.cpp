@@ -182,10 +182,12 @@ void check_output_padding(const std::string& field, int64_t value, const Axis& a
              " and dilation " + std::to_string(axis.dilation));
 }
 
-std::string output_padding_hint(const Vocabulary& words, int axis, int64_t gain, const Axis& of) {
-  if (gain < 0 || gain > most_output_padding(of)) return "";
+std::string output_padding_hint(const Vocabulary& words, int axis, int64_t out, int64_t least,
+                                const Axis& of) {
+  // `out` may be any number: nothing is subtracted from it before it is known to be near.
+  if (out < least || out > least + most_output_padding(of)) return "";
   const int place = words.spatial() == 1 ? 0 : axis;
-  return "; " + entry("output_padding", place) + " = " + std::to_string(gain) + " gives it";
+  return "; " + entry("output_padding", place) + " = " + std::to_string(out - least) + " gives it";
 }
 
 Numbers shape_in(const Vocabulary& words, const ProblemDesc& desc) {

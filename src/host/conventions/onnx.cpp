@@ -140,7 +140,7 @@ Pair read_output_shape(const Call& call, const Numbers& shape) {
     const Interval allowed = sizes(0, axis.full() + axis.stride - 1);
     if (allowed.has(out[i])) continue;
     const std::string hint =
-        output_padding_hint(*call.words, i, out[i] - axis.full() + call.cut(i), axis);
+        output_padding_hint(*call.words, i, out[i], axis.full() - call.cut(i), axis);
     refuse_here(entry("output_shape", index), out[i], circumstances(call.geometry, i),
                 among(allowed) + (hint.empty() ? "" : hint + " where output_shape is left out"));
   }

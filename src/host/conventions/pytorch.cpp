@@ -130,9 +130,8 @@ Pair read_output_size(const Call& call, const Numbers& size) {
     const Interval allowed = sizes(call.least(i), call.least(i) + call.axis(i).stride - 1);
     if (!allowed.has(out)) {
       const std::string padding = "padding " + std::to_string(call.padding[i]);
-      refuse_here(
-          entry("output_size", index), out, circumstances(call.geometry, i, padding),
-          among(allowed) + output_padding_hint(words, i, out - call.least(i), call.axis(i)));
+      refuse_here(entry("output_size", index), out, circumstances(call.geometry, i, padding),
+                  among(allowed) + output_padding_hint(words, i, out, call.least(i), call.axis(i)));
     }
     output_padding[i] = out - call.least(i);
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "tests/host/conventions/calls.h"
 #include "tests/host/conventions/refusals.h"
@@ -338,6 +339,12 @@ TEST(OutputSize, IsRefusedWithTheOutputPaddingThatGivesIt) {
         },
         "output_size[0] = 25, but for input height 8, kernel 3, stride 2, dilation 4 and padding 1 "
         "it must be in [21, 22]"},
+       {[](Torch& a) {
+          a.output_size = Numbers{std::numeric_limits<int64_t>::min(), 12};
+        },
+        "output_size[0] = -9223372036854775808, but for input height 8, kernel 3, stride 2, "
+        "dilation "
+        "4 and padding 1 it must be in [21, 22]"},
        {[](Torch& a) {
           a.output_size = Numbers{2, 4, 22, 11};
         },
