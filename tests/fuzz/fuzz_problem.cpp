@@ -180,8 +180,12 @@ void check_axis(const Axis& axis, const std::string& key) {
 void check_sizes(const Problem& problem) {
   const ProblemDesc& d = problem.desc();
   const auto size = [](DType type) { return static_cast<int64_t>(size_of(type)); };
-  require(problem.input_bytes() >= problem.input_extents().count() * size(d.dtype),
-          "input_bytes holds every element", problem.key());
+  // Elements of an input may share addresses; the last one must lie inside all the same.
+  const Extents in = problem.input_extents();
+  const int64_t last =
+      in.count() == 0 ? -1 : d.input_strides.offset(in.n - 1, in.h - 1, in.w - 1, in.c - 1);
+  require(problem.input_bytes() >= (last + 1) * size(d.dtype), "input_bytes holds every element",
+          problem.key());
   require(problem.output_bytes() >= problem.output_extents().count() * size(d.output_dtype),
           "output_bytes holds every element", problem.key());
   require(problem.residual_bytes() >= 0 && problem.filter_bytes() >= 0 &&
