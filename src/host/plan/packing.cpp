@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// packing.cpp: see packing.h. Where a family does not state the strides of its packing, its own
-// packing of the elements' numbers tells where each goes.
+// packing.cpp: see packing.h. To undo a packing whose strides a family does not state, the
+// elements' numbers are packed: they tell where each goes.
 //
 // A 16-bit type has too few values for all numbers: they are packed digit by digit. Digits are
 // positive normal values, which every wider type holds exactly; 0 is what fills up.
@@ -193,23 +193,6 @@ FilterStrides used(const FilterExtents& e, const FilterStrides& s) {
   return {e.r > 1 ? s.r : 0, e.s > 1 ? s.s : 0, e.k > 1 ? s.k : 0, e.c > 1 ? s.c : 0};
 }
 
-/// The strides at which the elements lie, densely; nothing if no strides say where they are.
-std::optional<FilterStrides> strides_of(const FilterExtents& e, const std::vector<int64_t>& at) {
-  if (static_cast<int64_t>(at.size()) != e.count()) return std::nullopt;
-  const auto position = [&](int64_t number) {
-    return number < e.count() ? std::find(at.begin(), at.end(), number) - at.begin() : 0;
-  };
-  if (position(0) != 0) return std::nullopt;
-  const FilterStrides strides =
-      used(e, {position(e.s * e.k * e.c), position(e.k * e.c), position(e.c), position(1)});
-  bool right = true;
-  for_each_filter(e, [&](int64_t number, int64_t r, int64_t s, int64_t k, int64_t c) {
-    const int64_t offset = strides.offset(r, s, k, c);
-    right = right && offset < e.count() && at[static_cast<std::size_t>(offset)] == number;
-  });
-  return right ? std::optional(strides) : std::nullopt;
-}
-
 /// SplitMix64's output function: every bit of the result depends on every bit of `x`.
 uint64_t mixed(uint64_t x) {
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
@@ -257,7 +240,7 @@ std::string packed_key_at(const void* data, std::size_t bytes) {
 }
 
 std::string packed_key(const Problem& problem, const Kernel& kernel, int tile,
-                       const KernelState& state, std::size_t most_bytes) {
+                       const KernelState& state) {
   if (state.packed_filter_bytes == 0) return "";
   const FilterExtents e = extents_of(problem);
   const std::string filters =
@@ -271,13 +254,6 @@ std::string packed_key(const Problem& problem, const Kernel& kernel, int tile,
   }
   if (kernel.packed_order != nullptr) {
     return filters + kernel.name + ":" + kernel.packed_order(problem, state);
-  }
-  if (state.packed_filter_bytes <= most_bytes) {
-    if (const std::optional<Order> order = find_order(problem, kernel, state)) {
-      const std::optional<FilterStrides> strides = strides_of(e, order->numbers);
-      if (strides) return of_strides(order->type, *strides);
-      return filters + name_of(order->type) + ":" + hash_of(order->numbers);
-    }
   }
   return std::string(kernel.name) + "/" + std::to_string(tile) + ":" + hash_of(problem.key());
 }

@@ -24,13 +24,11 @@ PackedHeader make_packed_header(const std::string& key);
 std::string packed_key_at(const void* data, std::size_t bytes);
 
 /// Names the order of the packed filters of a prepared plan: the filters' type and extents, and
-/// where each element goes. Two plans with the same key pack the same filters into the same bytes.
-/// Empty where nothing is packed. Of families that state neither packed_strides nor packed_order
-/// this packs once, in memory of the filters' size several times over. Where a packing has more
-/// than `most_bytes` it does not, and the key names family, tile and problem.
-inline constexpr std::size_t kMostBytesPackedForAKey = std::size_t{256} << 20;
+/// what the family says of where each element goes. Two plans with the same key pack the same
+/// filters into the same bytes. Empty where nothing is packed. Of families that state neither
+/// packed_strides nor packed_order the key names family, tile and problem.
 std::string packed_key(const Problem& problem, const Kernel& kernel, int tile,
-                       const KernelState& state, std::size_t most_bytes = kMostBytesPackedForAKey);
+                       const KernelState& state);
 
 /// The filters, in the problem's order, of what the family packed (host memory, without header).
 /// Throws Unsupported where its packing cannot be undone.
