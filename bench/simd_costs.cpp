@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,8 @@ double least_us(const Plan& plan) {
 }
 
 void time_tiles(const Problem& problem) {
-  for (const char* method : {"tiles", "columns", "depthwise"}) {
+  constexpr const char* kCostings[] = {"tiles", "columns", "depthwise", "pixels"};
+  for (const char* method : std::span(kCostings).first(3)) {
     try {
       const Plan plan =
           make_plan(problem, {.device = DeviceKind::cpu,
@@ -52,8 +54,7 @@ void time_tiles(const Problem& problem) {
                               .threads = 1});
       const auto& state = static_cast<const simd::State&>(plan.state());
       const simd::Work w = simd::count_work(problem, state);
-      const char* names[] = {"tiles", "columns", "depthwise", "pixels"};
-      const char* costing = names[static_cast<int>(state.costing())];
+      const char* costing = kCostings[static_cast<int>(state.costing())];
       std::printf(
           "{\"key\": \"%s\", \"method\": \"%s\", \"target\": \"%s\", \"us\": %.3f, "
           "\"estimate_us\": %.3f, \"multiply\": %.0f, \"tile\": %.0f, \"turned\": %.0f, "
