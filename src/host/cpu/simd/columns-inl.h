@@ -145,9 +145,9 @@ class ColumnsTask {
   /// [strip of pixels][k][pixels of a strip], the last strip filled up with zeros.
   void pack_pixels(Range channels) {
     const Strides& from = d_.input_strides;
-    const bool rows_touch = h_.count() == 1 || from.h == w_.count() * from.w;
-    if (from.c == 1 && rows_touch) return turn_pixels(channels);
-    const bool in_place = s_.reads_in_place && from.w == 1 && rows_touch && pixels_ > 0;
+    if (from.c == 1) return turn_pixels(channels);
+    const bool in_place = s_.reads_in_place && from.w == 1 && pixels_ > 0 &&
+                          (h_.count() == 1 || from.h == w_.count());
     if (!in_place) std::fill(piece_ + pixels_, piece_ + padded_, T{0});
     for (int64_t k = channels.begin; k < channels.end; ++k) {
       const T* pixels = piece_;
@@ -176,26 +176,32 @@ class ColumnsTask {
     }
   }
 
-  /// The same from channels side by side.
+  /// The same from channels side by side, by the pieces of rows that make a strip.
   void turn_pixels(Range channels) {
     const int64_t count = channels.count();
     for (int64_t first = 0; first < pixels_; first += s_.strip) {
-      const int64_t pixels = std::min(s_.strip, pixels_ - first);
-      const int64_t at = pixel(first) + channels.begin;
-      const T* from = static_cast<const T*>(job_.tensors.input) + at;
-      int64_t step = d_.input_strides.w;
-      if (!s_.reads_in_place) {
-        for (int64_t i = 0; i < pixels; ++i) {
-          widen_row(d_.dtype, job_.tensors.input, at + i * step, 1, count, piece_ + i * count);
-        }
-        from = piece_, step = count;
-      }
+      const int64_t end = std::min(pixels_, first + s_.strip);
       T* to = pixels_room_ + first * count;
-      turn(from, step, pixels, count, to, s_.strip);
+      for (int64_t i = first; i < end;) {
+        const int64_t piece = std::min(end - i, w_.count() - i % w_.count());
+        turn_piece(pixel(i) + channels.begin, piece, count, to + i - first);
+        i += piece;
+      }
       for (int64_t k = 0; k < count; ++k) {
-        std::fill(to + k * s_.strip + pixels, to + (k + 1) * s_.strip, T{0});
+        std::fill(to + k * s_.strip + end - first, to + (k + 1) * s_.strip, T{0});
       }
     }
+  }
+  void turn_piece(int64_t at, int64_t pixels, int64_t channels, T* to) {
+    const T* from = static_cast<const T*>(job_.tensors.input) + at;
+    int64_t step = d_.input_strides.w;
+    if (!s_.reads_in_place) {
+      for (int64_t i = 0; i < pixels; ++i) {
+        widen_row(d_.dtype, job_.tensors.input, at + i * step, 1, channels, piece_ + i * channels);
+      }
+      from = piece_, step = channels;
+    }
+    turn(from, step, pixels, channels, to, s_.strip);
   }
 
   /// sums[channel][tap][pixel] += the products of these input channels. The filters of a chunk:

@@ -178,9 +178,8 @@ int64_t room_of_tiles(const State& s) {
   if (s.turns_output) {
     const int64_t phases = std::max(d.w.stride, d.w.keff());
     // Positions times phases are outputs, the last of them filled up to a whole position.
-    const int64_t whole = d.batch * d.h.out * 2 * d.w.out;
-    const int64_t most = std::max(ceil_div(kCached, s.block), std::min(phases, d.w.out));
-    elements += std::min(whole, most) * s.turned_step();
+    const int64_t whole = d.batch * d.h.out * 2 * d.w.out * s.block;
+    elements += std::min(whole, std::max(kCached, std::min(phases, d.w.out) * s.block));
   }
   if (s.stages_input) {
     elements += most_window(s, most_positions(s), d.batch * d.h.in * d.w.in) * d.in_c;

@@ -166,14 +166,6 @@ struct State : KernelState {
     const int64_t whole = ceil_div(pixels, strip) * strip;
     return whole + (whole * static_cast<int64_t>(element()) % 1024 == 0 ? strip : 0);
   }
-  /// Numbers from one output to the next in rows that are turned later. Powers of two would put
-  /// many of them into few sets of the first-level cache: 1.5 times the time of all for 256
-  /// channels.
-  int64_t turned_step() const {
-    constexpr int64_t kLine = 64, kFewSets = 512;
-    const auto size = static_cast<int64_t>(element());
-    return block + (block * size % kFewSets == 0 ? kLine / size : 0);
-  }
   int64_t padded_columns(int64_t channels) const {
     return turns_columns ? ceil_div(channels * taps, lanes) * lanes : channels * taps;
   }

@@ -182,8 +182,7 @@ void prepack(const Problem& problem, const KernelState& state, const void* filte
 /// What pack.cpp reads of a state.
 std::string packed_order(const Problem&, const KernelState& kernel_state) {
   const auto& s = static_cast<const State&>(kernel_state);
-  const char* names[] = {"tiles", "columns", "depthwise"};
-  std::string order = names[static_cast<int>(s.method)];
+  std::string order = std::to_string(static_cast<int>(s.method));
   const bool columns = s.method == Method::columns;
   const int64_t width = !columns || s.turns_columns ? s.vectors * s.lanes : s.column_rows;
   for (const int64_t number : {s.groups, s.block, width, s.lanes, s.folded,

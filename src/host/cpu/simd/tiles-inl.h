@@ -79,7 +79,7 @@ class TilesTask {
     const auto take = [&next](int64_t elements) { return std::exchange(next, next + elements); };
     tile_ = take(kMostRows * s_.vectors * s_.lanes);
     turned_ = take(s_.turns_output ? task_.n.count() * task_.h.count() * task_.w.count() *
-                                         s_.w.phases * s_.turned_step()
+                                         s_.w.phases * s_.vectors * s_.lanes
                                    : 0);
     if (!s_.stages_input) {
       source_ = {static_cast<const T*>(job.tensors.input), d_.input_strides};
@@ -203,7 +203,7 @@ class TilesTask {
       return static_cast<T*>(job_.tensors.output) + d_.output_strides.offset(n, p, q, first_k_);
     }
     if (!s_.turns_output) return nullptr;
-    const int64_t width = s_.turned_step();
+    const int64_t width = vectors_ * s_.lanes;
     const int64_t row = (n - task_.n.begin) * task_.h.count() + qy - task_.h.begin;
     out_step_ = s_.w.axis.stride * width;
     return turned_ +
@@ -214,7 +214,7 @@ class TilesTask {
   void write_turned(Range rows) {
     constexpr int64_t kOutputs = 64, kChannels = 64;
     HWY_ALIGN T piece[kChannels * kOutputs];
-    const int64_t width = s_.turned_step(), stride = s_.w.axis.stride;
+    const int64_t width = vectors_ * s_.lanes, stride = s_.w.axis.stride;
     const Range q = {task_.w.begin * stride, std::min(d_.w.out, task_.w.end * stride)};
     for (int64_t n = task_.n.begin; n < task_.n.end; ++n) {
       for (int64_t qy = rows.begin; qy < rows.end; ++qy) {

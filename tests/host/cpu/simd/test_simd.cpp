@@ -143,6 +143,19 @@ TEST(Simd, EqualsTheReferenceWhereWindowsDoNotOverlap) {
   }
 }
 
+// Boxes that are narrower than the image: pixels of a strip lie in rows that do not touch.
+TEST(Simd, EqualsTheReferenceOnWideImagesOfFewChannels) {
+  Axis wide = kUp2;
+  wide.in = 300, wide.out = 600;
+  for (const DType type : {DType::f32, DType::f16, DType::f64}) {
+    for (const Layout layout : {Layout::nhwc, Layout::nchw}) {
+      ProblemDesc d = dense_desc(1, 2, 3, kUp2, wide);
+      d.layout = layout, d.dtype = d.output_dtype = type, d.alignment = 8;
+      check_exact(Problem(d), 3);
+    }
+  }
+}
+
 // Outputs that are written past the caches: with windows side by side, and overlapping.
 TEST(Simd, EqualsTheReferenceOnLargeOutputs) {
   ProblemDesc d = dense_desc(1, 3, 2, side_by_side(512, 2), side_by_side(768, 2));
