@@ -145,91 +145,19 @@ HWY_INLINE hn::Vec<Full<T>> add_at_border(const Row<T>& row, int64_t i, int64_t 
   return sum;
 }
 
-#if HWY_TARGET <= HWY_AVX3
-// Highway needs three shuffles for a vector of two interleaved phases, and more for three and four.
-// AVX-512 can take any elements of two vectors at once.
-HWY_INLINE hn::Vec512<float> pick(hn::Vec512<float> a, hn::Vec512<float> b, const int32_t* from) {
-  return hn::Vec512<float>{_mm512_permutex2var_ps(a.raw, _mm512_load_si512(from), b.raw)};
-}
-HWY_INLINE hn::Vec512<double> pick(hn::Vec512<double> a, hn::Vec512<double> b,
-                                   const int64_t* from) {
-  return hn::Vec512<double>{_mm512_permutex2var_pd(a.raw, _mm512_load_si512(from), b.raw)};
-}
-
-/// What to pick for output vector j of interleaved phases. Elements below `lanes` are those of the
-/// first vector.
-template <typename T>
-struct Picks {
-  static constexpr int kLanes = 64 / sizeof(T);
-  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  alignas(64) Index of[2][kLanes];
-
-  /// Lower and upper half of two phases.
-  static constexpr Picks zip() {
-    Picks p{};
-    for (int i = 0; i < 2 * kLanes; ++i) p.of[i / kLanes][i % kLanes] = i / 2 + i % 2 * kLanes;
-    return p;
-  }
-  /// Of three: first out of phases 0 and 1, then out of that and phase 2.
-  static constexpr Picks of_three(int j) {
-    Picks p{};
-    for (int i = 0; i < kLanes; ++i) {
-      const int at = j * kLanes + i, phase = at % 3;
-      p.of[0][i] = at / 3 + (phase == 1 ? kLanes : 0);
-      p.of[1][i] = phase == 2 ? at / 3 + kLanes : i;
-    }
-    return p;
-  }
-};
-
-/// Phases side by side -> outputs in order.
-template <int phases, class V>
-HWY_INLINE void interleave(const V (&in)[phases], V (&out)[phases]) {
-  using T = hn::TFromV<V>;
-  static constexpr Picks<T> kZip = Picks<T>::zip();
-  const auto zip = [](V a, V b, int half) { return pick(a, b, kZip.of[half]); };
-  if constexpr (phases == 1) out[0] = in[0];
-  if constexpr (phases == 2) out[0] = zip(in[0], in[1], 0), out[1] = zip(in[0], in[1], 1);
-  if constexpr (phases == 3) {
-    static constexpr Picks<T> kThree[3] = {Picks<T>::of_three(0), Picks<T>::of_three(1),
-                                           Picks<T>::of_three(2)};
-    TCONV_UNROLL for (int j = 0; j < 3; ++j) {
-      out[j] = pick(pick(in[0], in[1], kThree[j].of[0]), in[2], kThree[j].of[1]);
-    }
-  }
-  if constexpr (phases == 4) {
-    TCONV_UNROLL for (int j = 0; j < 2; ++j) {
-      const V even = zip(in[0], in[2], j), odd = zip(in[1], in[3], j);
-      out[2 * j] = zip(even, odd, 0), out[2 * j + 1] = zip(even, odd, 1);
-    }
-  }
-}
-#else
-template <int phases, class V>
-HWY_INLINE void interleave(const V (&in)[phases], V (&out)[phases]) {
-  const hn::DFromV<V> d;
-  if constexpr (phases == 1) {
-    out[0] = in[0];
-    return;
-  }
-  HWY_ALIGN hn::TFromV<V> all[phases * hn::MaxLanes(d)];
-  if constexpr (phases == 2) hn::StoreInterleaved2(in[0], in[1], d, all);
-  if constexpr (phases == 3) hn::StoreInterleaved3(in[0], in[1], in[2], d, all);
-  if constexpr (phases == 4) hn::StoreInterleaved4(in[0], in[1], in[2], in[3], d, all);
-  TCONV_UNROLL for (int j = 0; j < phases; ++j) out[j] = hn::Load(d, all + j * hn::Lanes(d));
-}
-#endif
-
-/// `streams`: past the caches; `to` is aligned to vectors.
+/// Phases side by side -> outputs in order. `streams`: past the caches; `to` is aligned to vectors.
 template <int phases, class V, typename T>
 HWY_INLINE void store_interleaved(const V (&sums)[phases], T* to, bool streams) {
   const Full<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  V out[phases];
-  interleave<phases>(sums, out);
-  TCONV_UNROLL for (int j = 0; j < phases; ++j) {
-    streams ? hn::Stream(out[j], d, to + j * lanes) : hn::StoreU(out[j], d, to + j * lanes);
-  }
+  HWY_ALIGN T all[phases * hn::MaxLanes(d)];
+  T* const made = streams ? all : to;
+  if constexpr (phases == 1) hn::StoreU(sums[0], d, made);
+  if constexpr (phases == 2) hn::StoreInterleaved2(sums[0], sums[1], d, made);
+  if constexpr (phases == 3) hn::StoreInterleaved3(sums[0], sums[1], sums[2], d, made);
+  if constexpr (phases == 4) hn::StoreInterleaved4(sums[0], sums[1], sums[2], sums[3], d, made);
+  if (!streams) return;
+  for (int j = 0; j < phases; ++j) hn::Stream(hn::Load(d, all + j * lanes), d, to + j * lanes);
 }
 
 /// to[i*phases + f] = the sum of position i of rows[f], `count` numbers in all.
