@@ -133,7 +133,7 @@ HWY_INLINE hn::Vec<Full<T>> add_at_border(const Row<T>& row, int64_t i, int64_t 
       HWY_ALIGN T sums[hn::MaxLanes(d)];
       hn::Store(sum, d, sums);
       for_taps<0>(row.taps_h, [&](int64_t th) {
-        const T *entry = from + th * entry_h, factor = filter[th * filter_h];
+        const T *entry = from + th * entry_h, factor = multiplies ? filter[th * filter_h] : T{0};
         for (int64_t j = reached.begin; j < reached.end; ++j) {
           sums[j] = multiplies ? std::fma(entry[j], factor, sums[j]) : sums[j] + entry[j];
         }
