@@ -78,7 +78,8 @@ void OutputFile::fail(const char* doing) const {
 }
 
 void OutputFile::write(const void* data, std::size_t bytes) {
-  if (std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
+  // Nothing may be written from nowhere: fwrite itself must not be given a null pointer.
+  if (bytes > 0 && std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
 }
 
 void OutputFile::commit() {
