@@ -250,7 +250,7 @@ inline std::vector<Plant> factor_plants() {
        [=](Random& random, Scene& scene) {
          const double by = factor(random, scene);
          run_with_epilogue(scene, [&](double sum, double bias, double residual) {
-           return by * sum + bias + (scene.desc().has_residual ? residual : 0);
+           return by * sum + bias + residual;
          });
        }},
   };

@@ -70,11 +70,10 @@ Scene planted_scene(const Plant& plant, Random& random) {
   }
 }
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr int kSample = 20;  // for the sanitizer: half a second a kind
-constexpr int64_t kManyChannels = 32;
-#else
 constexpr int kSample = 100;
+#ifdef __SANITIZE_ADDRESS__
+constexpr int64_t kManyChannels = 32;  // the sanitizer takes its time
+#else
 constexpr int64_t kManyChannels = 256;
 #endif
 

@@ -99,7 +99,8 @@ inline void run_with_output(Scene& scene, const Map& from) {
            [&](const Coordinate& at) { scene.store_output(at, scene.output(right, from(at))); });
 }
 
-/// The right result without epilogue in f64, then an epilogue of the caller's own.
+/// The right result without epilogue in f64, then an epilogue of the caller's own; bias and
+/// residual are 0 where there is none.
 inline void run_with_epilogue(
     Scene& scene, const std::function<double(double sum, double bias, double residual)>& own) {
   ProblemDesc bare = scene.desc();
@@ -111,8 +112,9 @@ inline void run_with_epilogue(
   for_each(scene.problem.output_extents(), [&](const Coordinate& at) {
     const double sum = exact_element(problem, tensors, at.n, at.p, at.q, at.k).value;
     const int64_t offset = d.residual_strides.offset(at.n, at.p, at.q, at.k);
-    scene.store_output(at, own(sum, load(d.bias_dtype, tensors.bias, at.k),
-                               load(d.output_dtype, tensors.residual, offset)));
+    scene.store_output(at,
+                       own(sum, d.has_bias ? load(d.bias_dtype, tensors.bias, at.k) : 0,
+                           d.has_residual ? load(d.output_dtype, tensors.residual, offset) : 0));
   });
 }
 
