@@ -7,6 +7,8 @@
 #include <cstring>
 #include <random>
 
+#include "src/host/plan/packing.h"
+
 namespace tconv::bench {
 namespace {
 
@@ -72,7 +74,8 @@ RotatingBuffers::RotatingBuffers(const host::Problem& problem, const HostData& d
       sets_(sets),
       filters_(aligned(problem.input_bytes())),
       packed_(filters_ + aligned(problem.filter_bytes())),
-      bias_(packed_ + aligned(problem.filter_bytes())),
+      packed_bytes_(sizeof(host::PackedHeader) + static_cast<std::size_t>(problem.filter_bytes())),
+      bias_(packed_ + aligned(static_cast<int64_t>(packed_bytes_))),
       output_(bias_ + aligned(problem.bias_bytes())),
       stride_(output_ + aligned(problem.output_bytes())),
       memory_(stride_ * static_cast<std::size_t>(sets)) {

@@ -32,6 +32,8 @@ class RotatingBuffers {
   int64_t footprint_bytes() const;
   host::Tensors tensors(int64_t set, bool packed_filters) const;
   void* packed_filters(int64_t set) const { return at(set, packed_); }
+  /// Room for the packed filters of a set: every family packs the filters' own bytes.
+  std::size_t packed_filter_bytes() const { return packed_bytes_; }
   /// Fills the output of a set with NaN.
   void poison(int64_t set, host::Stream stream) const;
 
@@ -43,7 +45,8 @@ class RotatingBuffers {
 
   const host::Problem& problem_;
   int64_t sets_;
-  std::size_t filters_, packed_, bias_, output_, stride_;  // offsets; of the next set
+  std::size_t filters_, packed_, packed_bytes_, bias_, output_,
+      stride_;  // offsets; a size; of the next set
   host::DeviceMemory memory_;
 };
 

@@ -22,10 +22,10 @@ TimedPlan::TimedPlan(Launcher& launcher, const RotatingBuffers& buffers, host::P
       buffers_(&buffers),
       plan_(std::move(plan)),
       workspace_(plan_.workspace_bytes()) {
-  const std::size_t packed = plan_.packed_filter_bytes();
-  for (int64_t set = 0; packed > 0 && set < buffers.sets(); ++set) {
-    prepack(plan_, buffers.tensors(set, false).filters, buffers.packed_filters(set), packed,
-            launcher.stream());
+  const bool packs = plan_.packed_filter_bytes() > 0;
+  for (int64_t set = 0; packs && set < buffers.sets(); ++set) {
+    prepack(plan_, buffers.tensors(set, false).filters, buffers.packed_filters(set),
+            buffers.packed_filter_bytes(), launcher.stream());
   }
   host::gpu().synchronise(launcher.stream());
 }

@@ -160,7 +160,10 @@ std::shared_ptr<const KernelState> prepare(const Problem& problem, int tile, con
                                            const DeviceFacts& device) {
   auto state = std::make_shared<State>();
   state->plan = plan_for(problem, tile, options, device);
-  if (!state->plan.refused.empty()) throw Unsupported(state->plan.refused);
+  // A plan resized to an empty output is refused too, but nothing of it is launched save prepack.
+  if (!state->plan.refused.empty() && !problem.empty_output()) {
+    throw Unsupported(state->plan.refused);
+  }
   state->workspace_bytes = static_cast<std::size_t>(state->plan.workspace_bytes);
   state->kernel = kernel_of(problem, tile, options.math);
   state->tile = tile;

@@ -65,7 +65,10 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   if (!is_dense(plan.problem())) decline(plan, "it has tensors with strides of their own");
   if (plan.device().is_here()) check_device(plan);
   Plan result(resized_problem(plan.problem(), n, h, w), plan.options());
-  const std::string reason = kernel.declines(result.problem(), plan.options(), plan.device());
+  // A row may decline an empty output where it is chosen; here it was, and nothing is computed.
+  const bool computes = !result.problem().empty_output();
+  const std::string reason =
+      computes ? kernel.declines(result.problem(), plan.options(), plan.device()) : "";
   if (!reason.empty()) decline(plan, "the row " + std::string(kernel.name) + ": " + reason);
   result.kernel_ = plan.kernel_;
   result.tile_ = plan.tile_;
@@ -74,7 +77,8 @@ Plan resized(const Plan& plan, int64_t n, int64_t h, int64_t w) {
   result.passes_over_gpu_ = plan.passes_over_gpu_;
   result.resized_from_ = plan.problem().key();
   const Considered made =
-      kernel.consider(result.problem(), plan.tile_, plan.options(), plan.device());
+      computes ? kernel.consider(result.problem(), plan.tile_, plan.options(), plan.device())
+               : Considered{};
   if (!made.reason.empty()) {
     decline(plan,
             "the row " + std::string(kernel.name) + ", tile " + plan.tile() + ": " + made.reason);

@@ -66,7 +66,7 @@ TEST(IgemmResize, NoSmallerSizeNeedsMoreWorkspaceThanTheBound) {
   std::mt19937_64 random(5);
   const std::vector<Problem> problems = dense_problems();
   const auto upto = [&](int64_t most) {
-    return 1 + static_cast<int64_t>(random() % static_cast<uint64_t>(most));
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(most + 1));
   };
   int checked = 0, split = 0;
   for (int i = 0; i < enumeration(6000, 600); ++i) {

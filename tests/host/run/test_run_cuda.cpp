@@ -387,6 +387,8 @@ TEST_F(RunCuda, NoSmallerSizeNeedsMoreWorkspaceOrOtherFilters) {
       EXPECT_EQ(smaller.packed_filter_bytes(), made.packed_filter_bytes());
       ++checked;
     } catch (const InvalidProblem&) {  // sizes whose output would be less than nothing
+    } catch (const Unsupported& e) {   // a row that takes no empty input
+      EXPECT_NE(std::string(e.what()).find("the input is empty"), std::string::npos) << e.what();
     }
   }
 }
