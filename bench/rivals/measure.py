@@ -95,8 +95,8 @@ class Bench:
         args = self.args
         if name in self.absent:
             raise frameworks.Unable(self.absent[name])
-        if self.results.given_up(row.unit, name):
-            raise frameworks.Unable("ended its process twice")
+        if reason := self.results.given_up(row.unit, name):
+            raise frameworks.Unable(reason)
         if name in self.frameworks:
             return contenders.Rival(self.frameworks[name], operands)
         contender = contenders.Ours(row.problem, operands, name, args.threads, not args.without_prepack)

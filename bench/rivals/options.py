@@ -100,6 +100,9 @@ def parser():
     how.add_argument("--seconds", type=positive(float), default=10.0, metavar="S",
                      help="of one row, all contenders together, about; what is too slow for three samples "
                           "is reported as not run (10)")
+    how.add_argument("--patience", type=positive(float), default=60.0, metavar="S",
+                     help="a contender whose first run with its preparation takes longer is reported as not "
+                          "run: its process is ended, and the next goes on behind it (60)")
     how.add_argument("--out", metavar="FILE", help="append one JSON line per result")
     how.add_argument("--library", default=str(ROOT / "build/release/libtconv.so"), metavar="FILE",
                      help="(build/release/libtconv.so)")

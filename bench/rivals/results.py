@@ -18,6 +18,7 @@ class Results:
         """Reads `path`, if it exists. A last line that is cut off is dropped."""
         self.path, self.lines, self.units, self.ids = path, [], {}, set()
         self.deaths = Counter()  # (unit, kernel): how often the process ended over it
+        self.too_slow = {}  # (unit, kernel): how, in words
         end, data = 0, b""
         if os.path.exists(path):
             with open(path, "rb") as file:
@@ -48,6 +49,8 @@ class Results:
             self.ids.add(line["id"])
         if kind == "died":
             self.deaths[unit, line.get("kernel")] += 1
+            if line.get("slow"):
+                self.too_slow[unit, line.get("kernel")] = line["reason"]
         elif kind == "timing":
             self.units.setdefault(unit, {})[line.get("contender")] = line
 
@@ -71,4 +74,6 @@ class Results:
         return [lines[name] for name in contenders] if all(name in lines for name in contenders) else None
 
     def given_up(self, unit, kernel):
-        return self.deaths[unit, kernel] >= MOST_DEATHS
+        """Why, or nothing."""
+        slow = self.too_slow.get((unit, kernel), "")
+        return slow or ("ended its process twice" if self.deaths[unit, kernel] >= MOST_DEATHS else "")

@@ -197,25 +197,34 @@ class Measurement(RivalsTest):
             digest.return_value.hexdigest.return_value = "another build"
             self.assertEqual(self.run_it()[2].count("(from --out)"), 0)
 
-    def test_a_framework_that_ends_the_process(self):
-        # An interpreter that notes what it is at and dies, twice; then it is the real one.
+    def run_over(self, ending, times, *arguments):
+        """Runs with an interpreter that notes that it is at PyTorch and ends so, `times`; then all is done."""
         unit = measure.Row(tconv_c.Library(LIBRARY), measure.options.parse([]),
                            suite.load(str(self.folder / "suite.csv"), "infer", "grouped")[0]).unit
         fake = self.folder / "python"
         note = json.dumps({"unit": unit, "kernel": "pytorch"})
-        fake.write_text(f"#!/bin/sh\necho x >>{self.folder}/calls\n[ $(wc -l <{self.folder}/calls) -gt 2 ] && exit 0\n"
-                        f"printf '%s' '{note}' >\"$3\"\nprintf '{{\"kind\": \"cut' >>{self.out}\nkill -ABRT $$\n")
+        fake.write_text(f"#!/bin/sh\necho x >>{self.folder}/calls\n[ $(wc -l <{self.folder}/calls) -gt {times} ] && exit 0\n"
+                        f"printf '%s' '{note}' >\"$3\"\nprintf '{{\"kind\": \"cut' >>{self.out}\n{ending}\n")
         fake.chmod(0o755)
         self.out.write_text("")
         done = subprocess.run([str(ROOT / "bench/rivals/run"), "--python", str(fake), "--library", LIBRARY, "--out",
-                               str(self.out)], capture_output=True, text=True, check=False)
-        self.assertEqual((done.returncode, len(self.lines("died"))), (0, 2), done.stderr)
-        self.assertIn("pytorch ended its process with signal 6", done.stderr)
+                               str(self.out), *arguments], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, len(self.lines("died"))), (0, times), done.stderr)
         with contextlib.closing(Results(str(self.out))) as results:
             self.assertTrue(results.given_up(unit, "pytorch"))
+            self.assertFalse(results.given_up(unit, "jax"))
         self.assertEqual(self.run_it("--match", "grouped")[0], 0)
-        self.assertEqual(self.of("pytorch")[0]["reason"], "ended its process twice")
+        return done.stderr, self.of("pytorch")[0]["reason"]
 
+    def test_a_framework_that_ends_the_process(self):
+        said, reason = self.run_over("kill -ABRT $$", 2)
+        self.assertIn("pytorch ended its process: signal 6", said)
+        self.assertEqual(reason, "ended its process twice")
+
+    def test_a_framework_that_is_too_slow(self):
+        said, reason = self.run_over("exec sleep 100", 1, "--patience", "0.4")
+        self.assertIn("pytorch ended its process: a first run took over 0.4 s", said)
+        self.assertEqual(reason, "a first run took over 0.4 s")
 
     def test_what_was_cut_off_is_gone(self):
         self.out.write_text('{"kind": "head"}\n{"kind": "timing", "na')
