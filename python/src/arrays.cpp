@@ -2,6 +2,7 @@
 #include "python/src/arrays.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -81,6 +82,13 @@ const char* name_of(DType dtype) {
   }
   return "?";
 }
+nb::dlpack::dtype dlpack_type(DType dtype, bool bf16) {
+  if (bf16 && dtype == DType::bf16) return nb::dtype<uint16_t>();
+  nb::dlpack::dtype type = nb::dtype<float>();
+  type.bits = static_cast<uint8_t>(8 * element_bytes(dtype));
+  if (dtype == DType::bf16) type.code = static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat);
+  return type;
+}
 std::string text_of(const Numbers& numbers) {
   std::string text = "[";
   for (const int64_t number : numbers) {
@@ -137,10 +145,6 @@ void Operand::check_shape(const Numbers& wanted) const {
           .c_str());
 }
 
-bool Operand::elements_aligned() const {
-  return reinterpret_cast<std::uintptr_t>(data_) % element_bytes(dtype_) == 0;
-}
-
 bool Operand::dense_by(const int* order, int rank) const {
   int64_t expected = 1;
   for (int i = rank - 1; i >= 0; --i) {
@@ -154,12 +158,12 @@ bool Operand::dense() const {
   static constexpr int kOwn[] = {0, 1, 2, 3, 4, 5, 6, 7};
   const int rank = static_cast<int>(shape_.size());
   if (std::find(shape_.begin(), shape_.end(), 0) != shape_.end()) return true;
-  return rank <= 8 && elements_aligned() && dense_by(kOwn, rank);
+  return rank <= 8 && aligned(element_bytes(dtype_)) && dense_by(kOwn, rank);
 }
 
 std::optional<Strides> Operand::strides(const Places& p, Layout layout) const {
   if (std::find(shape_.begin(), shape_.end(), 0) != shape_.end()) return Strides{};
-  if (!elements_aligned()) return std::nullopt;
+  if (!aligned(element_bytes(dtype_))) return std::nullopt;
   Strides result;
   const bool last = layout == Layout::nhwc;
   const int outer[] = {p.n, last ? p.h : p.c, last ? p.w : p.h, last ? p.c : p.w};
@@ -179,30 +183,60 @@ std::optional<Strides> Operand::strides(const Places& p, Layout layout) const {
   return is_dense ? Strides{} : result;
 }
 
-std::optional<FilterOrder> Operand::filter_order(FilterOrder own) const {
-  // Of H W O I each order's places, the own one first.
-  struct Order {
-    FilterOrder order;
-    const char* letters;
-  };
-  static constexpr Order kOrders[] = {{FilterOrder::hwoi, "hwoi"},
-                                      {FilterOrder::ihwo, "ihwo"},
-                                      {FilterOrder::iohw, "iohw"},
-                                      {FilterOrder::ohwi, "ohwi"}};
-  const int rank = static_cast<int>(shape_.size());
-  if ((rank != 3 && rank != 4) || dense()) return own;
-  if (!elements_aligned()) return std::nullopt;
+namespace {
+
+struct Order {
+  FilterOrder order;
+  const char* letters;
+};
+constexpr Order kOrders[] = {{FilterOrder::hwoi, "hwoi"},
+                             {FilterOrder::ihwo, "ihwo"},
+                             {FilterOrder::iohw, "iohw"},
+                             {FilterOrder::ohwi, "ohwi"}};
+
+/// Where the dimensions of `wanted` stand in a shape of 3 or 4 numbers that is written as `own`.
+std::array<int, 4> places_of(FilterOrder own, FilterOrder wanted, int rank) {
   std::string written = kOrders[static_cast<int>(own) - 1].letters;
   if (rank == 3) written.erase(written.find('h'), 1);
+  std::array<int, 4> order = {};
+  int count = 0;
+  for (const char* letter = kOrders[static_cast<int>(wanted) - 1].letters; *letter != 0; ++letter) {
+    const std::size_t place = written.find(*letter);
+    if (place != std::string::npos) order[count++] = static_cast<int>(place);
+  }
+  return order;
+}
+
+}  // namespace
+
+std::optional<FilterOrder> Operand::filter_order(FilterOrder own) const {
+  const int rank = static_cast<int>(shape_.size());
+  if ((rank != 3 && rank != 4) || dense()) return own;
+  if (!aligned(element_bytes(dtype_))) return std::nullopt;
   for (const Order& other : kOrders) {
-    int order[4] = {}, count = 0;
-    for (const char* letter = other.letters; *letter != '\0'; ++letter) {
-      const std::size_t place = written.find(*letter);
-      if (place != std::string::npos) order[count++] = static_cast<int>(place);
-    }
-    if (dense_by(order, rank)) return other.order;
+    if (dense_by(places_of(own, other.order, rank).data(), rank)) return other.order;
   }
   return std::nullopt;
+}
+
+Strides Operand::dense_strides(const Places& p, Layout layout) const {
+  Strides result;
+  int64_t step = 1;
+  const auto take = [&](int place, int64_t& stride) {
+    stride = step;
+    if (place >= 0) step *= std::max<int64_t>(shape_[place], 1);
+  };
+  if (layout == Layout::nhwc) take(p.c, result.c);
+  take(p.w, result.w);
+  take(p.h, result.h);
+  if (layout == Layout::nchw) take(p.c, result.c);
+  take(p.n, result.n);
+  return result;
+}
+
+void Operand::copy_dense(FilterOrder own, FilterOrder wanted) {
+  const int rank = static_cast<int>(shape_.size());
+  copy_by(places_of(own, wanted, rank).data(), rank);
 }
 
 void Operand::copy_dense() {
@@ -227,7 +261,9 @@ void Operand::copy_by(const int* order, int rank) {
                               .c_str());
   const std::size_t bytes = element_bytes(dtype_);
   int64_t count = 1;
-  for (int i = 0; i < rank; ++i) count *= shape_[order[i]];
+  bool huge = false;  // an expanded array may have more elements than there are addresses
+  for (int i = 0; i < rank; ++i) huge |= __builtin_mul_overflow(count, shape_[order[i]], &count);
+  if (huge || count > (int64_t{1} << 48)) throw std::bad_alloc();
   copy_ = std::shared_ptr<void>(std::aligned_alloc(64, (count * bytes + 64) / 64 * 64), std::free);
   if (copy_ == nullptr) throw std::bad_alloc();
   Numbers at(rank, 0), dense(rank, 1);
@@ -243,9 +279,10 @@ void Operand::copy_by(const int* order, int rank) {
       at[d] = 0;
     }
   }
-  for (int d = rank - 1, step = 1; d >= 0; --d) {
+  int64_t step = 1;
+  for (int d = rank - 1; d >= 0; --d) {
     strides_[order[d]] = step;
-    step *= static_cast<int>(shape_[order[d]]);
+    step *= shape_[order[d]];
   }
   data_ = copy_.get();
 }

@@ -41,7 +41,6 @@ class Operand {
   bool on_cuda() const;
   int device_type() const { return array_.device_type(); }
   int device_id() const { return array_.device_id(); }
-  nb::dlpack::dtype dlpack_dtype() const { return array_.dtype(); }
 
   /// Refuses another device than `other`'s.
   void check_beside(const Operand& other) const;
@@ -55,13 +54,19 @@ class Operand {
   /// The order of its dense memory, for filters whose shape is written in the order `own`.
   std::optional<FilterOrder> filter_order(FilterOrder own) const;
   bool dense() const;
-  /// Copies to dense memory of the shape's own order or of `layout`. Refuses CUDA's memory.
+  bool aligned(std::size_t bytes) const {
+    return reinterpret_cast<std::uintptr_t>(data_) % bytes == 0;
+  }
+  /// The element strides of dense memory of `layout` that has this shape.
+  Strides dense_strides(const Places& places, Layout layout) const;
+  /// Copies to dense memory: of the shape's own order, of `layout`, or of filters written in the
+  /// order `own` to the order `wanted`. Refuses CUDA's memory.
   void copy_dense();
   void copy_dense(const Places& places, Layout layout);
+  void copy_dense(FilterOrder own, FilterOrder wanted);
 
  private:
   bool dense_by(const int* order, int rank) const;
-  bool elements_aligned() const;
   void copy_by(const int* order, int rank);
 
   const char* field_ = "";
@@ -74,12 +79,15 @@ class Operand {
 
 std::size_t element_bytes(DType dtype);
 const char* name_of(DType dtype);
+/// `bf16`: as 16-bit unsigned integers.
+nb::dlpack::dtype dlpack_type(DType dtype, bool bf16);
 std::string text_of(const Numbers& numbers);
 
 /// An int, or whatever has ints one after the other: a list, a shape, a NumPy array, a tensor.
 Numbers numbers_of(nb::handle object, const char* field);
 std::optional<Numbers> optional_numbers(nb::handle object, const char* field);
 int64_t number_of(nb::handle object, const char* field);
+std::string word_of(nb::handle object, const char* field);
 /// TensorFlow's `padding` as a list: one pair for each of `rank` dimensions.
 Numbers pairs_of(nb::handle object, const char* field, std::size_t rank);
 

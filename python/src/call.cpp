@@ -8,42 +8,6 @@ namespace tconv::python {
 
 namespace {
 
-struct Named {
-  const char* name;
-  Activation activation;
-  int numbers;
-};
-constexpr Named kActivations[] = {
-    {"identity", Activation::identity, 0},
-    {"relu", Activation::relu, 0},
-    {"leaky_relu", Activation::leaky_relu, 1},
-    {"prelu", Activation::prelu, 0},
-    {"clamp", Activation::clamp, 2},
-    {"sigmoid", Activation::sigmoid, 0},
-    {"tanh", Activation::tanh, 0},
-    {"gelu", Activation::gelu, 0},
-    {"gelu_tanh", Activation::gelu_tanh, 0},
-    {"silu", Activation::silu, 0},
-};
-
-const Named& activation_named(nb::handle object) {
-  std::string name, known;
-  if (!nb::isinstance<nb::str>(object))
-    throw nb::type_error("activation: a name, or a tuple of a name and its numbers");
-  name = nb::cast<std::string>(object);
-  for (const Named& one : kActivations) {
-    if (name == one.name) return one;
-    known += (known.empty() ? "" : ", ") + std::string(one.name);
-  }
-  throw nb::value_error(("activation: one of " + known + ", not '" + name + "'").c_str());
-}
-
-double real_of(nb::handle object) {
-  double number = 0;
-  if (!nb::try_cast(object, number)) throw nb::type_error("activation: its numbers are floats");
-  return number;
-}
-
 /// Another dense array within the bytes of `out`, which would be overwritten while it is read.
 void check_apart(const Operand& out, const Operand& other, const char* name) {
   if (!other.given() || !out.dense() || !other.dense()) return;
@@ -101,10 +65,13 @@ Numbers channels_last_strides(const Numbers& shape, const Places& p) {
   return strides;
 }
 
+/// In another order than the shape's.
+bool channels_last(const Memory& memory) { return memory.layout != memory.written.layout; }
+
 Tensors tensors_of(const Arrays& arrays) {
   Tensors t;
   t.input = arrays.input.data();
-  t.filters = arrays.filters.data();
+  t.filters = arrays.packed_filters != nullptr ? arrays.packed_filters : arrays.filters.data();
   t.bias = arrays.bias.data();
   t.slopes = arrays.slopes.data();
   t.residual = arrays.residual.data();
@@ -119,7 +86,8 @@ nb::object run_on_cuda(const face::Prepared& ready, Arrays& arrays, const Memory
         "tconv: use out= of Plan.run");
   if (!arrays.out.given()) {
     result = target.memory.attr("empty")(nb::cast(ready.output_shape),
-                                         memory.layout == Layout::nhwc && memory.places.c == 1);
+                                         channels_last(memory) ? memory.written.places.c : -1,
+                                         name_of(memory.output));
     arrays.out = Operand(result, "out", false, true);
   }
   nb::object scratch;
@@ -138,86 +106,97 @@ nb::object run_on_cuda(const face::Prepared& ready, Arrays& arrays, const Memory
   return result;
 }
 
-}  // namespace
-
-void take_activation(nb::handle object, Details& details, Operand& slopes) {
-  if (object.is_none()) return;
-  const bool listed = PyTuple_Check(object.ptr()) || PyList_Check(object.ptr());
-  const std::size_t count = listed ? nb::len(object) : 1;
-  if (count == 0) throw nb::value_error("activation: an empty list");
-  const Named& named = activation_named(listed ? nb::object(object[0]) : nb::borrow(object));
-  const bool prelu = named.activation == Activation::prelu;
-  const std::size_t wanted = 1 + (prelu ? 1 : named.numbers);
-  if (count != wanted)
-    throw nb::value_error((std::string("activation: ") + named.name + " takes " +
-                           (prelu ? "its slopes" : std::to_string(named.numbers) + " numbers") +
-                           ", not " + std::to_string(count - 1))
-                              .c_str());
-  details.activation = named.activation;
-  if (prelu) {
-    slopes = Operand(nb::object(object[1]), "activation", false);
-    return;
+/// Types and strides of `out` and of the residual. Their shapes are checked once the output's is
+/// known.
+void look_at_output(const Arrays& arrays, Memory& memory, Details& details) {
+  const std::size_t rank = arrays.input.shape().size();
+  if (arrays.out.given()) {
+    details.output_dtype = memory.output = arrays.out.dtype();
+    if (arrays.out.shape().size() != rank) return;
+    const auto own = arrays.out.strides(memory.written.places, memory.layout);
+    if (!own)
+      throw nb::value_error(
+          "out: its strides cannot be written in place: the dimension that is innermost in input "
+          "must be innermost in it, with a stride of 1");
+    details.output_strides = *own;
   }
-  if (count > 1) details.activation_a = real_of(object[1]);
-  if (count > 2) details.activation_b = real_of(object[2]);
+  details.has_residual = arrays.residual.given();
+  if (!details.has_residual) return;
+  arrays.residual.check_dtype(details.output_dtype, "the output");
+  if (arrays.residual.shape().size() != rank) return;
+  const auto own = arrays.residual.strides(memory.written.places, memory.layout);
+  memory.copy_residual = !own;
+  // Absent strides are the output's, so that a dense residual beside a strided output says its own.
+  details.residual_strides = own.value_or(Strides{});
+  if (!details.residual_strides.given() && details.output_strides.given())
+    details.residual_strides = arrays.residual.dense_strides(memory.written.places, memory.layout);
 }
 
-Memory look_at(const Arrays& arrays, Details& details, const Places& places,
-               std::optional<Layout> layout, FilterOrder own_order) {
-  Memory memory;
-  memory.places = places;
-  details.dtype = arrays.input.dtype();
+}  // namespace
+
+Arrays::Arrays(const Target& target, nb::handle input_object, nb::handle filters_object,
+               nb::handle bias_object, nb::handle residual_object, nb::handle out_object,
+               const char* input_name, const char* filters_name)
+    : input(input_object, input_name, target.bf16) {
+  if (filters_object.is_valid()) filters = Operand(filters_object, filters_name, target.bf16);
+  if (!bias_object.is_none()) bias = Operand(bias_object, "bias", target.bf16);
+  if (!residual_object.is_none()) residual = Operand(residual_object, "residual", target.bf16);
+  if (!out_object.is_none()) out = Operand(out_object, "out", target.bf16, true);
+}
+
+void Arrays::take_slopes(nb::handle object, const Target& target) {
+  if (!object.is_none()) slopes = Operand(object, "slopes", target.bf16);
+}
+
+void Arrays::check_given(const tconv_problem_desc& desc) const {
+  const auto check = [](const Operand& operand, const char* field, bool wanted) {
+    if (operand.given() == wanted) return;
+    throw nb::value_error((std::string(field) + (wanted ? ": missing, the plan was made with one"
+                                                        : ": given, but the plan was made without"))
+                              .c_str());
+  };
+  check(bias, "bias", desc.has_bias != 0);
+  check(residual, "residual", desc.has_residual != 0);
+  check(slopes, "slopes", desc.activation == TCONV_PRELU);
+  const auto output = static_cast<DType>(desc.output_dtype);
+  if (residual.given()) residual.check_dtype(output, "the plan's output");
+  if (out.given()) out.check_dtype(output, "the plan's output");
+  if (slopes.given())
+    slopes.check_dtype(desc.dtype == TCONV_F64 ? DType::f64 : DType::f32, "what slopes must be");
+  if (bias.given()) bias.check_dtype(static_cast<DType>(desc.bias_dtype), "the plan's bias");
+  for (const Operand* other : {&filters, &bias, &slopes, &residual, &out}) {
+    if (other->given()) other->check_beside(input);
+  }
+}
+
+Memory look_at(const Arrays& arrays, const Written& written, Details& details) {
+  Memory memory{written, written.layout, written.filters, arrays.input.dtype()};
+  details.dtype = details.output_dtype = memory.output;
   arrays.filters.check_dtype(details.dtype, "input");
   for (const Operand* other :
        {&arrays.filters, &arrays.bias, &arrays.slopes, &arrays.residual, &arrays.out}) {
     if (other->given()) other->check_beside(arrays.input);
   }
-  if (static_cast<std::size_t>(places.rank()) != arrays.input.shape().size())
-    return memory;  // refused when it is prepared
-  std::optional<Strides> strides;
-  if (layout) {
-    memory.layout = *layout;
-    strides = arrays.input.strides(places, *layout);
-  } else {
-    strides = arrays.input.strides(places, Layout::nchw);
-    if (!strides || strides->given()) {
-      const auto last = arrays.input.strides(places, Layout::nhwc);
-      if (last && (!strides || !last->given())) {
-        memory.layout = Layout::nhwc;
-        strides = last;
-      }
+  const Places& places = written.places;
+  auto strides = arrays.input.strides(places, memory.layout);
+  if (written.any_memory_order && (!strides || strides->given())) {
+    const auto last = arrays.input.strides(places, Layout::nhwc);
+    if (last && (!strides || !last->given())) {
+      memory.layout = Layout::nhwc;
+      strides = last;
     }
   }
   memory.copy_input = !strides;
   details.input_strides = strides.value_or(Strides{});
-  const auto order = arrays.filters.filter_order(own_order);
+  const auto order = arrays.filters.filter_order(written.filters);
   memory.copy_filters = !order;
-  memory.filter_order = order.value_or(own_order);
+  memory.filter_order = order.value_or(written.filters);
   details.has_bias = arrays.bias.given();
   if (details.has_bias) details.bias_dtype = arrays.bias.dtype();
-  const bool has_shape_of_input = true;
-  details.output_dtype = details.dtype;
-  if (arrays.out.given()) {
-    details.output_dtype = arrays.out.dtype();
-    if (arrays.out.shape().size() == arrays.input.shape().size()) {
-      const auto own = arrays.out.strides(places, memory.layout);
-      if (!own)
-        throw nb::value_error(
-            "out: its strides cannot be written in place: the dimension that is "
-            "innermost in input must be innermost in it, with a stride of 1");
-      details.output_strides = *own;
-    }
-  }
-  details.has_residual = arrays.residual.given();
-  if (details.has_residual) {
-    arrays.residual.check_dtype(details.output_dtype, "the output");
-    if (arrays.residual.shape().size() == arrays.input.shape().size()) {
-      const auto own = arrays.residual.strides(places, memory.layout);
-      memory.copy_residual = !own;
-      details.residual_strides = own.value_or(Strides{});
-    }
-  }
-  (void)has_shape_of_input;
+  if (arrays.slopes.given())
+    arrays.slopes.check_dtype(details.dtype == DType::f64 ? DType::f64 : DType::f32,
+                              "what slopes must be");
+  look_at_output(arrays, memory, details);
   details.alignment = face::alignment_of({memory.copy_input ? nullptr : arrays.input.data(),
                                           memory.copy_filters ? nullptr : arrays.filters.data(),
                                           memory.copy_residual ? nullptr : arrays.residual.data(),
@@ -228,9 +207,9 @@ Memory look_at(const Arrays& arrays, Details& details, const Places& places,
 nb::object run(const face::Prepared& ready, Arrays& arrays, const Memory& memory,
                const Target& target) {
   check_arrays(ready, arrays);
-  if (memory.copy_input) arrays.input.copy_dense(memory.places, memory.layout);
-  if (memory.copy_filters) arrays.filters.copy_dense();
-  if (memory.copy_residual) arrays.residual.copy_dense(memory.places, memory.layout);
+  if (memory.copy_input) arrays.input.copy_dense(memory.written.places, memory.layout);
+  if (memory.copy_filters) arrays.filters.copy_dense(memory.written.filters, memory.filter_order);
+  if (memory.copy_residual) arrays.residual.copy_dense(memory.written.places, memory.layout);
   if (arrays.bias.given() && !arrays.bias.dense()) arrays.bias.copy_dense();
   if (arrays.slopes.given() && !arrays.slopes.dense()) arrays.slopes.copy_dense();
   Tensors tensors = tensors_of(arrays);
@@ -253,10 +232,11 @@ nb::object run(const face::Prepared& ready, Arrays& arrays, const Memory& memory
     const nb::gil_scoped_release released;
     face::run(ready, tensors);
   }
-  const bool last = memory.layout == Layout::nhwc && memory.places.c < memory.places.w;
   return exported(target.framework, output.release(), ready.output_shape,
-                  last ? channels_last_strides(ready.output_shape, memory.places) : Numbers{},
-                  arrays.input.dlpack_dtype());
+                  channels_last(memory)
+                      ? channels_last_strides(ready.output_shape, memory.written.places)
+                      : Numbers{},
+                  dlpack_type(memory.output, target.bf16));
 }
 
 }  // namespace tconv::python

@@ -4,39 +4,50 @@
 #ifndef TCONV_PYTHON_SRC_CALL_H_
 #define TCONV_PYTHON_SRC_CALL_H_
 
+#include <memory>
 #include <optional>
 
 #include "integrations/common/plan_cache.h"
 #include "python/src/arrays.h"
+#include "python/src/conventions.h"
 
 namespace tconv::python {
 
 /// What becomes of the result, as Python says it (tconv/_frameworks.py).
-enum class Framework : int { numpy, torch, tensorflow, jax, cupy };
+enum class Framework : int { numpy, torch, tensorflow, jax };
 struct Target {
   Framework framework = Framework::numpy;
-  bool bf16 = false;  ///< NumPy: 16-bit integers are bf16 bits
+  bool bf16 = false;  ///< 16-bit unsigned integers are bf16 bits, which NumPy has no name for
   nb::object memory;  ///< of a GPU: empty(), workspace(), stream(); None on the CPU
 };
 
+/// The arrays of a call; what is None is empty, and so are filters of the handle nb::handle().
 struct Arrays {
   Operand input, filters, bias, slopes, residual, out;
+  const void* packed_filters = nullptr;  ///< in the place of filters
+
+  Arrays(const Target& target, nb::handle input, nb::handle filters, nb::handle bias,
+         nb::handle residual, nb::handle out, const char* input_name = "input",
+         const char* filters_name = "filters");
+  void take_slopes(nb::handle object, const Target& target);
+  /// Refuses what is given and not asked for, and the other way round.
+  void check_given(const tconv_problem_desc& desc) const;
 };
 
 /// How the arrays are read: decided before anything is validated, done after it.
 struct Memory {
-  Places places;
-  Layout layout = Layout::nchw;
-  std::optional<FilterOrder> filter_order;  ///< where it is not the convention's own
+  Written written;
+  Layout layout;             ///< that the memory of input, residual and output is in
+  FilterOrder filter_order;  ///< likewise of the filters
+  DType output = DType::same;
   bool copy_input = false, copy_filters = false, copy_residual = false;
 };
 
-/// `activation`: None, a name, or a tuple of a name and its numbers or, of prelu, its slopes.
-void take_activation(nb::handle activation, Details& details, Operand& slopes);
-/// Types, strides and alignment into `details`. `layout` absent: whichever the input is in.
-Memory look_at(const Arrays& arrays, Details& details, const Places& places,
-               std::optional<Layout> layout, FilterOrder own_order);
-/// Checks the shapes, copies what must be, runs without the GIL.
+/// Types, strides and alignment into `details`.
+Memory look_at(const Arrays& arrays, const Written& written, Details& details);
+
+/// Checks the shapes, copies what must be, runs without the GIL. The new array, or None where `out`
+/// is given.
 nb::object run(const face::Prepared& ready, Arrays& arrays, const Memory& memory,
                const Target& target);
 

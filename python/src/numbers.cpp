@@ -41,6 +41,14 @@ int64_t number_of(nb::handle object, const char* field) {
   return number;
 }
 
+std::string word_of(nb::handle object, const char* field) {
+  if (!PyUnicode_Check(object.ptr())) refuse(object, field, "a word");
+  std::string word;
+  if (!nb::try_cast(object, word) || word.find('\0') != std::string::npos)
+    refuse(object, field, "a word");
+  return word;
+}
+
 Numbers numbers_of(nb::handle object, const char* field) {
   static constexpr const char* kWanted = "a whole number or a list of them";
   static constexpr std::size_t kMost = 64;  // what is longer is no list of sizes
