@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Callable, TypeVar
 
 from tconv import _core
 from tconv._frameworks import call, operator
 
 Array = TypeVar("Array")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @lru_cache(maxsize=64)
@@ -62,8 +63,9 @@ _OURS = """
       MismatchError: see `verify`."""
 
 
-def _documented(function: Any) -> Any:
-    function.__doc__ = function.__doc__.replace("{ours}", _OURS.strip())
+def _documented(function: Function) -> Function:
+    if function.__doc__ is not None:  # not under python -OO
+        function.__doc__ = function.__doc__.replace("{ours}", _OURS.strip())
     return function
 
 

@@ -100,8 +100,10 @@ def operator(name: str, operands: tuple[Any, ...]) -> Callable[..., Any] | None:
     for operand in operands:
         if operand is None:
             continue
-        kind = kind_of(operand)
-        why = kind.needs_operator(operand) if kind.needs_operator is not None else ""
+        kind = _KINDS.get(type(operand)) or kind_of(operand)
+        if kind.needs_operator is None:
+            continue
+        why = kind.needs_operator(operand)
         if not why:
             continue
         module = f"tconv.{kind.operators}"
@@ -149,7 +151,9 @@ def call(function: Callable[..., Any], input: Any, filters: Any, others: tuple[A
         if getattr(getattr(input, "dtype", None), "kind", "") == "V" and _is_bf16(input):
             result = function(NUMPY_BF16, _as_bits(input), _as_bits(filters),
                               *(_as_bits(other) for other in others), *arguments)
-            return out if out is not None else result.view(input.dtype)
+            if out is not None:
+                return out
+            return result.view(input.dtype) if getattr(result, "dtype", None) == "uint16" else result
     elif (gpu := _on_gpu(kind, input)) is not None:
         context, target = gpu
         with context:

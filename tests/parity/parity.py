@@ -176,6 +176,11 @@ class ParityTest(unittest.TestCase):
         raise NotImplementedError
 
     @staticmethod
+    def computed(call):
+        """tconv's result, or Refused."""
+        return run_program(call.x, call.filters, call.arguments)
+
+    @staticmethod
     def is_unsupported(call, refusal):
         """Whether the framework's words mean: right or wrong, but not on this processor."""
         return False
@@ -191,7 +196,7 @@ class ParityTest(unittest.TestCase):
         cls.legal = [next(legal) for _ in range(cls.calls)]
         cls.illegal = cls.illegal_calls(random.Random(SEED))
         with ThreadPoolExecutor(WORKERS) as pool:  # while the framework answers
-            cls.results = [pool.submit(run_program, c.x, c.filters, c.arguments) for c in cls.legal]
+            cls.results = [pool.submit(cls.computed, c) for c in cls.legal]
             command = [sys.executable, cls.script, "--answer", cls.__name__]
             calls = cls.legal + cls.illegal
             answers = asking.ask(command, calls, cls.environment, int(len(calls) * cls.most_aborts))
@@ -231,7 +236,7 @@ class ParityTest(unittest.TestCase):
             with self.subTest(str(call)):
                 self.assertNotEqual(answer.kind, "result", "the framework accepts the call")
                 with self.assertRaises(Refused):
-                    run_program(call.x, call.filters, call.arguments)
+                    self.computed(call)
             # "Not supported" does not say that a call is wrong.
             unsupported = answer.kind == "refused" and self.is_unsupported(call, answer.text)
             kinds["unsupported" if unsupported else answer.kind] += 1
