@@ -126,6 +126,10 @@ set_tests_properties(rivals PROPERTIES ENVIRONMENT "TCONV_LIBRARY=$<TARGET_FILE:
 tconv_check(report source 300 1 ${PROJECT_SOURCE_DIR}/tests/bench/test_report.py)
 tconv_check(fit_costs source 100 1 ${PROJECT_SOURCE_DIR}/build/deps/oracles/bin/python -B
   ${PROJECT_SOURCE_DIR}/tests/bench/test_fit_costs.py)
+tconv_check_unless_proven(python_package parity 320 1
+  READS tests/parity/* tests/python/* python/* integrations/common/* pyproject.toml include/* src/host/* src/cli/*
+    CMakeLists.txt cmake/*
+  COMMAND ${checks}/python_package ${PROJECT_BINARY_DIR})
 if(NOT TARGET tconv_cli)
   return()
 endif()

@@ -32,7 +32,8 @@ class Kind:
         self.needs_operator = needs_operator
 
 
-_NUMPY_KIND = Kind("numpy", NUMPY)
+_NUMPY_KIND = Kind("numpy", NUMPY)  # ndarray and what derives from it
+_BUFFER_KIND = Kind("buffer", NUMPY)
 _KINDS: dict[type, Kind] = {}
 
 
@@ -76,8 +77,10 @@ def _cupy_kind(kind: type) -> Kind:
     return Kind("cupy", NUMPY)
 
 
-_LEARN = {"torch": _torch_kind, "jax": _jax_kind, "jaxlib": _jax_kind, "tensorflow": _tensorflow_kind,
-          "keras": _tensorflow_kind, "cupy": _cupy_kind}
+_LEARN: dict[str, Callable[[type], Kind]] = {
+    "numpy": lambda kind: _NUMPY_KIND if hasattr(kind, "__array_interface__") else _BUFFER_KIND,
+    "torch": _torch_kind, "jax": _jax_kind, "jaxlib": _jax_kind, "tensorflow": _tensorflow_kind,
+    "keras": _tensorflow_kind, "cupy": _cupy_kind}
 
 
 def kind_of(array: object) -> Kind:
@@ -87,8 +90,13 @@ def kind_of(array: object) -> Kind:
     if known is None:
         roots = (base.__module__.partition(".")[0] for base in kind.__mro__)
         learn = next((_LEARN[root] for root in roots if root in _LEARN), None)
-        known = _KINDS[kind] = learn(kind) if learn else _NUMPY_KIND
+        known = _KINDS[kind] = learn(kind) if learn else _BUFFER_KIND
     return known
+
+
+def plain(array: Any) -> bool:
+    """Whether it is an array of NumPy's with a type of NumPy's, for which nothing needs to be asked."""
+    return _KINDS.get(type(array)) is _NUMPY_KIND and array.dtype.kind == "f"
 
 
 def operator(name: str, operands: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -148,7 +156,7 @@ def call(function: Callable[..., Any], input: Any, filters: Any, others: tuple[A
     out = others[-1]
     if kind is _NUMPY_KIND:
         # ml_dtypes' types are of kind V, like those that have no name in NumPy.
-        if getattr(getattr(input, "dtype", None), "kind", "") == "V" and _is_bf16(input):
+        if input.dtype.kind == "V" and _is_bf16(input):
             result = function(NUMPY_BF16, _as_bits(input), _as_bits(filters),
                               *(_as_bits(other) for other in others), *arguments)
             if out is not None:

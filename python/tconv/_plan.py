@@ -8,7 +8,7 @@ from typing import Any
 
 from tconv import _core
 from tconv._call import _options
-from tconv._frameworks import call, operator
+from tconv._frameworks import NUMPY, call, operator, plain
 
 PackedFilters = _core.PackedFilters
 
@@ -117,6 +117,9 @@ class Plan:
         Returns `out`, or a new array of the input's framework. On a GPU it is enqueued on the framework's
         current stream and does not wait. ValueError, TypeError: an array is not what the plan is for.
         """
+        if plain(input) and (type(filters) is PackedFilters or plain(filters)) and bias is None and residual is None:
+            result = self._plan.run(NUMPY, input, filters, None, None, slopes, out)
+            return result if out is None else out
         if operator("Plan.run", (input, filters, bias, residual)) is not None:
             raise TypeError("Plan.run: records no gradient and cannot be traced")
         return call(self._plan.run, input, filters, (bias, residual, slopes, out))
