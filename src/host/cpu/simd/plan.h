@@ -26,8 +26,9 @@ enum class Method { tiles, columns, depthwise };
 /// (one input channel).
 enum class Costing { tiles, columns, depthwise, pixels };
 
-/// Of an axis, for the method `columns`; and so many windows are kept.
-inline constexpr int64_t kMostPhases = 64;
+/// Of an axis, for the method `columns`; and so many windows are kept. Inverse Fourier transforms
+/// have as many as 512.
+inline constexpr int64_t kMostPhases = 512;
 
 // Sums of a tile, in registers: rows x vectors.
 inline constexpr int64_t kMostRows = 8, kMostVectors = 4, kDepthwiseRows = 4;

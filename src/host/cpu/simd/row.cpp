@@ -46,7 +46,9 @@ std::string why_not(const Problem& problem, int tile) {
     return "more than " + std::to_string(most_taps) + " taps";
   }
   const auto phases = [](const Axis& axis) { return std::min(normalise(axis).stride, axis.out); };
-  if (phases(d.h) > kMostPhases || phases(d.w) > kMostPhases) return "more than 64 phases";
+  if (phases(d.h) > kMostPhases || phases(d.w) > kMostPhases) {
+    return "more than " + std::to_string(kMostPhases) + " phases";
+  }
   return "";
 }
 

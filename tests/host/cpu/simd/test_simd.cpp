@@ -61,6 +61,9 @@ TEST(Simd, EqualsTheReferenceOnHugeAxes) {
            Axis{.in = 40000, .kernel = 4, .stride = 2, .dilation = 3, .pad_begin = 4, .out = 80002},
            Axis{.in = 3, .kernel = 300, .stride = 300, .dilation = 7, .pad_begin = 0, .out = 2694},
            Axis{.in = 5, .kernel = 2, .stride = 600, .dilation = 300, .pad_begin = -9, .out = 2800},
+           // As many phases as `columns` keeps, with two taps each; and one more.
+           Axis{.in = 9, .kernel = 1024, .stride = 512, .dilation = 1, .pad_begin = 3, .out = 5100},
+           Axis{.in = 9, .kernel = 700, .stride = 513, .dilation = 1, .pad_begin = 0, .out = 4804},
        }) {
     for (const int64_t channels : {1, 17}) {
       for (const bool is_width : {false, true}) {

@@ -249,7 +249,7 @@ TEST(Simd, ChoosesTheBestInstructionsOfTheProcessor) {
 }
 
 TEST(Simd, RefusesTilesThatAProblemCannotHave) {
-  const Problem problem(dense_desc(1, 2, 2, kUp2, kUp2));
+  Problem problem(dense_desc(1, 2, 2, kUp2, kUp2));
   const auto reason = [&](const std::string& name) {
     for (std::size_t tile = 0; tile < simd_kernel.tiles.size(); ++tile) {
       if (name == simd_kernel.tiles[tile]) {
@@ -261,6 +261,16 @@ TEST(Simd, RefusesTilesThatAProblemCannotHave) {
   EXPECT_EQ(reason("depthwise_portable"), "not one channel to a group");
   EXPECT_EQ(reason("tiles_portable"), "");
   EXPECT_EQ(reason("columns_portable"), "");
+  const auto wide = [](int64_t stride) {
+    return Axis{.in = 9, .kernel = 1024, .stride = stride, .dilation = 1, .out = stride * 8 + 1024};
+  };
+  problem = Problem(dense_desc(1, 2, 2, kUp2, wide(512)));
+  EXPECT_EQ(reason("columns_portable"), "more than 1024 taps");  // 4 of height
+  const Axis one{.in = 1, .kernel = 1, .stride = 1, .dilation = 1, .out = 1};
+  problem = Problem(dense_desc(1, 2, 2, one, wide(512)));
+  EXPECT_EQ(reason("columns_portable"), "");
+  problem = Problem(dense_desc(1, 2, 2, one, wide(513)));
+  EXPECT_EQ(reason("columns_portable"), "more than 512 phases");
 }
 
 }  // namespace
