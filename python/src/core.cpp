@@ -281,7 +281,10 @@ void define(nb::module_& m) {
   m.def("kernels", [](const std::string& format) { return kernels(format_of(format)); });
   m.def("devices", [](const std::string& format) { return devices(format_of(format)); });
   m.def("cached_plans", [] { return face::detail::PlanCache::instance().size(); });
-  m.def("clear_cache", [] { face::detail::PlanCache::instance().clear(); });
+  m.def("clear_cache", [] {
+    const nb::gil_scoped_release released;
+    face::detail::PlanCache::instance().clear();
+  });
 }
 
 }  // namespace tconv::python
