@@ -71,8 +71,9 @@ class Pool {
   }
 
   void start(int count) {
-    const std::lock_guard lock(mutex_);
+    // Before the mutex, which a thread of the parent may have held when this process was forked.
     if (process_id() != process_) return;
+    const std::lock_guard lock(mutex_);
     while (static_cast<int>(helpers_.size()) < count) {
       const int number = static_cast<int>(helpers_.size()) + 1;
       try {
